@@ -1,0 +1,298 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_SHOP_BASE_H_INCLUDED_
+#define _NGX_SHOP_BASE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "base/ngx_shop_compat.h"
+
+
+/*
+ * The bottom room: bytes.  No request and no socket is known here.
+ *
+ * Codes, unless a function says otherwise:
+ *
+ *     NGX_OK        found, or done
+ *     NGX_DECLINED  absent
+ *     NGX_ERROR     malformed, or the system failed; the latter is logged
+ */
+
+
+/* ngx_shop_file.c */
+
+/*
+ * Reads a whole file of at most "max" bytes at configuration time, e.g. a
+ * secret; "path" is taken relative to the configuration prefix.  Trailing
+ * line feeds and carriage returns are cut.  A file that group or others can
+ * read is reported as a warning when "secret" is set.  Errors are reported
+ * through ngx_conf_log_error().
+ */
+ngx_int_t ngx_shop_file_read(ngx_conf_t *cf, ngx_str_t *path, size_t max,
+    ngx_uint_t secret, ngx_str_t *content);
+
+
+/* ngx_shop_url.c */
+
+typedef struct {
+    ngx_str_t                  scheme;      /* "http" or "https" */
+    ngx_str_t                  host;        /* lower case; "[::1]" with [] */
+    ngx_str_t                  origin;      /* no default port, lower case */
+    ngx_str_t                  uri;         /* path and query, at least "/" */
+    in_port_t                  port;
+
+    unsigned                   secure:1;    /* https */
+    unsigned                   loopback:1;  /* literally in 127.0.0.0/8,
+                                               [::1] or localhost */
+    unsigned                   literal:1;   /* host is an IP address */
+} ngx_shop_url_t;
+
+
+/* walks "a=1&b=2"; start with ngx_shop_query_init() */
+
+typedef struct {
+    u_char                    *pos;
+    u_char                    *last;
+} ngx_shop_query_t;
+
+
+/*
+ * Parses an absolute http or https URL (RFC 3986) strictly: no user
+ * information, no fragment, no control or non-ASCII bytes, port 1..65535,
+ * at most 2048 bytes.  All strings are allocated from "pool".
+ * NGX_ERROR: "*err" says what is wrong.
+ */
+ngx_int_t ngx_shop_url_parse(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_shop_url_t *url, const char **err);
+
+/*
+ * Percent-encodes everything but the unreserved characters of RFC 3986 2.3.
+ * The first returns the length of the result, the second writes it and
+ * returns its end, the third allocates it.
+ */
+size_t ngx_shop_escaped_len(ngx_str_t *src);
+u_char *ngx_shop_escape(u_char *dst, ngx_str_t *src);
+ngx_int_t ngx_shop_escape_str(ngx_pool_t *pool, ngx_str_t *src,
+    ngx_str_t *dst);
+
+/* decodes %XX and "+" of a form field; NGX_ERROR on a bad escape or NUL */
+ngx_int_t ngx_shop_unescape_form(ngx_pool_t *pool, ngx_str_t *src,
+    ngx_str_t *dst);
+
+void ngx_shop_query_init(ngx_shop_query_t *query, ngx_str_t *args);
+
+/*
+ * NGX_OK: the next field, raw as it came; NGX_DONE: no more.
+ * Empty fields ("a=1&&b=2") are skipped; a field without "=" has an empty
+ * value.
+ */
+ngx_int_t ngx_shop_query_next(ngx_shop_query_t *query, ngx_str_t *name,
+    ngx_str_t *value);
+
+/*
+ * Finds the field "name" and decodes its value.
+ * NGX_OK found once, NGX_DECLINED absent, NGX_ERROR there twice or
+ * malformed.  Names are decoded before they are compared, so that "%73tate"
+ * is "state".
+ */
+ngx_int_t ngx_shop_query_get(ngx_pool_t *pool, ngx_str_t *args,
+    const char *name, ngx_str_t *value);
+
+/*
+ * Decides where a login may return to, as browsers would read "text"
+ * (WHATWG URL): a path of our own site, or an absolute URL with the scheme
+ * of "base" whose host is that of "base" (same port) or one of "hosts"
+ * (ngx_str_t array or NULL, default port only).  At most 1024 bytes.
+ * NGX_OK: "*path" is a copy, safe in a Location header; NGX_DECLINED:
+ * refused, the caller takes "/".
+ */
+ngx_int_t ngx_shop_return_check(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_shop_url_t *base, ngx_array_t *hosts, ngx_str_t *path);
+
+/*
+ * ISO 8601 to UNIX seconds: "2026-09-01" (00:00 UTC), "2026-09-01T10:00Z",
+ * "2026-09-01T10:00:00Z", or with an offset "+02:00".  NGX_ERROR otherwise.
+ */
+time_t ngx_shop_parse_time(ngx_str_t *text);
+
+
+/* ngx_shop_json.c: jansson on nginx pools; its types stay in that file */
+
+typedef struct json_t  ngx_shop_json_t;
+
+
+#define NGX_SHOP_JSON_INT_MAX  ((int64_t) 9007199254740992)    /* 2^53 */
+
+
+/*
+ * Parses a JSON text (RFC 8259) of at most "max" bytes: UTF-8, no duplicate
+ * names, no NUL in strings, depth as jansson allows.  Memory comes from
+ * "pool" and dies with it.  NULL: malformed, too large, or no memory.
+ */
+ngx_shop_json_t *ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text,
+    size_t max);
+
+ngx_uint_t ngx_shop_json_is_object(ngx_shop_json_t *json);
+ngx_uint_t ngx_shop_json_is_array(ngx_shop_json_t *json);
+
+/* NULL: no such member (or "json" is not an object) */
+ngx_shop_json_t *ngx_shop_json_get(ngx_shop_json_t *json, const char *name);
+
+size_t ngx_shop_json_size(ngx_shop_json_t *array);
+ngx_shop_json_t *ngx_shop_json_at(ngx_shop_json_t *array, size_t i);
+
+/*
+ * Values, of "json" itself: NGX_OK, or NGX_ERROR where it has another type.
+ * NULL as "json" or a JSON null is NGX_DECLINED: absent.  Strings point into
+ * the parsed tree.  An integer is taken from an integral number within
+ * +-2^53 (also written as 1.0 or 1e3), never from text.
+ */
+ngx_int_t ngx_shop_json_string(ngx_shop_json_t *json, ngx_str_t *value);
+ngx_int_t ngx_shop_json_integer(ngx_shop_json_t *json, int64_t *value);
+ngx_int_t ngx_shop_json_boolean(ngx_shop_json_t *json, ngx_uint_t *value);
+
+/*
+ * A NumericDate of RFC 7519: like an integer, but a fraction is cut off;
+ * not a finite number within +-2^53 is NGX_ERROR.
+ */
+ngx_int_t ngx_shop_json_time(ngx_shop_json_t *json, int64_t *value);
+
+/* builders; NULL or NGX_ERROR: no memory, or text that is not UTF-8 */
+
+ngx_shop_json_t *ngx_shop_json_new_object(ngx_pool_t *pool);
+ngx_shop_json_t *ngx_shop_json_new_array(ngx_pool_t *pool);
+ngx_shop_json_t *ngx_shop_json_new_string(ngx_pool_t *pool, ngx_str_t *value);
+ngx_shop_json_t *ngx_shop_json_new_integer(ngx_pool_t *pool, int64_t value);
+ngx_shop_json_t *ngx_shop_json_new_boolean(ngx_pool_t *pool,
+    ngx_uint_t value);
+ngx_shop_json_t *ngx_shop_json_new_null(ngx_pool_t *pool);
+
+/* "value" NULL is an error, so that builders nest without a check each */
+ngx_int_t ngx_shop_json_set(ngx_pool_t *pool, ngx_shop_json_t *object,
+    const char *name, ngx_shop_json_t *value);
+ngx_int_t ngx_shop_json_append(ngx_pool_t *pool, ngx_shop_json_t *array,
+    ngx_shop_json_t *value);
+
+/* compact, members in insertion order, "/" as it is, no final line feed */
+ngx_int_t ngx_shop_json_dump(ngx_pool_t *pool, ngx_shop_json_t *json,
+    ngx_str_t *text);
+
+
+/* ngx_shop_crypt.c: OpenSSL's EVP; its types stay in that file */
+
+#define NGX_SHOP_KEY_LEN     32
+#define NGX_SHOP_SHA256_LEN  32
+
+typedef struct ngx_shop_sealer_s  ngx_shop_sealer_t;
+
+typedef struct {
+    u_char                     data[NGX_SHOP_KEY_LEN];
+} ngx_shop_key_t;
+
+
+ngx_int_t ngx_shop_random(u_char *p, size_t len, ngx_log_t *log);
+ngx_int_t ngx_shop_sha256(ngx_str_t *data, u_char *digest, ngx_log_t *log);
+ngx_int_t ngx_shop_hmac_sha256(ngx_str_t *key, ngx_str_t *data, u_char *mac,
+    ngx_log_t *log);
+
+/* RFC 5869 with SHA-256; "salt" may be empty */
+ngx_int_t ngx_shop_hkdf_sha256(ngx_str_t *key, ngx_str_t *salt,
+    ngx_str_t *info, u_char *out, size_t len, ngx_log_t *log);
+
+/* constant time for equal lengths; 1 equal, 0 not */
+ngx_uint_t ngx_shop_equal(ngx_str_t *a, ngx_str_t *b);
+
+/* base64url without padding (RFC 4648 5); the strict decoder refuses
+ * padding, foreign bytes and bits left over; memory from "pool" */
+ngx_int_t ngx_shop_base64url(ngx_pool_t *pool, ngx_str_t *src,
+    ngx_str_t *dst);
+ngx_int_t ngx_shop_unbase64url(ngx_pool_t *pool, ngx_str_t *src,
+    ngx_str_t *dst);
+
+/* lower-case hex; memory from "pool" */
+ngx_int_t ngx_shop_hex(ngx_pool_t *pool, u_char *src, size_t len,
+    ngx_str_t *dst);
+
+/*
+ * Reads the key file of "shop_secret_file" at configuration time into an
+ * array of ngx_shop_key_t on cf->pool: one 32-byte key a line, exactly 64
+ * hex digits, else base64; blank and "#" lines are skipped.  NULL: reported.
+ */
+ngx_array_t *ngx_shop_keys_read(ngx_conf_t *cf, ngx_str_t *path);
+
+/*
+ * A sealer for one purpose ("session", "attempt"): from each key one
+ * AES-256-GCM key is derived by HKDF with the purpose as info, so that
+ * sealed things of two purposes are never interchangeable.  Made at
+ * configuration time, freed with "pool".  NULL: failed, logged.
+ */
+ngx_shop_sealer_t *ngx_shop_sealer_create(ngx_pool_t *pool,
+    ngx_array_t *keys, const char *purpose, ngx_log_t *log);
+
+/*
+ * Seals "plain" under the first key with a random IV; "context" (a host) is
+ * authenticated and not stored.  The result is base64url, from "pool".
+ */
+ngx_int_t ngx_shop_seal(ngx_shop_sealer_t *sealer, ngx_pool_t *pool,
+    ngx_str_t *context, ngx_str_t *plain, ngx_str_t *sealed, ngx_log_t *log);
+
+/*
+ * Opens under any key.  NGX_OK: "plain" from "pool"; NGX_DECLINED: not
+ * sealed by us for this purpose and context; NGX_ERROR: OpenSSL failed.
+ */
+ngx_int_t ngx_shop_open(ngx_shop_sealer_t *sealer, ngx_pool_t *pool,
+    ngx_str_t *context, ngx_str_t *sealed, ngx_str_t *plain, ngx_log_t *log);
+
+/* zeroes memory in a way the compiler keeps */
+void ngx_shop_zero(void *p, size_t len);
+
+
+/* ngx_shop_zone.c: records in shared memory, oldest evicted when full */
+
+typedef struct {
+    ngx_shm_zone_t            *shm_zone;
+} ngx_shop_zone_t;
+
+
+/*
+ * Adds the shared zone at configuration time.  Its content survives a
+ * reload; a changed size or layout starts clean.  NULL: reported.
+ */
+ngx_shop_zone_t *ngx_shop_zone_add(ngx_conf_t *cf, ngx_str_t *name,
+    size_t size, void *tag);
+
+/*
+ * NGX_OK: a copy of the record from "pool", and how many times it was set;
+ * NGX_DECLINED: not there or expired; NGX_ERROR: no memory.  "version" is
+ * in and out: where the record is still of that version, NGX_OK comes with
+ * an empty value and nothing is copied; start with 0.  "stored" is the time
+ * of the set.
+ */
+ngx_int_t ngx_shop_zone_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
+    ngx_str_t *key, time_t now, ngx_str_t *value, ngx_uint_t *version,
+    time_t *stored);
+
+/*
+ * Stores a copy until "expires" (UNIX seconds, exclusive); evicts the
+ * records that were not used for longest.  NGX_DECLINED: larger than the
+ * zone can ever hold, or key longer than 512 bytes; nothing was evicted.
+ */
+ngx_int_t ngx_shop_zone_set(ngx_shop_zone_t *zone, ngx_str_t *key,
+    ngx_str_t *value, time_t now, time_t expires);
+
+/*
+ * Over all workers: NGX_OK to the first that asks, NGX_DECLINED to the
+ * others for "interval" seconds, NGX_ERROR where the zone is too full to
+ * remember (to be read as DECLINED by who must not flood).
+ */
+ngx_int_t ngx_shop_zone_lease(ngx_shop_zone_t *zone, ngx_str_t *key,
+    time_t now, time_t interval);
+
+
+#endif /* _NGX_SHOP_BASE_H_INCLUDED_ */

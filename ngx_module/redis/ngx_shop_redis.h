@@ -1,0 +1,216 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_SHOP_REDIS_H_INCLUDED_
+#define _NGX_SHOP_REDIS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "base/ngx_shop_base.h"
+#include "net/ngx_shop_net.h"
+
+
+/*
+ * Asks Redis without ever blocking: a few connections for each worker,
+ * shared by all requests, replies matched to commands by their order.
+ *
+ * An operation is one or more commands that go out together and whose
+ * replies come together, in one callback.
+ */
+
+
+#define NGX_SHOP_REDIS_REPLY_MAX     (4 * 1024 * 1024)
+#define NGX_SHOP_REDIS_ELEMENTS_MAX  65536
+#define NGX_SHOP_REDIS_SCHEMA        1
+
+
+typedef struct ngx_shop_redis_conn_s  ngx_shop_redis_conn_t;
+typedef struct ngx_shop_redis_op_s    ngx_shop_redis_op_t;
+
+typedef void (*ngx_shop_redis_handler_pt)(ngx_shop_redis_op_t *op);
+
+
+typedef enum {
+    NGX_SHOP_REDIS_NIL = 0,
+    NGX_SHOP_REDIS_STRING,
+    NGX_SHOP_REDIS_STATUS,
+    NGX_SHOP_REDIS_INTEGER,
+    NGX_SHOP_REDIS_ARRAY,
+    NGX_SHOP_REDIS_FAULT                    /* an error reply, in "str" */
+} ngx_shop_redis_type_e;
+
+
+typedef struct ngx_shop_redis_reply_s  ngx_shop_redis_reply_t;
+
+struct ngx_shop_redis_reply_s {
+    ngx_shop_redis_type_e      type;
+    ngx_str_t                  str;         /* NUL-terminated besides */
+    int64_t                    integer;
+    ngx_uint_t                 nelts;
+    ngx_shop_redis_reply_t   **elts;
+};
+
+
+/* a script that was compiled in, see the *.lua files */
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_str_t                  text;
+    ngx_str_t                  sha1;        /* 40 hex digits, set by
+                                               ngx_shop_redis_init() */
+    u_char                     sha1_data[40];
+} ngx_shop_redis_script_t;
+
+
+/*
+ * One Redis deployment.  What "shop_redis" says is set at configuration
+ * time; "conns" and all below belong to the worker.
+ */
+
+typedef struct {
+    ngx_shop_peer_conf_t       peer;
+    ngx_str_t                  text;        /* the URL, for logs */
+    ngx_str_t                  user;
+    ngx_str_t                  password;    /* read from its file */
+    ngx_uint_t                 db;
+    ngx_uint_t                 connections; /* for each worker */
+    ngx_msec_t                 timeout;     /* for one operation */
+    ngx_uint_t                 partitions;  /* 1..16384 */
+    ngx_str_t                  prefix;      /* "shop:" */
+    ngx_uint_t                 max_queue;   /* operations waiting or on the
+                                               wire, for each worker */
+
+    ngx_shop_redis_conn_t    **conns;       /* NULL before init_process */
+    ngx_uint_t                 next;        /* round robin */
+    ngx_uint_t                 nops;
+    ngx_cycle_t               *cycle;
+    u_char                     seed[16];    /* of shop:meta, for holdouts */
+
+    unsigned                   exiting:1;
+} ngx_shop_redis_t;
+
+
+struct ngx_shop_redis_op_s {
+    /* the owner's */
+
+    ngx_shop_redis_handler_pt  handler;     /* NULL: nobody waits */
+    void                      *data;
+    ngx_log_t                 *log;         /* used until the callback */
+
+    /* the answer */
+
+    ngx_int_t                  rc;          /* NGX_OK: each command has its
+                                               reply, which may be a fault;
+                                               NGX_ERROR: could not ask */
+    const char                *reason;      /* "redis_timeout",
+                                               "redis_unavailable",
+                                               "redis_refused" */
+    ngx_shop_redis_reply_t   **replies;
+    ngx_uint_t                 ncommands;
+
+    ngx_pool_t                *pool;        /* the op's own: commands,
+                                               replies; dies with it */
+
+    void                      *state;       /* of the room */
+};
+
+
+/*
+ * Parses "redis://[host][:port][/db]" or "unix:/path[:db]" at configuration
+ * time into "redis"; other schemes are errors that say what is allowed.
+ * Returns NGX_CONF_OK or a text for ngx_conf_log_error().
+ */
+char *ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis,
+    ngx_str_t *url);
+
+/*
+ * Starts the worker's side; connections are made at the first use.  From
+ * init_process.  ngx_shop_redis_exit() closes all of it; operations still
+ * out end with "redis_unavailable".
+ */
+ngx_int_t ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle);
+void ngx_shop_redis_exit(ngx_shop_redis_t *redis);
+
+/* an empty operation with room for "max" commands; NULL: no memory */
+ngx_shop_redis_op_t *ngx_shop_redis_create(ngx_shop_redis_t *redis,
+    ngx_uint_t max, ngx_log_t *log);
+
+/* adds a command; its words are copied */
+ngx_int_t ngx_shop_redis_add(ngx_shop_redis_op_t *op, ngx_uint_t argc,
+    ngx_str_t *argv);
+
+/*
+ * Adds EVALSHA of a script; where the server does not know it, the room
+ * loads it and asks again, within the operation's time.
+ */
+ngx_int_t ngx_shop_redis_add_script(ngx_shop_redis_op_t *op,
+    ngx_shop_redis_script_t *script, ngx_uint_t nkeys, ngx_str_t *keys,
+    ngx_uint_t nargs, ngx_str_t *args);
+
+/*
+ * Sends it.  NGX_AGAIN: one callback, later, within "timeout".  NGX_BUSY:
+ * the queue is full, NGX_ERROR: out of reach; no callback, and "reason" is
+ * set.  With a NULL handler the op frees itself in every case.
+ */
+ngx_int_t ngx_shop_redis_submit(ngx_shop_redis_op_t *op);
+
+/*
+ * Frees an operation, at any time.  While it is out the callback will not
+ * come, and a late reply is read and dropped.  What was sent may have been
+ * done.
+ */
+void ngx_shop_redis_free(ngx_shop_redis_op_t *op);
+
+
+/* replies */
+
+/* 1: this is an error reply that starts with "code", e.g. "READONLY" */
+ngx_uint_t ngx_shop_redis_is_fault(ngx_shop_redis_reply_t *reply,
+    const char *code);
+
+/* element "i" of an array as text: NGX_OK, NGX_DECLINED (nil),
+ * NGX_ERROR (no such element, or neither string nor status) */
+ngx_int_t ngx_shop_redis_text(ngx_shop_redis_reply_t *array, ngx_uint_t i,
+    ngx_str_t *value);
+
+/* the same as an integer: from an integer reply or decimal text */
+ngx_int_t ngx_shop_redis_number(ngx_shop_redis_reply_t *array, ngx_uint_t i,
+    int64_t *value);
+
+
+/* keys */
+
+/* CRC16-XMODEM(id) mod partitions */
+ngx_uint_t ngx_shop_redis_partition(ngx_shop_redis_t *redis, ngx_str_t *id);
+
+/*
+ * "shop:KIND:{NN}:ID" or, with "tail" not NULL, "shop:KIND:{NN}:ID:TAIL",
+ * from "pool".
+ */
+ngx_int_t ngx_shop_redis_customer_key(ngx_shop_redis_t *redis,
+    ngx_pool_t *pool, const char *kind, ngx_str_t *id, ngx_str_t *tail,
+    ngx_str_t *key);
+
+/* "shop:KIND:NAME" */
+ngx_int_t ngx_shop_redis_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    const char *kind, ngx_str_t *name, ngx_str_t *key);
+
+
+/* the scripts; each file declares its KEYS and ARGV in its first lines */
+
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_customer;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_session;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_touch;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_logout;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_earn;
+
+extern ngx_shop_redis_script_t *ngx_shop_redis_scripts[];   /* to NULL */
+
+
+#endif /* _NGX_SHOP_REDIS_H_INCLUDED_ */
