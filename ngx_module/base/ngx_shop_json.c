@@ -1,0 +1,381 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <jansson.h>
+
+#include "base/ngx_shop_base.h"
+
+
+/*
+ * jansson keeps its allocators in two globals of the library, which other
+ * modules in this process may use as well.  So each call from here sets
+ * them, works and puts back what it found, as nginx does for PCRE:
+ *
+ *     enter(pool)   allocators saved, ours set
+ *     json_...()    memory comes from "pool"; free does nothing
+ *     leave()       allocators restored
+ *
+ * A tree lives as long as its pool, and nothing of it is ever given to
+ * json_decref() outside such a bracket: free() of libc would meet memory of
+ * a pool.  For the same reason members are added by json_object_set() and
+ * json_array_append(), which take a reference, and not by the "_new" ones,
+ * which give one away: no count drops to zero, nothing is ever deleted.
+ *
+ * What survives a call inside of jansson is the seed of its hash tables
+ * alone; json_object() takes it from the system at first use, into a global
+ * and not into allocated memory.
+ *
+ * Since nothing is freed in between, parsing costs about seventy times the
+ * length of the worst text ("[{},{},...]"): "max" bounds this as well.
+ */
+
+
+#define NGX_SHOP_JSON_PARSE_FLAGS  (JSON_DECODE_ANY|JSON_REJECT_DUPLICATES)
+#define NGX_SHOP_JSON_DUMP_FLAGS   (JSON_ENCODE_ANY|JSON_COMPACT)
+
+
+static void ngx_shop_json_enter(ngx_pool_t *pool);
+static void ngx_shop_json_leave(void);
+static void *ngx_shop_json_malloc(size_t size);
+static void ngx_shop_json_free(void *p);
+static ngx_int_t ngx_shop_json_number(ngx_shop_json_t *json,
+    ngx_uint_t fraction, int64_t *value);
+
+
+static ngx_pool_t     *ngx_shop_json_pool;
+static json_malloc_t   ngx_shop_json_saved_malloc;
+static json_free_t     ngx_shop_json_saved_free;
+
+
+ngx_shop_json_t *
+ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text, size_t max)
+{
+    json_t        *json;
+    json_error_t   error;
+
+    if (text->len > max) {
+        return NULL;
+    }
+
+    ngx_shop_json_enter(pool);
+
+    json = json_loadb((char *) text->data, text->len,
+                      NGX_SHOP_JSON_PARSE_FLAGS, &error);
+
+    ngx_shop_json_leave();
+
+    return json;
+}
+
+
+static void
+ngx_shop_json_enter(ngx_pool_t *pool)
+{
+    ngx_shop_json_pool = pool;
+
+    json_get_alloc_funcs(&ngx_shop_json_saved_malloc,
+                         &ngx_shop_json_saved_free);
+
+    json_set_alloc_funcs(ngx_shop_json_malloc, ngx_shop_json_free);
+}
+
+
+static void
+ngx_shop_json_leave(void)
+{
+    json_set_alloc_funcs(ngx_shop_json_saved_malloc,
+                         ngx_shop_json_saved_free);
+
+    ngx_shop_json_pool = NULL;
+}
+
+
+static void *
+ngx_shop_json_malloc(size_t size)
+{
+    return ngx_palloc(ngx_shop_json_pool, size);
+}
+
+
+static void
+ngx_shop_json_free(void *p)
+{
+    (void) p;
+}
+
+
+ngx_uint_t
+ngx_shop_json_is_object(ngx_shop_json_t *json)
+{
+    return json_is_object(json);
+}
+
+
+ngx_uint_t
+ngx_shop_json_is_array(ngx_shop_json_t *json)
+{
+    return json_is_array(json);
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_get(ngx_shop_json_t *json, const char *name)
+{
+    return json_object_get(json, name);
+}
+
+
+size_t
+ngx_shop_json_size(ngx_shop_json_t *array)
+{
+    return json_array_size(array);
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_at(ngx_shop_json_t *array, size_t i)
+{
+    return json_array_get(array, i);
+}
+
+
+ngx_int_t
+ngx_shop_json_string(ngx_shop_json_t *json, ngx_str_t *value)
+{
+    if (json == NULL || json_is_null(json)) {
+        return NGX_DECLINED;
+    }
+
+    if (!json_is_string(json)) {
+        return NGX_ERROR;
+    }
+
+    value->data = (u_char *) json_string_value(json);
+    value->len = json_string_length(json);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_json_integer(ngx_shop_json_t *json, int64_t *value)
+{
+    return ngx_shop_json_number(json, 0, value);
+}
+
+
+ngx_int_t
+ngx_shop_json_time(ngx_shop_json_t *json, int64_t *value)
+{
+    return ngx_shop_json_number(json, 1, value);
+}
+
+
+static ngx_int_t
+ngx_shop_json_number(ngx_shop_json_t *json, ngx_uint_t fraction,
+    int64_t *value)
+{
+    double   real;
+    int64_t  n;
+
+    if (json == NULL || json_is_null(json)) {
+        return NGX_DECLINED;
+    }
+
+    if (json_is_integer(json)) {
+        n = json_integer_value(json);
+
+        if (n < -NGX_SHOP_JSON_INT_MAX || n > NGX_SHOP_JSON_INT_MAX) {
+            return NGX_ERROR;
+        }
+
+        *value = n;
+        return NGX_OK;
+    }
+
+    if (!json_is_real(json)) {
+        return NGX_ERROR;
+    }
+
+    real = json_real_value(json);
+
+    /* the conversion is undefined out of range; written so that NaN fails */
+
+    if (!(real >= (double) -NGX_SHOP_JSON_INT_MAX
+          && real <= (double) NGX_SHOP_JSON_INT_MAX))
+    {
+        return NGX_ERROR;
+    }
+
+    n = (int64_t) real;
+
+    if (!fraction && (double) n != real) {
+        return NGX_ERROR;
+    }
+
+    *value = n;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_json_boolean(ngx_shop_json_t *json, ngx_uint_t *value)
+{
+    if (json == NULL || json_is_null(json)) {
+        return NGX_DECLINED;
+    }
+
+    if (!json_is_boolean(json)) {
+        return NGX_ERROR;
+    }
+
+    *value = json_is_true(json);
+
+    return NGX_OK;
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_new_object(ngx_pool_t *pool)
+{
+    json_t  *json;
+
+    ngx_shop_json_enter(pool);
+
+    json = json_object();
+
+    ngx_shop_json_leave();
+
+    return json;
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_new_array(ngx_pool_t *pool)
+{
+    json_t  *json;
+
+    ngx_shop_json_enter(pool);
+
+    json = json_array();
+
+    ngx_shop_json_leave();
+
+    return json;
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_new_string(ngx_pool_t *pool, ngx_str_t *value)
+{
+    char    *data;
+    json_t  *json;
+
+    /* an empty ngx_str_t may have no data, and jansson takes NULL amiss */
+
+    data = value->len ? (char *) value->data : "";
+
+    ngx_shop_json_enter(pool);
+
+    json = json_stringn(data, value->len);
+
+    ngx_shop_json_leave();
+
+    return json;
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_new_integer(ngx_pool_t *pool, int64_t value)
+{
+    json_t  *json;
+
+    ngx_shop_json_enter(pool);
+
+    json = json_integer(value);
+
+    ngx_shop_json_leave();
+
+    return json;
+}
+
+
+/* these are constants of the library */
+
+ngx_shop_json_t *
+ngx_shop_json_new_boolean(ngx_pool_t *pool, ngx_uint_t value)
+{
+    (void) pool;
+
+    return json_boolean(value);
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_new_null(ngx_pool_t *pool)
+{
+    (void) pool;
+
+    return json_null();
+}
+
+
+ngx_int_t
+ngx_shop_json_set(ngx_pool_t *pool, ngx_shop_json_t *object,
+    const char *name, ngx_shop_json_t *value)
+{
+    int  rc;
+
+    ngx_shop_json_enter(pool);
+
+    rc = json_object_set(object, name, value);
+
+    ngx_shop_json_leave();
+
+    return (rc == 0) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_shop_json_append(ngx_pool_t *pool, ngx_shop_json_t *array,
+    ngx_shop_json_t *value)
+{
+    int  rc;
+
+    ngx_shop_json_enter(pool);
+
+    rc = json_array_append(array, value);
+
+    ngx_shop_json_leave();
+
+    return (rc == 0) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_shop_json_dump(ngx_pool_t *pool, ngx_shop_json_t *json, ngx_str_t *text)
+{
+    char  *dump;
+
+    ngx_shop_json_enter(pool);
+
+    dump = json_dumps(json, NGX_SHOP_JSON_DUMP_FLAGS);
+
+    ngx_shop_json_leave();
+
+    if (dump == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = (u_char *) dump;
+    text->len = ngx_strlen(dump);
+
+    return NGX_OK;
+}
