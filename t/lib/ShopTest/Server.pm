@@ -271,11 +271,12 @@ sub serve {
             if ($c->{handshake}) {
                 $self->shake_hands($c)
                     if vec($in, $fd, 1) || vec($out, $fd, 1);
-                next;
+
+            } elsif (vec($in, $fd, 1)) {
+                $self->receive($c);
             }
 
-            $self->receive($c) if vec($in, $fd, 1);
-            $self->run($c) unless $c->{gone};
+            $self->run($c) unless $c->{gone} || $c->{handshake};
         }
     }
 }
