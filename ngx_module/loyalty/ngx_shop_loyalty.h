@@ -1,0 +1,228 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_SHOP_LOYALTY_H_INCLUDED_
+#define _NGX_SHOP_LOYALTY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "base/ngx_shop_base.h"
+#include "redis/ngx_shop_redis.h"
+
+
+/*
+ * What customers earn and what they are offered.  All but the store is pure:
+ * a program, a snapshot of the customer and a clock go in, a result comes
+ * out.
+ *
+ * Points are signed 64-bit, times UNIX seconds in UTC.
+ */
+
+
+#define NGX_SHOP_LOYALTY_TIERS_MAX  32
+#define NGX_SHOP_LOYALTY_NO_TIER    ((ngx_uint_t) -1)
+
+/* points travel through Lua's numbers: 2^53 - 1 */
+#define NGX_SHOP_LOYALTY_POINTS_MAX ((int64_t) 9007199254740991)
+
+
+/* ngx_shop_program.c: the rules, as "loyalty_program" gives them */
+
+/* for messages: the lines that this version has */
+#define NGX_SHOP_PROGRAM_LINES                                                \
+    "\"currency\", \"tier\", \"earn\", \"promotion\""
+#define NGX_SHOP_PROMOTION_LINES                                              \
+    "\"audience\", \"from\", \"until\", \"priority\""
+
+typedef struct {
+    ngx_str_t                  name;
+    int64_t                    points;      /* lifetime qualifying points;
+                                               -1: no such condition */
+} ngx_shop_tier_t;
+
+
+typedef enum {
+    NGX_SHOP_EARN_SIGNUP = 0,
+    NGX_SHOP_EARN_LOGIN
+} ngx_shop_earn_e;
+
+
+typedef struct {
+    ngx_shop_earn_e            what;
+    int64_t                    points;
+    time_t                     every;       /* cooldown in seconds; 0: none */
+} ngx_shop_earn_t;
+
+
+typedef enum {
+    NGX_SHOP_OP_EQ = 0,
+    NGX_SHOP_OP_NE,
+    NGX_SHOP_OP_LT,
+    NGX_SHOP_OP_LE,
+    NGX_SHOP_OP_GT,
+    NGX_SHOP_OP_GE
+} ngx_shop_op_e;
+
+
+typedef enum {
+    NGX_SHOP_FIELD_NEW = 0,
+    NGX_SHOP_FIELD_TIER
+} ngx_shop_field_e;
+
+
+typedef struct {
+    ngx_shop_field_e           field;
+    ngx_shop_op_e              op;
+    ngx_uint_t                 tier;        /* index into tiers */
+} ngx_shop_condition_t;
+
+
+typedef struct {
+    ngx_str_t                  code;
+    ngx_array_t               *audience;    /* of ngx_array_t * of
+                                               ngx_shop_condition_t: lines
+                                               joined by or, conditions in a
+                                               line by and; NULL: all */
+    time_t                     from;        /* inclusive; 0: always */
+    time_t                     until;       /* exclusive; 0: for ever */
+    ngx_uint_t                 priority;    /* lower first; 100 */
+} ngx_shop_promotion_t;
+
+
+typedef struct {
+    ngx_str_t                  currency;
+    ngx_array_t                tiers;       /* of ngx_shop_tier_t, lowest
+                                               first */
+    ngx_array_t                earn;        /* of ngx_shop_earn_t */
+    ngx_array_t                promotions;  /* of ngx_shop_promotion_t, by
+                                               priority, then code */
+    size_t                     codes_len;   /* of all codes, joined */
+} ngx_shop_program_t;
+
+
+/*
+ * All of these return NGX_CONF_OK, or NGX_CONF_ERROR after they have
+ * reported, with file and line, what was found and what is allowed.  Words
+ * are kept as they are, so they must live as long as the program does, as
+ * those of cf->pool do.  What the grammar has and this version has not is an
+ * error that names it.
+ */
+
+/* an empty program; NGX_ERROR: no memory */
+ngx_int_t ngx_shop_program_init(ngx_pool_t *pool,
+    ngx_shop_program_t *program);
+
+/* one line "currency EUR;", "tier silver points=1000;", "earn login 5
+ * every=1d;", as "words" of ngx_str_t */
+char *ngx_shop_program_line(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_array_t *words);
+
+/* the start of "promotion CODE { ... }"; the pointer is good until the next
+ * promotion is added */
+char *ngx_shop_program_promotion(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_str_t *code, ngx_shop_promotion_t **promotion);
+
+/* one line within it; tiers it names were declared before */
+char *ngx_shop_promotion_line(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words);
+
+/* when all is read: orders the promotions */
+void ngx_shop_program_finish(ngx_shop_program_t *program);
+
+
+/* ngx_shop_tier.c; NGX_SHOP_LOYALTY_NO_TIER: none */
+
+/* the tier of this name */
+ngx_uint_t ngx_shop_tier_find(ngx_shop_program_t *program, ngx_str_t *name);
+
+/* the highest tier that so many qualifying points reach */
+ngx_uint_t ngx_shop_tier_reached(ngx_shop_program_t *program,
+    int64_t qualifying);
+
+
+/* ngx_shop_eval.c */
+
+/* the fields of shop:view:{NN}:ID that are known to this version */
+
+typedef struct {
+    ngx_str_t                  tier;        /* may be empty */
+    time_t                     tier_since;
+    time_t                     tier_until;  /* 0: for ever */
+    int64_t                    points;      /* active */
+    int64_t                    pending;
+    int64_t                    qualifying;
+    int64_t                    orders;
+    ngx_str_t                  segments;    /* comma-separated */
+    time_t                     created;
+} ngx_shop_view_t;
+
+
+typedef struct {
+    ngx_str_t                  tier;        /* empty: none */
+    time_t                     tier_until;  /* 0: for ever */
+    int64_t                    points;
+    int64_t                    pending;
+    ngx_str_t                  next_tier;   /* empty: none */
+    int64_t                    next_points; /* threshold; -1: no points
+                                               condition */
+    int64_t                    points_to_next;   /* -1: unknown */
+    ngx_str_t                  segments;    /* joined by "," */
+    ngx_str_t                  promotions;  /* joined by ",", best first */
+
+    unsigned                   is_new:1;    /* no order yet */
+} ngx_shop_evaluation_t;
+
+
+/*
+ * The tier is the higher of the one the customer holds and the one the
+ * qualifying points reach: an upgrade is immediate, a lifetime tier is held
+ * for ever.  The names in the result are the program's, or were checked to
+ * be fit for a header; they live as long as "program", "view" and "pool" do.
+ * NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
+    ngx_shop_view_t *view, time_t now, ngx_shop_evaluation_t *result);
+
+
+/* ngx_shop_loyalty_store.c: view and ledger in Redis */
+
+/* what ngx_shop_loyalty_read() adds: the number of commands */
+#define NGX_SHOP_LOYALTY_READ_COMMANDS  1
+
+/* adds the read of the customer's view to an operation; NGX_ERROR: no
+ * memory */
+ngx_int_t ngx_shop_loyalty_read(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *customer);
+
+/*
+ * Understands its reply; strings are copied to "pool".  NGX_OK;
+ * NGX_DECLINED: the customer has no view, "view" is all zeros; NGX_ERROR:
+ * the reply is a fault or nonsense, so it could not be asked.
+ */
+ngx_int_t ngx_shop_loyalty_view(ngx_pool_t *pool,
+    ngx_shop_redis_reply_t *reply, ngx_shop_view_t *view);
+
+/* what ngx_shop_loyalty_earn() adds: the number of commands */
+#define NGX_SHOP_LOYALTY_EARN_COMMANDS  1
+
+/*
+ * Adds the booking of a login to an operation, after the customer was
+ * created: "signup" once in a customer's life, "login" by its cooldown, both
+ * idempotent by "event" (the login's attempt, 1..128 bytes), with their
+ * ledger entries, and the view; one atomic script in the customer's slot.
+ * NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_shop_loyalty_earn(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_shop_program_t *program,
+    ngx_str_t *customer, ngx_str_t *event, time_t now);
+
+/* NGX_OK: booked (or nothing to book); NGX_ERROR: the reply is a fault */
+ngx_int_t ngx_shop_loyalty_earned(ngx_shop_redis_reply_t *reply);
+
+
+#endif /* _NGX_SHOP_LOYALTY_H_INCLUDED_ */

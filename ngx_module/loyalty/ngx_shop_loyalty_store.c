@@ -1,0 +1,279 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "loyalty/ngx_shop_loyalty.h"
+
+
+/* the order of the reply of HMGET */
+
+enum {
+    NGX_SHOP_VIEW_TIER = 0,
+    NGX_SHOP_VIEW_TIER_SINCE,
+    NGX_SHOP_VIEW_TIER_UNTIL,
+    NGX_SHOP_VIEW_POINTS,
+    NGX_SHOP_VIEW_PENDING,
+    NGX_SHOP_VIEW_QUALIFYING,
+    NGX_SHOP_VIEW_ORDERS,
+    NGX_SHOP_VIEW_SEGMENTS,
+    NGX_SHOP_VIEW_CREATED,
+    NGX_SHOP_VIEW_FIELDS
+};
+
+
+#define NGX_SHOP_VIEW_TEXT_MAX   4096
+
+#define NGX_SHOP_EARN_KEYS       4
+#define NGX_SHOP_EARN_ARGS       5      /* and two for each tier */
+
+
+static ngx_int_t ngx_shop_view_text(ngx_pool_t *pool,
+    ngx_shop_redis_reply_t *reply, ngx_uint_t i, ngx_str_t *value);
+static ngx_int_t ngx_shop_view_number(ngx_shop_redis_reply_t *reply,
+    ngx_uint_t i, int64_t *value);
+static ngx_int_t ngx_shop_view_time(ngx_shop_redis_reply_t *reply,
+    ngx_uint_t i, time_t *value);
+
+
+static ngx_str_t  ngx_shop_view_fields[NGX_SHOP_VIEW_FIELDS] = {
+    ngx_string("tier"),
+    ngx_string("tier_since"),
+    ngx_string("tier_until"),
+    ngx_string("points"),
+    ngx_string("pending"),
+    ngx_string("qualifying"),
+    ngx_string("orders"),
+    ngx_string("segments"),
+    ngx_string("created")
+};
+
+
+ngx_int_t
+ngx_shop_loyalty_read(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *customer)
+{
+    ngx_str_t  argv[2 + NGX_SHOP_VIEW_FIELDS];
+
+    ngx_str_set(&argv[0], "HMGET");
+
+    if (ngx_shop_redis_customer_key(redis, op->pool, "view", customer, NULL,
+                                    &argv[1])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(&argv[2], ngx_shop_view_fields, sizeof(ngx_shop_view_fields));
+
+    return ngx_shop_redis_add(op, 2 + NGX_SHOP_VIEW_FIELDS, argv);
+}
+
+
+ngx_int_t
+ngx_shop_loyalty_view(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
+    ngx_shop_view_t *view)
+{
+    ngx_uint_t  i;
+
+    ngx_memzero(view, sizeof(ngx_shop_view_t));
+
+    if (reply->type != NGX_SHOP_REDIS_ARRAY
+        || reply->nelts != NGX_SHOP_VIEW_FIELDS)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < reply->nelts; i++) {
+        if (reply->elts[i]->type != NGX_SHOP_REDIS_NIL) {
+            break;
+        }
+    }
+
+    if (i == reply->nelts) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_shop_view_text(pool, reply, NGX_SHOP_VIEW_TIER, &view->tier)
+            != NGX_OK
+        || ngx_shop_view_time(reply, NGX_SHOP_VIEW_TIER_SINCE,
+                              &view->tier_since)
+            != NGX_OK
+        || ngx_shop_view_time(reply, NGX_SHOP_VIEW_TIER_UNTIL,
+                              &view->tier_until)
+            != NGX_OK
+        || ngx_shop_view_number(reply, NGX_SHOP_VIEW_POINTS, &view->points)
+            != NGX_OK
+        || ngx_shop_view_number(reply, NGX_SHOP_VIEW_PENDING, &view->pending)
+            != NGX_OK
+        || ngx_shop_view_number(reply, NGX_SHOP_VIEW_QUALIFYING,
+                                &view->qualifying)
+            != NGX_OK
+        || ngx_shop_view_number(reply, NGX_SHOP_VIEW_ORDERS, &view->orders)
+            != NGX_OK
+        || ngx_shop_view_text(pool, reply, NGX_SHOP_VIEW_SEGMENTS,
+                              &view->segments)
+            != NGX_OK
+        || ngx_shop_view_time(reply, NGX_SHOP_VIEW_CREATED, &view->created)
+            != NGX_OK)
+    {
+        ngx_memzero(view, sizeof(ngx_shop_view_t));
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_view_text(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
+    ngx_uint_t i, ngx_str_t *value)
+{
+    ngx_int_t  rc;
+    ngx_str_t  text;
+
+    rc = ngx_shop_redis_text(reply, i, &text);
+
+    if (rc == NGX_DECLINED || (rc == NGX_OK && text.len == 0)) {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK || text.len > NGX_SHOP_VIEW_TEXT_MAX) {
+        return NGX_ERROR;
+    }
+
+    value->data = ngx_pstrdup(pool, &text);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = text.len;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_view_number(ngx_shop_redis_reply_t *reply, ngx_uint_t i,
+    int64_t *value)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_shop_redis_number(reply, i, value);
+
+    if (rc == NGX_DECLINED) {
+        *value = 0;
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK
+        || *value > NGX_SHOP_LOYALTY_POINTS_MAX
+        || *value < -NGX_SHOP_LOYALTY_POINTS_MAX)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_view_time(ngx_shop_redis_reply_t *reply, ngx_uint_t i,
+    time_t *value)
+{
+    int64_t  n;
+
+    if (ngx_shop_view_number(reply, i, &n) != NGX_OK || n < 0) {
+        return NGX_ERROR;
+    }
+
+    *value = (time_t) n;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_loyalty_earn(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_shop_program_t *program, ngx_str_t *customer, ngx_str_t *event,
+    time_t now)
+{
+    int64_t           signup, login, every;
+    ngx_str_t         keys[NGX_SHOP_EARN_KEYS], *args, *arg;
+    ngx_uint_t        i, nargs;
+    ngx_shop_earn_t  *earn;
+    ngx_shop_tier_t  *tier;
+
+    static const char  *kinds[NGX_SHOP_EARN_KEYS] = {
+        "view", "ledger", "seen", "activity"
+    };
+
+    for (i = 0; i < NGX_SHOP_EARN_KEYS; i++) {
+        if (ngx_shop_redis_customer_key(redis, op->pool, kinds[i], customer,
+                                        NULL, &keys[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    signup = 0;
+    login = 0;
+    every = 0;
+
+    earn = program->earn.elts;
+
+    for (i = 0; i < program->earn.nelts; i++) {
+
+        if (earn[i].what == NGX_SHOP_EARN_SIGNUP) {
+            signup = earn[i].points;
+
+        } else {
+            login = earn[i].points;
+            every = earn[i].every;
+        }
+    }
+
+    nargs = NGX_SHOP_EARN_ARGS + 2 * program->tiers.nelts;
+
+    args = ngx_palloc(op->pool, nargs * sizeof(ngx_str_t));
+    if (args == NULL) {
+        return NGX_ERROR;
+    }
+
+    args[1] = *event;
+
+    if (ngx_shop_decimal(op->pool, now, &args[0]) != NGX_OK
+        || ngx_shop_decimal(op->pool, signup, &args[2]) != NGX_OK
+        || ngx_shop_decimal(op->pool, login, &args[3]) != NGX_OK
+        || ngx_shop_decimal(op->pool, every, &args[4]) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    arg = &args[NGX_SHOP_EARN_ARGS];
+    tier = program->tiers.elts;
+
+    for (i = 0; i < program->tiers.nelts; i++) {
+
+        *arg++ = tier[i].name;
+
+        if (ngx_shop_decimal(op->pool, tier[i].points, arg++) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_earn,
+                                     NGX_SHOP_EARN_KEYS, keys, nargs, args);
+}
+
+
+ngx_int_t
+ngx_shop_loyalty_earned(ngx_shop_redis_reply_t *reply)
+{
+    return reply->type == NGX_SHOP_REDIS_ARRAY ? NGX_OK : NGX_ERROR;
+}

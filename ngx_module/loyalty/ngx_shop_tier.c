@@ -1,0 +1,52 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "loyalty/ngx_shop_loyalty.h"
+
+
+ngx_uint_t
+ngx_shop_tier_find(ngx_shop_program_t *program, ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_shop_tier_t  *tier;
+
+    tier = program->tiers.elts;
+
+    for (i = 0; i < program->tiers.nelts; i++) {
+
+        if (tier[i].name.len == name->len
+            && ngx_memcmp(tier[i].name.data, name->data, name->len) == 0)
+        {
+            return i;
+        }
+    }
+
+    return NGX_SHOP_LOYALTY_NO_TIER;
+}
+
+
+ngx_uint_t
+ngx_shop_tier_reached(ngx_shop_program_t *program, int64_t qualifying)
+{
+    ngx_uint_t        i;
+    ngx_shop_tier_t  *tier;
+
+    tier = program->tiers.elts;
+
+    for (i = program->tiers.nelts; i > 0; i--) {
+
+        /* a first tier without a condition is everybody's */
+
+        if (tier[i - 1].points == -1 || tier[i - 1].points <= qualifying) {
+            return i - 1;
+        }
+    }
+
+    return NGX_SHOP_LOYALTY_NO_TIER;
+}

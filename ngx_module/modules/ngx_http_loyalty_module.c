@@ -1,0 +1,405 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "modules/ngx_http_loyalty_module.h"
+#include "modules/ngx_http_loyalty_conf.h"
+
+
+/*
+ * A request meets us twice.  Early in PREACCESS the customer is looked up
+ * and evaluated, so that from "limit_req" on every variable is there; in
+ * PRECONTENT, when nothing but the backend can come, the headers are put in.
+ * Between the two the request may have been sent to another location, and it
+ * may come back here later with our headers in it: what counts is what the
+ * location says that it is in now.
+ *
+ * Subrequests go the same way, in their own copy of the headers.
+ */
+
+
+static ngx_int_t ngx_http_loyalty_preaccess_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_precontent_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_inject(ngx_http_request_t *r,
+    ngx_http_loyalty_evaluation_t *evaluation,
+    ngx_http_loyalty_header_t **headers);
+
+static ngx_int_t ngx_http_loyalty_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_loyalty_number_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+static ngx_int_t ngx_http_loyalty_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_loyalty_init(ngx_conf_t *cf);
+
+
+static ngx_http_module_t  ngx_http_loyalty_module_ctx = {
+    ngx_http_loyalty_preconfiguration,     /* preconfiguration */
+    ngx_http_loyalty_init,                 /* postconfiguration */
+
+    ngx_http_loyalty_create_main_conf,     /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_loyalty_create_loc_conf,      /* create location configuration */
+    ngx_http_loyalty_merge_loc_conf        /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_loyalty_module = {
+    NGX_MODULE_V1,
+    &ngx_http_loyalty_module_ctx,          /* module context */
+    ngx_http_loyalty_commands,             /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/*
+ * Read before PREACCESS, by "set" or "if", they are empty; a later reader
+ * must not be given that.
+ */
+
+static ngx_http_variable_t  ngx_http_loyalty_vars[] = {
+
+    { ngx_string("loyalty_tier"), NULL, ngx_http_loyalty_variable,
+      offsetof(ngx_shop_evaluation_t, tier), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("loyalty_points"), NULL, ngx_http_loyalty_number_variable,
+      offsetof(ngx_shop_evaluation_t, points), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("loyalty_points_pending"), NULL,
+      ngx_http_loyalty_number_variable,
+      offsetof(ngx_shop_evaluation_t, pending), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("loyalty_next_tier"), NULL, ngx_http_loyalty_variable,
+      offsetof(ngx_shop_evaluation_t, next_tier),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("loyalty_points_to_next"), NULL,
+      ngx_http_loyalty_number_variable,
+      offsetof(ngx_shop_evaluation_t, points_to_next),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("loyalty_segments"), NULL, ngx_http_loyalty_variable,
+      offsetof(ngx_shop_evaluation_t, segments),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("loyalty_promotions"), NULL, ngx_http_loyalty_variable,
+      offsetof(ngx_shop_evaluation_t, promotions),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+static ngx_int_t
+ngx_http_loyalty_preaccess_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                     rc;
+    ngx_http_shop_ctx_t          *ctx;
+    ngx_http_shop_loc_conf_t     *slcf;
+    ngx_http_loyalty_loc_conf_t  *llcf;
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
+
+    if (!llcf->enable) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_shop_lookup(r, &ctx);
+
+    if (rc == NGX_OK) {
+
+        if (ngx_http_loyalty_evaluate(r, ctx) == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return NGX_DECLINED;
+    }
+
+    if (rc == NGX_ERROR) {
+
+        slcf = ngx_http_get_module_loc_conf(r, ngx_http_shop_module);
+
+        /* the page that tells of an error is not refused in its turn */
+
+        if (slcf->on_failure == NGX_HTTP_SHOP_FAILURE_ERROR
+            && !r->main->error_page)
+        {
+            return NGX_HTTP_SERVICE_UNAVAILABLE;
+        }
+
+        return NGX_DECLINED;
+    }
+
+    return rc;
+}
+
+
+ngx_shop_evaluation_t *
+ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
+{
+    ngx_str_t                      *headers;
+    ngx_http_loyalty_evaluation_t  *evaluation;
+
+    evaluation = ctx->evaluation;
+
+    if (evaluation != NULL) {
+        return &evaluation->result;
+    }
+
+    evaluation = ngx_palloc(r->main->pool,
+                            sizeof(ngx_http_loyalty_evaluation_t));
+    if (evaluation == NULL) {
+        return NULL;
+    }
+
+    if (ngx_shop_evaluate(r->main->pool, ngx_http_loyalty_program(r),
+                          &ctx->view, ngx_time(), &evaluation->result)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    headers = evaluation->headers;
+
+    headers[NGX_HTTP_LOYALTY_CUSTOMER] = ctx->session.customer;
+    headers[NGX_HTTP_LOYALTY_PROVIDER] = ctx->session.provider;
+    headers[NGX_HTTP_LOYALTY_TIER] = evaluation->result.tier;
+    headers[NGX_HTTP_LOYALTY_SEGMENTS] = evaluation->result.segments;
+    headers[NGX_HTTP_LOYALTY_PROMOTIONS] = evaluation->result.promotions;
+
+    headers[NGX_HTTP_LOYALTY_POINTS].data = evaluation->points;
+    headers[NGX_HTTP_LOYALTY_POINTS].len =
+        ngx_sprintf(evaluation->points, "%L", evaluation->result.points)
+        - evaluation->points;
+
+    ctx->evaluation = evaluation;
+
+    return &evaluation->result;
+}
+
+
+ngx_shop_program_t *
+ngx_http_loyalty_program(ngx_http_request_t *r)
+{
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    lmcf = ngx_http_get_module_main_conf(r, ngx_http_loyalty_module);
+
+    return &lmcf->program;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_precontent_handler(ngx_http_request_t *r)
+{
+    ngx_http_shop_ctx_t          *ctx;
+    ngx_http_shop_main_conf_t    *smcf;
+    ngx_http_loyalty_loc_conf_t  *llcf;
+
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (ctx == NULL || ctx->evaluation == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->injected) {
+
+        /*
+         * by this request in another location, or by its parent; names may
+         * differ, and "loyalty" may be off here
+         */
+
+        smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+        if (ngx_shop_header_in_strip(r, &smcf->names) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
+
+    if (!llcf->enable) {
+        return NGX_DECLINED;
+    }
+
+    ctx->injected = 1;
+
+    if (ngx_http_loyalty_inject(r, ctx->evaluation, llcf->headers)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_inject(ngx_http_request_t *r,
+    ngx_http_loyalty_evaluation_t *evaluation,
+    ngx_http_loyalty_header_t **headers)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (ngx_shop_header_in_own(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    value = evaluation->headers;
+
+    for (i = 0; i < NGX_HTTP_LOYALTY_HEADERS; i++) {
+
+        if (value[i].len == 0 || headers[i]->name.name.len == 0) {
+            continue;
+        }
+
+        if (ngx_shop_header_in_add(r, &headers[i]->name, &value[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t            *value;
+    ngx_http_shop_ctx_t  *ctx;
+
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (ctx == NULL || ctx->evaluation == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    value = (ngx_str_t *) ((u_char *) ctx->evaluation + data);
+
+    if (value->len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->len = value->len;
+    v->data = value->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_number_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    int64_t              *value;
+    ngx_str_t             text;
+    ngx_http_shop_ctx_t  *ctx;
+
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (ctx == NULL || ctx->evaluation == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    value = (int64_t *) ((u_char *) ctx->evaluation + data);
+
+    if (data == offsetof(ngx_shop_evaluation_t, points_to_next)
+        && *value == -1)
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_shop_decimal(r->pool, *value, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->len = text.len;
+    v->data = text.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_preconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_loyalty_vars; v->name.len; v++) {
+
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return ngx_http_loyalty_add_headers(cf);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_shop_main_conf_t  *smcf;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);
+
+    if (smcf->redis == NULL) {
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_loyalty_preaccess_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_loyalty_precontent_handler;
+
+    return NGX_OK;
+}
