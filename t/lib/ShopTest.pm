@@ -43,8 +43,9 @@ The rest is in modules of their own, each described at its top:
 L<ShopTest::Nginx>, L<ShopTest::Redis>, L<ShopTest::HTTP> (requests to the
 byte), L<ShopTest::Browser> (cookies and redirects as browsers do them),
 L<ShopTest::Server> (scripted servers), L<ShopTest::Backend>,
-L<ShopTest::Provider> (an OpenID provider that can misbehave) and
-L<ShopTest::Certificate>.
+L<ShopTest::Provider> (an OpenID provider that can misbehave),
+L<ShopTest::Certificate> and L<ShopTest::Shop> (all of it at once, and sign-in
+in one call).
 
 =head1 ENVIRONMENT
 
@@ -76,7 +77,7 @@ use Time::HiRes ();
 
 our @EXPORT = qw(
     backend browser done_testing free_port nginx provider read_file redis
-    request root temp_dir wait_for write_file
+    request root shop temp_dir wait_for write_file
 );
 
 my $owner = $$;
@@ -128,6 +129,14 @@ sub backend {
 sub provider {
     require ShopTest::Provider;
     return ShopTest::Provider->new(@_);
+}
+
+
+# a whole shop: all of the above with a configuration that fits
+
+sub shop {
+    require ShopTest::Shop;
+    return ShopTest::Shop->new(@_);
 }
 
 

@@ -18,6 +18,7 @@ ShopTest::Browser - what browsers do with cookies, redirects and forms
     $browser->fetch('POST', '/x', headers => [...], body => $text);
     $browser->click($url, follow => 0);     # the first response only
     $browser->click($url, until => qr{/callback/});     # not that one
+    $browser->start($url);                  # sends, does not wait
 
     $page->url;                             # where it ended
     $page->chain;                           # all responses on the way
@@ -202,6 +203,40 @@ sub go {
 sub request_one {
     my ($self, %o) = @_;
 
+    my $response = ShopTest::HTTP::request($self->prepare(%o));
+
+    $self->set_cookie($o{url}, $_) for $response->headers('Set-Cookie');
+
+    return $response;
+}
+
+
+# Sends a navigation and does not wait: a ShopTest::HTTP, whose response()
+# changes nothing in the browser.
+
+sub start {
+    my ($self, $url, %o) = @_;
+
+    $url = resolve($url, $self->{url});
+
+    my ($port, $method, $uri, %request) = $self->prepare(
+        method => 'GET', mode => 'navigate', %o,
+        url => $url, urls => [$url], from => $self->{url},
+        policy => $self->{policy} || '');
+
+    my $c = ShopTest::HTTP->connect($port, %request);
+
+    $c->send($method, $uri, %request);
+
+    return $c;
+}
+
+
+# the arguments of ShopTest::HTTP::request()
+
+sub prepare {
+    my ($self, %o) = @_;
+
     my $u = parse($o{url});
     my $from = defined $o{from} ? parse($o{from}) : undef;
 
@@ -259,17 +294,13 @@ sub request_one {
 
     my $port = $self->{route}{ origin($u) };
 
-    my $response = ShopTest::HTTP::request(
+    return (
         $port || $u->{port}, $o{method}, $u->{uri},
         headers => \@headers,
         body    => $o{body},
         tls     => $u->{scheme} eq 'https' && !$port,
         timeout => $o{timeout},
     );
-
-    $self->set_cookie($o{url}, $_) for $response->headers('Set-Cookie');
-
-    return $response;
 }
 
 

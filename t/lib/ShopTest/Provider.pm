@@ -65,6 +65,8 @@ the JSON as it is:
     payload      text of the payload, instead of the claims
     fault        { ENDPOINT => FAULT }, ENDPOINT one of discovery, jwks,
                  authorize, token, userinfo; see fault()
+    at           { '/x' => { ... } }: a state for each path; every path is a
+                 provider of its own, with the issuer http://localhost:PORT/x
 
 Keys are made when they are first used; the name says what: rsa-N, rsa1024-N,
 rsa4096-N, p256-N, p384-N, p521-N, k256-N, ed-N, with any N.
@@ -146,10 +148,12 @@ sub defaults {
 # --- what the test asks ---------------------------------------------------
 
 
-sub issuer {
-    my ($self) = @_;
+# issuer('/x') is the provider of that path: see "at"
 
-    return $self->url . $self->{path};
+sub issuer {
+    my ($self, $path) = @_;
+
+    return $self->url . (defined $path ? $path : $self->{path});
 }
 
 
@@ -169,7 +173,7 @@ sub client_secret { return $_[0]->{client_secret} }
 
 
 sub conf {
-    my ($self, $name, $more) = @_;
+    my ($self, $name, $more, $path) = @_;
 
     my $file = ShopTest::write_file(
         ShopTest::temp_dir() . "/$name.secret", $self->{client_secret}, 0600);
@@ -179,7 +183,7 @@ sub conf {
     return <<"END";
     social_provider $name {
         preset             oidc;
-        issuer             "@{[ $self->issuer ]}";
+        issuer             "@{[ $self->issuer($path) ]}";
         client_id          "$self->{client_id}";
         client_secret_file $file;
         $more
@@ -225,16 +229,18 @@ sub steered {
 
 sub handle {
     my ($self, $request) = @_;
-    my %endpoint = (
-        '/.well-known/openid-configuration' => 'discovery',
-        map { ("/$_" => $_) } qw(jwks authorize token userinfo logout),
-    );
 
-    (my $path = $request->{path}) =~ s/^\Q$self->{path}\E//;
+    my ($path, $name) = $request->{path}
+        =~ m{^(.*?)/(\.well-known/openid-configuration
+                    |jwks|authorize|token|userinfo|logout)$}x;
 
-    my $name = $endpoint{$path};
+    return answer(404, [], 'no such endpoint') unless defined $name;
 
-    return answer(404, [], 'no such endpoint') unless $name;
+    $name = 'discovery' if $name =~ /known/;
+
+    local $self->{path} = $path;
+    local $self->{state} = { %{ $self->{state} },
+                             %{ $self->{state}{at}{$path} || {} } };
 
     # whoever talks to us directly asks for no compression
 
