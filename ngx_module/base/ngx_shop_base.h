@@ -38,6 +38,22 @@ ngx_int_t ngx_shop_file_read(ngx_conf_t *cf, ngx_str_t *path, size_t max,
     ngx_uint_t secret, ngx_str_t *content);
 
 
+/* ngx_shop_text.c */
+
+#define NGX_SHOP_NAME_MAX         40
+#define NGX_SHOP_CUSTOMER_ID_MAX  64
+
+/* 1: a name of a provider, tier, segment or promotion: 1 to 40 of
+ * [A-Za-z0-9_-] */
+ngx_uint_t ngx_shop_name_valid(ngx_str_t *name);
+
+/* 1: a customer id, ours or the shop's: 1 to 64 of [A-Za-z0-9._~:@-] */
+ngx_uint_t ngx_shop_customer_id_valid(ngx_str_t *id);
+
+/* "value" in decimal, from "pool" */
+ngx_int_t ngx_shop_decimal(ngx_pool_t *pool, int64_t value, ngx_str_t *text);
+
+
 /* ngx_shop_url.c */
 
 typedef struct {
@@ -117,7 +133,8 @@ ngx_int_t ngx_shop_return_check(ngx_pool_t *pool, ngx_str_t *text,
 
 /*
  * ISO 8601 to UNIX seconds: "2026-09-01" (00:00 UTC), "2026-09-01T10:00Z",
- * "2026-09-01T10:00:00Z", or with an offset "+02:00".  NGX_ERROR otherwise.
+ * "2026-09-01T10:00:00Z", or with an offset "+02:00".  NGX_ERROR otherwise,
+ * also before 1970.
  */
 time_t ngx_shop_parse_time(ngx_str_t *text);
 
@@ -132,8 +149,10 @@ typedef struct json_t  ngx_shop_json_t;
 
 /*
  * Parses a JSON text (RFC 8259) of at most "max" bytes: UTF-8, no duplicate
- * names, no NUL in strings, depth as jansson allows.  Memory comes from
- * "pool" and dies with it.  NULL: malformed, too large, or no memory.
+ * names, no NUL in strings, depth as jansson allows (2048), no integer
+ * beyond 64 bits and no number beyond a double.  Memory comes from "pool",
+ * at worst seventy times the text, and dies with it.
+ * NULL: malformed, too large, or no memory.
  */
 ngx_shop_json_t *ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text,
     size_t max);
@@ -228,16 +247,18 @@ ngx_array_t *ngx_shop_keys_read(ngx_conf_t *cf, ngx_str_t *path);
 
 /*
  * A sealer for one purpose ("session", "attempt"): from each key one
- * AES-256-GCM key is derived by HKDF with the purpose as info, so that
+ * AES-256-GCM key is derived by HKDF with the purpose in its info, so that
  * sealed things of two purposes are never interchangeable.  Made at
- * configuration time, freed with "pool".  NULL: failed, logged.
+ * configuration time from at least one key, freed with "pool".
+ * NULL: failed, logged.
  */
 ngx_shop_sealer_t *ngx_shop_sealer_create(ngx_pool_t *pool,
     ngx_array_t *keys, const char *purpose, ngx_log_t *log);
 
 /*
- * Seals "plain" under the first key with a random IV; "context" (a host) is
- * authenticated and not stored.  The result is base64url, from "pool".
+ * Seals "plain", at most 8000 bytes, under the first key with a random IV;
+ * "context" (a host) is authenticated and not stored.  The result is
+ * base64url, from "pool".  NGX_ERROR: logged.
  */
 ngx_int_t ngx_shop_seal(ngx_shop_sealer_t *sealer, ngx_pool_t *pool,
     ngx_str_t *context, ngx_str_t *plain, ngx_str_t *sealed, ngx_log_t *log);
@@ -261,18 +282,19 @@ typedef struct {
 
 
 /*
- * Adds the shared zone at configuration time.  Its content survives a
- * reload; a changed size or layout starts clean.  NULL: reported.
+ * Adds the shared zone at configuration time; it can be used once nginx has
+ * mapped it, from init_module on.  Its content survives a reload; a changed
+ * size starts clean.  NULL: reported.
  */
 ngx_shop_zone_t *ngx_shop_zone_add(ngx_conf_t *cf, ngx_str_t *name,
     size_t size, void *tag);
 
 /*
- * NGX_OK: a copy of the record from "pool", and how many times it was set;
- * NGX_DECLINED: not there or expired; NGX_ERROR: no memory.  "version" is
- * in and out: where the record is still of that version, NGX_OK comes with
- * an empty value and nothing is copied; start with 0.  "stored" is the time
- * of the set.
+ * NGX_OK: a copy of the record from "pool", aligned, and its version, which
+ * the zone gives to one set only; NGX_DECLINED: not there or expired;
+ * NGX_ERROR: no memory.  "version" is in and out: where the record is still
+ * of that version, NGX_OK comes with an empty value and nothing is copied;
+ * start with 0.  "stored" is the time of the set.
  */
 ngx_int_t ngx_shop_zone_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
     ngx_str_t *key, time_t now, ngx_str_t *value, ngx_uint_t *version,
@@ -280,16 +302,19 @@ ngx_int_t ngx_shop_zone_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
 
 /*
  * Stores a copy until "expires" (UNIX seconds, exclusive); evicts the
- * records that were not used for longest.  NGX_DECLINED: larger than the
- * zone can ever hold, or key longer than 512 bytes; nothing was evicted.
+ * records that were not used for longest.  Where "expires" is not after
+ * "now" it only forgets the key.  NGX_DECLINED: larger than the zone can
+ * ever hold, or key longer than 512 bytes; nothing was evicted, but an older
+ * record of the key is forgotten.
  */
 ngx_int_t ngx_shop_zone_set(ngx_shop_zone_t *zone, ngx_str_t *key,
     ngx_str_t *value, time_t now, time_t expires);
 
 /*
  * Over all workers: NGX_OK to the first that asks, NGX_DECLINED to the
- * others for "interval" seconds, NGX_ERROR where the zone is too full to
- * remember (to be read as DECLINED by who must not flood).
+ * others for "interval" seconds, NGX_ERROR where it cannot be remembered
+ * (key longer than 512 bytes; to be read as DECLINED by who must not flood).
+ * Leases and records of one key do not meet.
  */
 ngx_int_t ngx_shop_zone_lease(ngx_shop_zone_t *zone, ngx_str_t *key,
     time_t now, time_t interval);

@@ -15,7 +15,7 @@
 
 /*
  * Everything that differs between nginx 1.22 and 1.31 and that we touch.
- * nothing outside this file asks for nginx_version.
+ * Nothing outside this file asks for nginx_version.
  */
 
 
@@ -44,11 +44,16 @@
 
 #if (nginx_version >= 1023000)
 
+#define NGX_SHOP_HAVE_COOKIE_LIST  1
+
 #define ngx_shop_cookie_first(r, i)                                           \
     (*(i) = 0, (r)->headers_in.cookie)
 
 #define ngx_shop_cookie_next(r, h, i)                                         \
     (++*(i), (h)->next)
+
+#define ngx_shop_cookie_removed(i)                                            \
+    (--*(i))
 
 #else
 
@@ -57,6 +62,10 @@
 
 #define ngx_shop_cookie_next(r, h, i)                                         \
     (++*(i), ngx_shop_cookie_at(r, *(i)))
+
+/* "i" stands behind the line removed, and what follows has moved up */
+#define ngx_shop_cookie_removed(i)                                            \
+    (--*(i))
 
 #define ngx_shop_cookie_at(r, i)                                              \
     ((i) < (r)->headers_in.cookies.nelts                                      \

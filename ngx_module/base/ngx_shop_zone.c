@@ -1,0 +1,702 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "base/ngx_shop_base.h"
+
+
+/*
+ * Records of any size in shared memory.
+ *
+ *     +--------+-----------+-------+-------+-------+-- - - --+-------+
+ *     | header |  buckets  | block | block | block |         | block |
+ *     +--------+-----------+-------+-------+-------+-- - - --+-------+
+ *
+ *     block of a record              blocks after it
+ *     +--------+---------------+     +------+------------------------+
+ *     | record | key and value |---->| more | key and value, go on   |---->
+ *     +--------+---------------+     +------+------------------------+
+ *
+ * The slab allocator of nginx keeps pages for each power of two.  In a zone
+ * that is full of one size a record of another needs an empty page, and
+ * throwing out the oldest frees one only after a third of all records, in no
+ * order of place, has gone.  Here all blocks are alike, each record evicted
+ * makes room at once, and nothing but the bytes needed is ever evicted.  So
+ * the slab pool is asked once, for everything it has; its mutex is ours.
+ *
+ * A hash table and not the usual tree, since a lookup among a million records
+ * costs one or two cache misses, not twenty, and takes 8 bytes a record, not
+ * 40.  Keys are made by us (an attacker may hold many sessions, but does not
+ * choose their hashes), so the chains stay short.
+ *
+ * Recently used records are at the head of the queue.  A lease in force is
+ * not evicted when it reaches the end but sent round again, up to
+ * NGX_SHOP_ZONE_TURNS of them in a row, which bounds the time of the lock.
+ *
+ * All pointers are those of the mapping, which nginx makes before it starts
+ * workers and hands on to the next configuration, at one address.  It gives
+ * a zone of another size, or one declared by other code ("tag"), fresh
+ * memory; the layout in the header is checked nevertheless, since a mistake
+ * would be read as pointers.
+ */
+
+
+#define NGX_SHOP_ZONE_MAGIC    0x6e7853686f705a31
+#define NGX_SHOP_ZONE_LAYOUT   1
+
+#define NGX_SHOP_ZONE_BLOCK    128
+#define NGX_SHOP_ZONE_KEY_MAX  512
+#define NGX_SHOP_ZONE_TURNS    16
+
+/* what the first block of a record holds, and the others */
+
+#define NGX_SHOP_ZONE_FIRST                                                   \
+    (NGX_SHOP_ZONE_BLOCK - offsetof(ngx_shop_zone_record_t, data))
+
+#define NGX_SHOP_ZONE_MORE                                                    \
+    (NGX_SHOP_ZONE_BLOCK - offsetof(ngx_shop_zone_block_t, data))
+
+
+typedef struct ngx_shop_zone_block_s   ngx_shop_zone_block_t;
+typedef struct ngx_shop_zone_record_s  ngx_shop_zone_record_t;
+
+
+struct ngx_shop_zone_block_s {
+    ngx_shop_zone_block_t     *more;        /* of the record, or free ones */
+    u_char                     data[1];
+};
+
+
+struct ngx_shop_zone_record_s {
+    ngx_shop_zone_block_t     *more;
+    ngx_shop_zone_record_t    *next;        /* in the bucket */
+    ngx_queue_t                queue;
+    time_t                     stored;
+    time_t                     expires;
+    ngx_uint_t                 version;
+    uint32_t                   hash;
+    uint32_t                   value_len;
+    uint16_t                   key_len;
+    u_char                     lease;
+    u_char                     data[1];
+};
+
+
+typedef struct {
+    uint64_t                   magic;
+    size_t                     layout;
+    ngx_uint_t                 version;     /* last one given */
+
+    ngx_queue_t                queue;       /* recently used first */
+
+    ngx_shop_zone_record_t   **buckets;
+    ngx_uint_t                 mask;        /* buckets less one */
+
+    ngx_shop_zone_block_t     *free;
+    u_char                    *fresh;       /* blocks never used before */
+    size_t                     nfree;       /* of both */
+    size_t                     nblocks;
+} ngx_shop_zone_sh_t;
+
+
+/* a place between the bytes of a record */
+
+typedef struct {
+    ngx_shop_zone_block_t     *more;
+    u_char                    *pos;
+    size_t                     left;        /* in this block */
+} ngx_shop_zone_cursor_t;
+
+
+static ngx_int_t ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static ngx_slab_pool_t *ngx_shop_zone_pool(ngx_shop_zone_t *zone);
+static ngx_shop_zone_record_t *ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh,
+    ngx_str_t *key, uint32_t hash, ngx_uint_t lease,
+    ngx_shop_zone_cursor_t *value);
+static ngx_shop_zone_record_t *ngx_shop_zone_create(ngx_shop_zone_sh_t *sh,
+    ngx_str_t *key, uint32_t hash, ngx_str_t *value, time_t now);
+static void ngx_shop_zone_evict(ngx_shop_zone_sh_t *sh, time_t now);
+static void ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record);
+static void ngx_shop_zone_touch(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record);
+static ngx_uint_t ngx_shop_zone_leased(ngx_shop_zone_record_t *lease,
+    time_t now);
+
+static size_t ngx_shop_zone_nblocks(size_t len);
+static ngx_shop_zone_block_t *ngx_shop_zone_block_alloc(
+    ngx_shop_zone_sh_t *sh);
+static void ngx_shop_zone_block_free(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_block_t *block);
+
+static void ngx_shop_zone_cursor_init(ngx_shop_zone_cursor_t *cursor,
+    ngx_shop_zone_record_t *record);
+static size_t ngx_shop_zone_cursor_step(ngx_shop_zone_cursor_t *cursor,
+    size_t len, u_char **p);
+static void ngx_shop_zone_cursor_write(ngx_shop_zone_cursor_t *cursor,
+    ngx_str_t *text);
+static void ngx_shop_zone_cursor_read(ngx_shop_zone_cursor_t *cursor,
+    ngx_str_t *text);
+static ngx_uint_t ngx_shop_zone_cursor_match(ngx_shop_zone_cursor_t *cursor,
+    ngx_str_t *text);
+
+
+ngx_shop_zone_t *
+ngx_shop_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size, void *tag)
+{
+    ngx_shop_zone_t  *zone;
+
+    if (size < 8 * ngx_pagesize) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is too small: at least %uz bytes "
+                           "are needed", name, 8 * ngx_pagesize);
+        return NULL;
+    }
+
+    zone = ngx_palloc(cf->pool, sizeof(ngx_shop_zone_t));
+    if (zone == NULL) {
+        return NULL;
+    }
+
+    zone->shm_zone = ngx_shared_memory_add(cf, name, size, tag);
+    if (zone->shm_zone == NULL) {
+        return NULL;
+    }
+
+    zone->shm_zone->init = ngx_shop_zone_init;
+
+    return zone;
+}
+
+
+/* "data" is that of the zone before a reload, the memory the same */
+
+static ngx_int_t
+ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    u_char              *p;
+    size_t               size, n;
+    ngx_slab_pool_t     *pool;
+    ngx_shop_zone_sh_t  *sh;
+
+    pool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (data) {
+        sh = data;
+
+        if (sh->magic != NGX_SHOP_ZONE_MAGIC
+            || sh->layout != NGX_SHOP_ZONE_LAYOUT)
+        {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "zone \"%V\" was made by another version of this "
+                          "module, nginx must be restarted",
+                          &shm_zone->shm.name);
+            return NGX_ERROR;
+        }
+
+        shm_zone->data = data;
+        return NGX_OK;
+    }
+
+    size = pool->pfree * ngx_pagesize;
+
+    p = ngx_slab_alloc(pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh = (ngx_shop_zone_sh_t *) p;
+    ngx_memzero(sh, sizeof(ngx_shop_zone_sh_t));
+
+    sh->magic = NGX_SHOP_ZONE_MAGIC;
+    sh->layout = NGX_SHOP_ZONE_LAYOUT;
+
+    ngx_queue_init(&sh->queue);
+
+    /* a bucket for each two to four blocks, the usual size of a record */
+
+    for (n = 1; n <= size / NGX_SHOP_ZONE_BLOCK / 4; n <<= 1) { /* void */ }
+
+    sh->mask = n - 1;
+    sh->buckets = (ngx_shop_zone_record_t **)
+                              (p + ngx_align(sizeof(ngx_shop_zone_sh_t), 64));
+
+    ngx_memzero(sh->buckets, n * sizeof(ngx_shop_zone_record_t *));
+
+    sh->fresh = ngx_align_ptr((u_char *) (sh->buckets + n), 64);
+    sh->nblocks = (p + size - sh->fresh) / NGX_SHOP_ZONE_BLOCK;
+    sh->nfree = sh->nblocks;
+
+    pool->data = sh;
+    shm_zone->data = sh;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_zone_get(ngx_shop_zone_t *zone, ngx_pool_t *pool, ngx_str_t *key,
+    time_t now, ngx_str_t *value, ngx_uint_t *version, time_t *stored)
+{
+    uint32_t                 hash;
+    ngx_int_t                rc;
+    ngx_slab_pool_t         *shpool;
+    ngx_shop_zone_sh_t      *sh;
+    ngx_shop_zone_cursor_t   cursor;
+    ngx_shop_zone_record_t  *record;
+
+    shpool = ngx_shop_zone_pool(zone);
+    sh = zone->shm_zone->data;
+
+    hash = ngx_murmur_hash2(key->data, key->len);
+    rc = NGX_DECLINED;
+
+    ngx_str_null(value);
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    record = ngx_shop_zone_lookup(sh, key, hash, 0, &cursor);
+
+    if (record == NULL || now >= record->expires) {
+        goto done;
+    }
+
+    ngx_shop_zone_touch(sh, record);
+
+    rc = NGX_OK;
+
+    *stored = record->stored;
+
+    if (*version == record->version) {
+        goto done;
+    }
+
+    /* aligned, for values that are structures */
+
+    value->data = ngx_palloc(pool, record->value_len);
+    if (value->data == NULL) {
+        rc = NGX_ERROR;
+        goto done;
+    }
+
+    value->len = record->value_len;
+    *version = record->version;
+
+    ngx_shop_zone_cursor_read(&cursor, value);
+
+done:
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_shop_zone_set(ngx_shop_zone_t *zone, ngx_str_t *key, ngx_str_t *value,
+    time_t now, time_t expires)
+{
+    uint32_t                 hash;
+    ngx_int_t                rc;
+    ngx_slab_pool_t         *shpool;
+    ngx_shop_zone_sh_t      *sh;
+    ngx_shop_zone_cursor_t   cursor;
+    ngx_shop_zone_record_t  *record;
+
+    if (key->len > NGX_SHOP_ZONE_KEY_MAX) {
+        return NGX_DECLINED;
+    }
+
+    shpool = ngx_shop_zone_pool(zone);
+    sh = zone->shm_zone->data;
+
+    hash = ngx_murmur_hash2(key->data, key->len);
+    rc = NGX_OK;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    record = ngx_shop_zone_lookup(sh, key, hash, 0, &cursor);
+
+    if (record) {
+        ngx_shop_zone_delete(sh, record);
+    }
+
+    if (now < expires) {
+        record = ngx_shop_zone_create(sh, key, hash, value, now);
+
+        if (record) {
+            record->expires = expires;
+
+        } else {
+            rc = NGX_DECLINED;
+        }
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_shop_zone_lease(ngx_shop_zone_t *zone, ngx_str_t *key, time_t now,
+    time_t interval)
+{
+    uint32_t                 hash;
+    ngx_int_t                rc;
+    ngx_str_t                value;
+    ngx_slab_pool_t         *shpool;
+    ngx_shop_zone_sh_t      *sh;
+    ngx_shop_zone_cursor_t   cursor;
+    ngx_shop_zone_record_t  *record;
+
+    if (key->len > NGX_SHOP_ZONE_KEY_MAX) {
+        return NGX_ERROR;
+    }
+
+    shpool = ngx_shop_zone_pool(zone);
+    sh = zone->shm_zone->data;
+
+    hash = ngx_murmur_hash2(key->data, key->len);
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    record = ngx_shop_zone_lookup(sh, key, hash, 1, &cursor);
+
+    if (record && ngx_shop_zone_leased(record, now)) {
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    if (record == NULL) {
+        ngx_str_null(&value);
+
+        record = ngx_shop_zone_create(sh, key, hash, &value, now);
+
+        if (record == NULL) {
+            rc = NGX_ERROR;
+            goto done;
+        }
+
+        record->lease = 1;
+    }
+
+    record->stored = now;
+    record->expires = now + interval;
+
+    ngx_shop_zone_touch(sh, record);
+
+    rc = NGX_OK;
+
+done:
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    return rc;
+}
+
+
+static ngx_slab_pool_t *
+ngx_shop_zone_pool(ngx_shop_zone_t *zone)
+{
+    return (ngx_slab_pool_t *) zone->shm_zone->shm.addr;
+}
+
+
+/* the record of a key, and where its value begins */
+
+static ngx_shop_zone_record_t *
+ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
+    ngx_uint_t lease, ngx_shop_zone_cursor_t *value)
+{
+    ngx_shop_zone_record_t  *record;
+
+    for (record = sh->buckets[hash & sh->mask];
+         record;
+         record = record->next)
+    {
+        if (record->hash != hash || record->lease != lease
+            || record->key_len != key->len)
+        {
+            continue;
+        }
+
+        ngx_shop_zone_cursor_init(value, record);
+
+        if (ngx_shop_zone_cursor_match(value, key)) {
+            return record;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* NULL: more than the zone has; else evicts until there is room */
+
+static ngx_shop_zone_record_t *
+ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
+    ngx_str_t *value, time_t now)
+{
+    size_t                   n;
+    ngx_shop_zone_block_t   *block, **more;
+    ngx_shop_zone_cursor_t   cursor;
+    ngx_shop_zone_record_t  *record, **bucket;
+
+    if (value->len > sh->nblocks * NGX_SHOP_ZONE_MORE) {
+        return NULL;
+    }
+
+    n = ngx_shop_zone_nblocks(key->len + value->len);
+
+    if (n > sh->nblocks) {
+        return NULL;
+    }
+
+    while (sh->nfree < n) {
+        ngx_shop_zone_evict(sh, now);
+    }
+
+    record = (ngx_shop_zone_record_t *) ngx_shop_zone_block_alloc(sh);
+
+    more = &record->more;
+
+    while (--n) {
+        block = ngx_shop_zone_block_alloc(sh);
+        *more = block;
+        more = &block->more;
+    }
+
+    *more = NULL;
+
+    record->stored = now;
+    record->expires = now;
+    record->version = ++sh->version;
+    record->hash = hash;
+    record->value_len = (uint32_t) value->len;
+    record->key_len = (uint16_t) key->len;
+    record->lease = 0;
+
+    ngx_shop_zone_cursor_init(&cursor, record);
+    ngx_shop_zone_cursor_write(&cursor, key);
+    ngx_shop_zone_cursor_write(&cursor, value);
+
+    bucket = &sh->buckets[hash & sh->mask];
+
+    record->next = *bucket;
+    *bucket = record;
+
+    ngx_queue_insert_head(&sh->queue, &record->queue);
+
+    return record;
+}
+
+
+static void
+ngx_shop_zone_evict(ngx_shop_zone_sh_t *sh, time_t now)
+{
+    ngx_uint_t               n;
+    ngx_queue_t             *q;
+    ngx_shop_zone_record_t  *record;
+
+    for (n = 0; /* void */ ; n++) {
+
+        q = ngx_queue_last(&sh->queue);
+
+        record = ngx_queue_data(q, ngx_shop_zone_record_t, queue);
+
+        if (!record->lease || !ngx_shop_zone_leased(record, now)
+            || n == NGX_SHOP_ZONE_TURNS)
+        {
+            ngx_shop_zone_delete(sh, record);
+            return;
+        }
+
+        ngx_shop_zone_touch(sh, record);
+    }
+}
+
+
+static void
+ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
+{
+    ngx_shop_zone_block_t    *block, *more;
+    ngx_shop_zone_record_t  **prev;
+
+    prev = &sh->buckets[record->hash & sh->mask];
+
+    while (*prev != record) {
+        prev = &(*prev)->next;
+    }
+
+    *prev = record->next;
+
+    ngx_queue_remove(&record->queue);
+
+    /* both begin with "more" */
+
+    for (block = (ngx_shop_zone_block_t *) record; block; block = more) {
+        more = block->more;
+        ngx_shop_zone_block_free(sh, block);
+    }
+}
+
+
+static void
+ngx_shop_zone_touch(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
+{
+    ngx_queue_remove(&record->queue);
+    ngx_queue_insert_head(&sh->queue, &record->queue);
+}
+
+
+/* a clock set back must not make a lease longer than it was */
+
+static ngx_uint_t
+ngx_shop_zone_leased(ngx_shop_zone_record_t *lease, time_t now)
+{
+    return lease->stored <= now && now < lease->expires;
+}
+
+
+static size_t
+ngx_shop_zone_nblocks(size_t len)
+{
+    if (len <= NGX_SHOP_ZONE_FIRST) {
+        return 1;
+    }
+
+    len -= NGX_SHOP_ZONE_FIRST;
+
+    return 1 + (len + NGX_SHOP_ZONE_MORE - 1) / NGX_SHOP_ZONE_MORE;
+}
+
+
+/* the caller has looked at "nfree" */
+
+static ngx_shop_zone_block_t *
+ngx_shop_zone_block_alloc(ngx_shop_zone_sh_t *sh)
+{
+    ngx_shop_zone_block_t  *block;
+
+    sh->nfree--;
+
+    block = sh->free;
+
+    if (block) {
+        sh->free = block->more;
+        return block;
+    }
+
+    /* pages are touched when they are needed first, not all at the start */
+
+    block = (ngx_shop_zone_block_t *) sh->fresh;
+    sh->fresh += NGX_SHOP_ZONE_BLOCK;
+
+    return block;
+}
+
+
+static void
+ngx_shop_zone_block_free(ngx_shop_zone_sh_t *sh, ngx_shop_zone_block_t *block)
+{
+    block->more = sh->free;
+    sh->free = block;
+    sh->nfree++;
+}
+
+
+static void
+ngx_shop_zone_cursor_init(ngx_shop_zone_cursor_t *cursor,
+    ngx_shop_zone_record_t *record)
+{
+    cursor->more = record->more;
+    cursor->pos = record->data;
+    cursor->left = NGX_SHOP_ZONE_FIRST;
+}
+
+
+/* steps over at most "len" bytes that lie side by side; "*p" is the first */
+
+static size_t
+ngx_shop_zone_cursor_step(ngx_shop_zone_cursor_t *cursor, size_t len,
+    u_char **p)
+{
+    if (cursor->left == 0) {
+        cursor->pos = cursor->more->data;
+        cursor->left = NGX_SHOP_ZONE_MORE;
+        cursor->more = cursor->more->more;
+    }
+
+    *p = cursor->pos;
+
+    len = ngx_min(len, cursor->left);
+
+    cursor->pos += len;
+    cursor->left -= len;
+
+    return len;
+}
+
+
+static void
+ngx_shop_zone_cursor_write(ngx_shop_zone_cursor_t *cursor, ngx_str_t *text)
+{
+    u_char  *p, *src, *last;
+    size_t   n;
+
+    src = text->data;
+    last = src + text->len;
+
+    while (src < last) {
+        n = ngx_shop_zone_cursor_step(cursor, last - src, &p);
+        ngx_memcpy(p, src, n);
+        src += n;
+    }
+}
+
+
+static void
+ngx_shop_zone_cursor_read(ngx_shop_zone_cursor_t *cursor, ngx_str_t *text)
+{
+    u_char  *p, *dst, *last;
+    size_t   n;
+
+    dst = text->data;
+    last = dst + text->len;
+
+    while (dst < last) {
+        n = ngx_shop_zone_cursor_step(cursor, last - dst, &p);
+        dst = ngx_cpymem(dst, p, n);
+    }
+}
+
+
+/* 1: the next bytes are "text"; they have been stepped over then */
+
+static ngx_uint_t
+ngx_shop_zone_cursor_match(ngx_shop_zone_cursor_t *cursor, ngx_str_t *text)
+{
+    u_char  *p, *src, *last;
+    size_t   n;
+
+    src = text->data;
+    last = src + text->len;
+
+    while (src < last) {
+        n = ngx_shop_zone_cursor_step(cursor, last - src, &p);
+
+        if (ngx_memcmp(p, src, n) != 0) {
+            return 0;
+        }
+
+        src += n;
+    }
+
+    return 1;
+}
