@@ -48,19 +48,22 @@ struct ngx_shop_peer_s {
     ngx_shop_peer_conf_t      *conf;
     ngx_shop_peer_handler_pt   handler;
     void                      *data;        /* of the owner */
-    ngx_log_t                 *log;
-    ngx_pool_t                *pool;        /* of the owner; outlives the
-                                               peer */
+    ngx_log_t                 *log;         /* its action is set */
 
     ngx_connection_t          *connection;  /* result, with NGX_OK */
     ngx_int_t                  rc;          /* NGX_OK, NGX_ERROR */
     const char                *reason;      /* "resolve", "connect", "tls",
-                                               "timeout" */
+                                               "timeout", "internal" */
 
+    /* the room's own */
+
+    ngx_pool_t                *pool;        /* of this attempt */
+    ngx_str_t                  name;        /* host without "[]" and without
+                                               a final dot; ends with NUL */
     ngx_resolver_ctx_t        *resolve;
     ngx_resolver_addr_t       *addrs;
     ngx_uint_t                 naddrs;
-    ngx_uint_t                 naddr;       /* the one being tried */
+    ngx_uint_t                 naddr;       /* the next to be tried */
     ngx_peer_connection_t      pc;
     ngx_str_t                  addr_text;
     ngx_event_t                event;       /* posts the answer */
@@ -68,6 +71,7 @@ struct ngx_shop_peer_s {
     ngx_msec_t                 started;
 
     unsigned                   active:1;
+    unsigned                   literal:1;   /* "name" is an IP address */
 };
 
 
@@ -87,10 +91,13 @@ ngx_int_t ngx_shop_peer_needs_resolver(ngx_shop_peer_conf_t *conf);
 
 /*
  * Starts to connect; all of the name's addresses are tried in turn, those
- * of IPv4 and IPv6 alternating.  The owner sets conf, handler, data, log
- * and pool before, of a zeroed peer.  NGX_AGAIN: one callback, later.
- * NGX_ERROR: failed at once, no callback.  With NGX_OK in "rc" the
- * connection is the owner's: its handlers, data and log are to be set.
+ * of IPv4 and IPv6 alternating.  The owner sets conf, handler, data and log
+ * before, of a zeroed peer, and keeps "conf" and "log" until the answer.
+ * NGX_AGAIN: one callback, later.  NGX_ERROR: failed at once, no callback;
+ * "reason" is set and the failure logged.  With NGX_OK in "rc" the
+ * connection is the owner's: its handlers, data and log are to be set, and
+ * what the server said already may wait in it (look at c->read->ready).
+ * A peer may be started again once it has answered or was canceled.
  */
 ngx_int_t ngx_shop_peer_connect(ngx_shop_peer_t *peer);
 
@@ -151,14 +158,15 @@ struct ngx_shop_fetch_s {
                                                any status; else NGX_ERROR */
     const char                *reason;      /* "resolve", "connect", "tls",
                                                "timeout", "closed",
-                                               "malformed", "too_large" */
+                                               "malformed", "too_large",
+                                               "internal" */
     ngx_uint_t                 status;
     ngx_str_t                  content_type;
     ngx_str_t                  response;    /* body, decoded from chunks */
 
     ngx_pool_t                *pool;        /* the fetch's own; all above
                                                dies with it */
-    ngx_log_t                 *log;
+    ngx_log_t                 *log;         /* adds the host to lines */
 
     void                      *state;       /* of ngx_shop_fetch.c */
 };
@@ -173,13 +181,17 @@ void ngx_shop_net_close_idle(ngx_shop_net_t *net);
 /* NULL: no memory.  The fetch lives until ngx_shop_fetch_free(). */
 ngx_shop_fetch_t *ngx_shop_fetch_create(ngx_shop_net_t *net, ngx_log_t *log);
 
-/* "name" and "value" are not copied; NGX_ERROR also where one of them
- * holds CR, LF or NUL */
+/*
+ * "name" and "value" are not copied.  NGX_ERROR also where the name is no
+ * token or one of those the room writes itself, or the value holds CR, LF
+ * or NUL.
+ */
 ngx_int_t ngx_shop_fetch_header(ngx_shop_fetch_t *fetch, const char *name,
     ngx_str_t *value);
 
 /*
- * NGX_AGAIN: one callback, later.  NGX_ERROR: failed, no callback.
+ * NGX_AGAIN: one callback, later.  NGX_ERROR: failed, no callback, "reason"
+ * is set.  Plain http goes to loopback addresses only.
  * An idempotent request whose kept connection turns out to be dead before
  * the first byte of an answer is sent once more on a new one, and so is a
  * POST if no byte of it could have been read.
@@ -212,13 +224,17 @@ typedef struct {
     ngx_str_t                  content_type;
     ngx_buf_t                 *body;        /* grows up to max_body */
     ngx_pool_t                *pool;
-    const char                *reason;
+    const char                *reason;      /* "malformed", "too_large",
+                                               "closed", "internal" */
+    const char                *detail;      /* the same for a log line */
 
     unsigned                   head:1;      /* answer to HEAD: no body */
     unsigned                   chunked:1;
-    unsigned                   keepalive:1;
+    unsigned                   keepalive:1; /* once it is whole: the
+                                               connection may be kept */
     unsigned                   type_seen:1;
     unsigned                   connection_close:1;
+    unsigned                   crlf:1;      /* so ended the line */
 } ngx_shop_fetch_parser_t;
 
 
@@ -236,7 +252,7 @@ ngx_int_t ngx_shop_fetch_parse(ngx_shop_fetch_parser_t *parser, u_char **pos,
     u_char *last);
 
 /*
- * The peer closed.  NGX_DONE: the body was delimited by that and is whole;
+ * The peer closed in due form.  NGX_DONE: the body was delimited by that and is whole;
  * NGX_ERROR: truncated.
  */
 ngx_int_t ngx_shop_fetch_parse_eof(ngx_shop_fetch_parser_t *parser);
