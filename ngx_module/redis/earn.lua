@@ -24,7 +24,7 @@
 -- caches of every nginx.
 
 local view, ledger, seen, activity = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local now, event = ARGV[1], ARGV[2]
+local now, event, every = ARGV[1], ARGV[2], tonumber(ARGV[5])
 
 local kept = 400 * 86400
 local max = 9007199254740991
@@ -58,6 +58,13 @@ if not points or not qualifying then
     return redis.error_reply('ERR the view holds no integer')
 end
 
+local last = integer(redis.call('HGET', activity, 'login_paid')) or 0
+
+local new = not redis.call('ZSCORE', seen, 'signup')
+local due = ARGV[4] ~= '0'
+            and not redis.call('ZSCORE', seen, event)
+            and (every == 0 or last == 0 or now - last >= every)
+
 local changes = {}
 
 local function change(field, value)
@@ -81,7 +88,7 @@ end
 local before, qualifying_before = points, qualifying
 local signup, login = 0, 0
 
-if not redis.call('ZSCORE', seen, 'signup') then
+if new then
     if ARGV[3] ~= '0' then
         signup = book('signup', 'signup', tonumber(ARGV[3]))
     end
@@ -89,18 +96,14 @@ if not redis.call('ZSCORE', seen, 'signup') then
     redis.call('ZADD', seen, '+inf', 'signup')
 end
 
-if ARGV[4] ~= '0' and not redis.call('ZSCORE', seen, event) then
-    local last = integer(redis.call('HGET', activity, 'login_paid'))
+if due then
+    login = book('login', event, tonumber(ARGV[4]))
 
-    if not last or last == 0 or now - last >= tonumber(ARGV[5]) then
-        login = book('login', event, tonumber(ARGV[4]))
-
-        if login > 0 then
-            redis.call('ZREMRANGEBYSCORE', seen, '-inf',
-                       '(' .. decimal(now - kept))
-            redis.call('ZADD', seen, now, event)
-            redis.call('HSET', activity, 'login_paid', now)
-        end
+    if login > 0 then
+        redis.call('ZREMRANGEBYSCORE', seen, '-inf',
+                   '(' .. decimal(now - kept))
+        redis.call('ZADD', seen, now, event)
+        redis.call('HSET', activity, 'login_paid', now)
     end
 end
 

@@ -1,0 +1,192 @@
+package ShopTest::Session;
+
+# Copyright (C) The ngx_shop authors
+
+=head1 NAME
+
+ShopTest::Session - a customer who is signed in, made without a login
+
+=head1 SYNOPSIS
+
+    my $session = ShopTest::Session->new(
+        redis    => $redis,
+        customer => 'c1',                       # "c1", "c2", ...
+        provider => 'work',                     # "work"
+        view     => { tier => 'silver', points => 1250 },   # none
+    );
+
+    $nginx->get('/', Cookie => $session->cookie);
+
+    $session->key;                  # shop:session:{NN}:ID:HASH
+    $session->key('view');          # shop:view:{NN}:ID, or another
+    $session->view(points => 5);    # sets more fields
+    $session->end;                  # deletes the session
+    $session->value;                # the sealed text, a secret
+
+    ShopTest::Session::seal($key, $purpose, $context, $plain);
+
+=head1 DESCRIPTION
+
+Sealed as the essay in base/ngx_shop_crypt.c says, of the content that
+session/ngx_shop_session_seal.c lays out.  Other arguments:
+
+    name       => 'shop'                        # of the cookie
+    host       => '127.0.0.1'
+    secret_key => 'ab' x 32                     # a line of the key file
+    purpose    => 'session'
+    issued     => time
+    created, auth_time, expires                 # as Redis has them
+    idle       => 30 * 86400                    # seconds
+    secret     => $bytes                        # 32 of them
+    partitions => 64
+    prefix     => 'shop:'
+    store      => 0                             # the cookie alone
+
+=cut
+
+use strict;
+use warnings;
+
+use Crypt::AuthEnc::GCM ();
+use Crypt::KeyDerivation ();
+use Crypt::PRNG ();
+use Digest::SHA ();
+use MIME::Base64 ();
+
+my $ncustomers = 0;
+
+
+sub new {
+    my ($class, %o) = @_;
+    my $now = defined $o{issued} ? $o{issued} : time;
+
+    my $self = bless {
+        customer   => 'c' . ++$ncustomers,
+        provider   => 'work',
+        name       => 'shop',
+        host       => '127.0.0.1',
+        secret_key => 'ab' x 32,
+        purpose    => 'session',
+        issued     => $now,
+        created    => $now,
+        auth_time  => $now,
+        expires    => $now + 180 * 86400,
+        idle       => 30 * 86400,
+        secret     => Crypt::PRNG::random_bytes(32),
+        partitions => 64,
+        prefix     => 'shop:',
+        store      => 1,
+        view       => {},
+        %o,
+    }, $class;
+
+    $self->{value} = seal(
+        pack('H*', $self->{secret_key}), $self->{purpose}, $self->{host},
+        pack('Q>', $self->{issued}) . $self->{secret} . $self->{customer});
+
+    $self->store if $self->{store};
+
+    return $self;
+}
+
+
+sub store {
+    my ($self) = @_;
+    my $redis = $self->{redis};
+    my $hash = Digest::SHA::sha256_hex($self->{secret});
+
+    $redis->command('HSET', $self->key,
+                    map { ($_ => $self->{$_}) }
+                    qw(provider created auth_time expires));
+    $redis->command('PEXPIRE', $self->key, $self->{idle} * 1000);
+
+    $redis->command('ZADD', $self->key('sessions'), $self->{issued}, $hash);
+
+    $self->view(%{ $self->{view} });
+
+    return;
+}
+
+
+sub view {
+    my ($self, %fields) = @_;
+
+    $self->{redis}->command('HSET', $self->key('view'), %fields) if %fields;
+
+    return;
+}
+
+
+sub end {
+    my ($self) = @_;
+
+    $self->{redis}->command('DEL', $self->key);
+
+    return;
+}
+
+
+sub customer { return $_[0]->{customer} }
+
+sub value { return $_[0]->{value} }
+
+sub cookie { return "$_[0]->{name}=$_[0]->{value}" }
+
+
+sub key {
+    my ($self, $kind) = @_;
+    my $id = $self->{customer};
+
+    my $nn = crc16($id) % $self->{partitions};
+
+    return "$self->{prefix}$kind:{$nn}:$id" if defined $kind;
+
+    return "$self->{prefix}session:{$nn}:$id:"
+           . Digest::SHA::sha256_hex($self->{secret});
+}
+
+
+# CRC16-XMODEM, as Redis Cluster has it
+
+sub crc16 {
+    my ($text) = @_;
+    my $crc = 0;
+
+    for my $byte (unpack 'C*', $text) {
+        $crc ^= $byte << 8;
+
+        for (1 .. 8) {
+            $crc = $crc & 0x8000 ? ($crc << 1 ^ 0x1021) : $crc << 1;
+        }
+
+        $crc &= 0xffff;
+    }
+
+    return $crc;
+}
+
+
+sub seal {
+    my ($key, $purpose, $context, $plain) = @_;
+
+    my $derived = Crypt::KeyDerivation::hkdf(
+        $key, "\0" x 32, 'SHA256', 36, "ngx_shop seal 1 $purpose");
+
+    # a substr() as argument is not what CryptX takes for a string
+
+    my ($cipher_key, $hint) = unpack 'a32 a4', $derived;
+    my $iv = Crypt::PRNG::random_bytes(12);
+
+    my ($text, $tag) = Crypt::AuthEnc::GCM::gcm_encrypt_authenticate(
+        'AES', $cipher_key, $iv, $context, $plain);
+
+    my $sealed = MIME::Base64::encode_base64(
+        "\1" . $hint . $iv . $text . $tag, '');
+
+    $sealed =~ tr{+/=}{-_}d;
+
+    return $sealed;
+}
+
+
+1;
