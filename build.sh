@@ -2,6 +2,9 @@
 
 # Copyright (C) The ngx_shop authors
 
+# The one entry to building, testing and trying ngx_shop.  Everything it
+# makes is below build/; only "deps" and "install" touch the machine.
+
 set -euo pipefail
 
 cd "$(dirname "$0")"
@@ -10,29 +13,32 @@ root=$PWD
 build=$(realpath -m "${SHOP_BUILD:-build}")
 nginx_src=${NGINX_SRC:-/usr/share/nginx/src}
 
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 
 usage() {
-    cat <<END
-usage: ./build.sh [COMMAND]
+    cat <<'END'
+usage: ./build.sh [COMMAND [ARGUMENT...]]
 
-    build       the module, for the nginx of this machine (the default)
+    build               the module for the nginx of this machine, to
+                        build/objs/ (the default)
+    demo                a shop to sign in to on 127.0.0.1:8080, until Ctrl-C
+    test [ARGUMENT...]  all tests; arguments are those of prove, e.g. t/unit.t
+    asan [ARGUMENT...]  all tests under AddressSanitizer and UBSan
+    matrix [RELEASE]    builds and tests in another Debian: trixie or sid
+    lint                style, compiler warnings, cppcheck, clang-tidy
+    install             copies the module to where nginx looks, below $DESTDIR
+    deps [GROUP...]     installs what is missing of Debian's packages; groups
+                        are build, test, peers, demo, lint, asan and matrix
 
-The results are in build/objs/.
+"demo", "test", "asan", "matrix" and "lint" install what they need.
 
 Environment:
 
-    SHOP_BUILD=DIR              a build folder of one's own instead of build/
-    NGX_SHOP_ROOMS="base net"   only these rooms (no "modules": only the .so
-                                of the unit tests is made)
-    NGX_SHOP_UNITS="self"       only these suites of unit tests
-    NGX_SHOP_UNIT_MODULES=""    only these modules of unit tests
-
-e.g. to work on a room while others do not compile:
-
-    NGX_SHOP_ROOMS="base net" NGX_SHOP_UNITS="self net" \\
-        NGX_SHOP_UNIT_MODULES="fetch" SHOP_BUILD=build/net ./build.sh
-    TEST_NGINX_UNIT_MODULE=\$PWD/build/net/objs/ngx_shop_unit_module.so \\
-        prove t/unit.t
+    JOBS=2                  compilers and tests that run side by side
+    V=1                     print the commands of the compiler
+    SHOP_TEST_NO_PEERS=1    test without a browser and packages of npm
+    SHOP_BUILD=DIR          a folder instead of build/
 END
 }
 
@@ -48,36 +54,120 @@ die() {
 }
 
 
-# Everything that configure looks at: a change of it configures again.
-
-configure_stamp() {
-    {
-        echo "$@"
-        nginx -V 2>&1 || true
-        env | grep '^NGX_SHOP_' || true
-        ls ngx_module/*/*.[ch]
-        cat build.sh config t/unit/config ngx_module/redis/*.{awk,lua}
-    } | sha256sum
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
 }
 
 
-# configure_and_make DIR ARGUMENT...
+# --- deps -------------------------------------------------------------------
+
+# The packages of a group.  COMMAND=PACKAGE is wanted only where there is no
+# such command, wherever it comes from.
+
+packages() {
+    case $1 in
+        build)
+            echo gcc=gcc make=make libc6-dev pkgconf nginx=nginx nginx-dev
+            echo libssl-dev libjansson-dev libhiredis-dev
+            ;;
+        test)
+            echo perl libcryptx-perl libjson-xs-perl libio-socket-ssl-perl
+            echo openssl redis-server=redis-server
+            ;;
+        peers)
+            echo node=nodejs npm=npm chromium=chromium
+            ;;
+        demo)
+            echo perl libcryptx-perl libjson-xs-perl libio-socket-ssl-perl
+            echo redis-server=redis-server
+            ;;
+        lint)
+            echo perl cppcheck=cppcheck clang=clang clang-tidy=clang-tidy
+            ;;
+        asan)
+            echo clang=clang llvm-symbolizer=llvm libclang-rt-dev
+            echo libpcre2-dev zlib1g-dev
+            ;;
+        matrix)
+            echo debootstrap=debootstrap unshare=util-linux
+            ;;
+        *)
+            die "deps: no group \"$1\""
+            ;;
+    esac
+}
+
+
+is_installed() {
+    case $1 in
+        *=*)  command -v "${1%=*}" >/dev/null ;;
+        *)    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" \
+                  = installed ] ;;
+    esac
+}
+
+
+cmd_deps() {
+    local group entry
+    local -a missing=()
+
+    [ $# != 0 ] || set -- build test peers demo lint asan matrix
+
+    for group; do
+        for entry in $(packages "$group"); do
+            is_installed "$entry" || missing+=("${entry#*=}")
+        done
+    done
+
+    [ ${#missing[@]} != 0 ] || return 0
+
+    command -v apt-get >/dev/null \
+        || die "this is no Debian; please install: ${missing[*]}"
+
+    say "installing ${missing[*]}"
+
+    as_root apt-get -q update
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q install -y --no-install-recommends "${missing[@]}"
+}
+
+
+# --- build ------------------------------------------------------------------
+
+# configure_and_make SRC OBJS TARGET ARGUMENT...
+#
+# nginx's own two steps, out of the source tree SRC into the folder OBJS.
+# configure runs anew when something changed that it looks at.  Several may
+# call this at once.
 
 configure_and_make() {
-    local objs=$1 stamp
-    shift
+    local src=$1 objs=$2 target=$3 stamp
+    shift 3
 
     mkdir -p "$objs"
 
     exec 9>"$objs/lock"
     flock 9
 
-    stamp=$(configure_stamp "$@")
+    stamp=$({
+        echo "$src $*"
+        cat "$src/src/core/nginx.h"
+
+        if [ "$target" = modules ]; then
+            env | grep "^NGX_SHOP_" || true
+            ls ngx_module/*/* t/unit
+            cat config t/unit/config ngx_module/redis/*.{awk,lua}
+        fi
+    } | sha256sum)
 
     if [ "$(cat "$objs/stamp" 2>/dev/null)" != "$stamp" ]; then
-        rm -f "$objs/stamp"
+        rm -rf "$objs"/{stamp,addon,src}
 
-        (cd "$nginx_src" && ./configure --builddir="$objs" "$@") \
+        (cd "$src" && ./configure --builddir="$objs" "$@") \
             >"$objs/configure.log" 2>&1 9>&- || {
             tail -n 20 "$objs/configure.log" >&2
             die "configure failed, see $objs/configure.log"
@@ -86,36 +176,339 @@ configure_and_make() {
         echo "$stamp" >"$objs/stamp"
     fi
 
-    make ${V:-"-s"} -f "$objs/Makefile" -C "$nginx_src" \
-        --no-print-directory -k -j "${JOBS:-2}" modules 9>&-
+    make ${V:-"-s"} -C "$src" -f "$objs/Makefile" --no-print-directory \
+        -j "${JOBS:-2}" "$target" 9>&-
 
     exec 9>&-
-
-    say "built" "$objs"/*.so
 }
 
 
 cmd_build() {
     local -a NGX_CONF_FLAGS
 
-    [ -f "$nginx_src/conf_flags" ] || die "nginx-dev is missing: ./build.sh deps"
+    [ -f "$nginx_src/conf_flags" ] \
+        || die "there is no nginx-dev: ./build.sh deps build"
 
+    # shellcheck source=/dev/null
     . "$nginx_src/conf_flags"
 
-    configure_and_make "$build/objs" \
-        --with-cc-opt='-g -O2 -fstack-protector-strong -fPIC -D_FORTIFY_SOURCE=2' \
+    configure_and_make "$nginx_src" "$build/objs" modules \
+        --with-cc-opt="-g -O2 -fPIC -fstack-protector-strong -Wformat \
+                       -Werror=format-security -D_FORTIFY_SOURCE=2" \
         --with-ld-opt='-Wl,-z,relro -Wl,-z,now -fPIC' \
         "${NGX_CONF_FLAGS[@]}" \
         --add-dynamic-module="$root" \
         --add-dynamic-module="$root/t/unit"
+
+    say "built $build/objs/ngx_http_shop_module.so"
 }
 
+
+# --- demo -------------------------------------------------------------------
+
+cmd_demo() {
+    cmd_deps build demo
+    cmd_build
+
+    exec docs/demo/run "$@"
+}
+
+
+# --- test -------------------------------------------------------------------
+
+# The programs that the project is tested against, and their versions, are
+# in t/package.json.
+
+install_peers() {
+    [ -z "${SHOP_TEST_NO_PEERS:-}" ] || return 0
+    [ -f t/package.json ] || return 0
+
+    cmd_deps peers
+
+    if ! cmp -s t/package-lock.json t/node_modules/.installed.json; then
+        (cd t && npm ci --ignore-scripts --no-audit --no-fund)
+        cp t/package-lock.json t/node_modules/.installed.json
+    fi
+}
+
+
+cmd_test() {
+    cmd_deps build test
+    cmd_build
+    install_peers
+
+    prove -j "${JOBS:-2}" "$@"
+}
+
+
+# --- asan -------------------------------------------------------------------
+
+# The address of Debian's archive, as apt is configured here, whatever the
+# format of its sources.
+
+mirror() {
+    local codename suites uri
+
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
+
+    suites="$codename|oldstable|stable|testing|unstable|sid"
+
+    uri=$(apt-get --print-uris update \
+        | sed -nE "s#^'([^']+)/dists/($suites)/main/.*#\1#p" | head -n 1)
+
+    [ -n "$uri" ] || die "apt has no source for $codename"
+
+    echo "$uri"
+}
+
+
+# The upstream tarball of the machine's nginx, out of Debian's source
+# package.  apt gets folders and a list of its own, so that the machine's
+# are neither needed nor changed.
+
+fetch_nginx() {
+    local apt=$build/apt codename
+    local -a options
+
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
+
+    mkdir -p "$apt"/{lists,cache,empty}
+
+    echo "deb-src $(mirror) $codename main" >"$apt/sources.list"
+
+    options=(
+        -o Dir::Etc::sourcelist="$apt/sources.list"
+        -o Dir::Etc::sourceparts="$apt/empty"
+        -o Dir::State::lists="$apt/lists"
+        -o Dir::Cache="$apt/cache"
+        -o APT::Sandbox::User=
+    )
+
+    apt-get -q "${options[@]}" update
+    (cd "$apt" && apt-get -q "${options[@]}" source --download-only nginx)
+}
+
+
+sanitized_nginx() {
+    local tarball
+
+    if ! [ -x "$build/asan/src/configure" ]; then
+        fetch_nginx
+
+        tarball=$(ls "$build"/apt/nginx_*.orig.tar.gz | tail -n 1)
+
+        rm -rf "$build/asan/src.new"
+        mkdir -p "$build/asan/src.new"
+        tar -xf "$tarball" -C "$build/asan/src.new" --strip-components=1
+        mv "$build/asan/src.new" "$build/asan/src"
+    fi
+}
+
+
+# nginx gets AddressSanitizer only, as it has its own view of what C allows;
+# with NGX_DEBUG_PALLOC each allocation from a pool is one that the sanitizer
+# sees.  The module gets UBSan besides.
+
+cmd_asan() {
+    local address='-fsanitize=address -fno-omit-frame-pointer'
+    local undefined='-fsanitize=undefined -fno-sanitize=function'
+    local debug='-g -O1 -fPIC -DNGX_DEBUG_PALLOC=1'
+    local -a NGX_CONF_FLAGS
+
+    cmd_deps build test asan
+    install_peers
+    sanitized_nginx
+
+    # shellcheck source=/dev/null
+    . "$nginx_src/conf_flags"
+
+    configure_and_make "$build/asan/src" "$build/asan/nginx" binary \
+        --with-cc=clang \
+        --with-cc-opt="$debug $address" \
+        --with-ld-opt="$address -Wl,-E" \
+        "${NGX_CONF_FLAGS[@]}"
+
+    configure_and_make "$build/asan/src" "$build/asan/objs" modules \
+        --with-cc=clang \
+        --with-cc-opt="$debug $address $undefined" \
+        --with-ld-opt="$address $undefined" \
+        "${NGX_CONF_FLAGS[@]}" \
+        --add-dynamic-module="$root" \
+        --add-dynamic-module="$root/t/unit"
+
+    # "nginx -t" ends without freeing anything
+
+    cat >"$build/asan/run-nginx" <<END
+#!/bin/sh
+
+case " \$* " in
+    *" -t "*)  export ASAN_OPTIONS=\$ASAN_OPTIONS:detect_leaks=0 ;;
+esac
+
+exec "$build/asan/nginx/nginx" "\$@"
+END
+    chmod 755 "$build/asan/run-nginx"
+
+    export TEST_NGINX_BINARY=$build/asan/run-nginx
+    export TEST_NGINX_MODULE=$build/asan/objs/ngx_http_shop_module.so
+    export TEST_NGINX_UNIT_MODULE=$build/asan/objs/ngx_shop_unit_module.so
+    export TEST_TIMEOUT=${TEST_TIMEOUT:-300}
+
+    export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
+    export UBSAN_OPTIONS=print_stacktrace=1
+
+    prove -j "${JOBS:-2}" "$@"
+}
+
+
+# --- matrix -----------------------------------------------------------------
+
+# A base system of another release, made once; a copy of the tree is built
+# and tested in it.  Mounts and processes are those of a namespace, and go
+# with it.
+
+cmd_matrix() {
+    local release=${1:-trixie} chroot
+
+    case $release in
+        trixie|sid)  ;;
+        *)           die "matrix: trixie or sid, not \"$release\"" ;;
+    esac
+
+    cmd_deps matrix
+
+    chroot=$build/matrix/$release
+
+    mkdir -p "$build/matrix"
+
+    exec 8>"$chroot.lock"
+    flock 8
+
+    if ! [ -d "$chroot" ]; then
+        say "making a base system of $release"
+
+        as_root rm -rf "$chroot.new"
+        as_root debootstrap --variant=minbase "$release" "$chroot.new" \
+            "$(mirror)" >"$chroot.log" \
+            || die "debootstrap failed, see $chroot.log"
+
+        # nothing that is installed there is to be started
+
+        printf '#!/bin/sh\nexit 101\n' \
+            | as_root tee "$chroot.new/usr/sbin/policy-rc.d" >/dev/null
+        as_root chmod 755 "$chroot.new/usr/sbin/policy-rc.d"
+
+        as_root mv "$chroot.new" "$chroot"
+    fi
+
+    as_root rm -rf "$chroot/src"
+    as_root mkdir "$chroot/src"
+    tar -cf - --exclude=./build --exclude=./.git --exclude=node_modules . \
+        | as_root tar -xf - -C "$chroot/src" --no-same-owner
+
+    as_root env -i \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        HOME=/root LANG=C.UTF-8 SHOP_TEST_NO_PEERS=1 JOBS="${JOBS:-2}" \
+        unshare --mount --pid --fork --kill-child \
+        sh -euc '
+            mount -t proc proc "$0/proc"
+            mount --rbind /dev "$0/dev"
+            cp -L /etc/resolv.conf "$0/etc/resolv.conf"
+            exec chroot "$0" /src/build.sh test
+        ' "$chroot" </dev/null 8>&-
+}
+
+
+# --- lint -------------------------------------------------------------------
+
+# Each check runs, whatever the others find.
+
+cmd_lint() {
+    local failed=0 includes
+    local -a sources warnings
+
+    cmd_deps build lint
+    cmd_build
+
+    sources=("$root"/ngx_module/*/*.c "$root"/t/unit/*.c)
+    warnings=(
+        -Wall -Wextra -Werror -Wno-unused-parameter -Wpointer-arith -Wvla
+        -Wdeclaration-after-statement -Wmissing-prototypes -Wshadow
+    )
+
+    # as nginx's makefile has them, some are below $nginx_src
+
+    includes=$(make -s -C "$nginx_src" -f "$build/objs/Makefile" \
+        --eval 'includes: ; @echo $(ALL_INCS)' includes)
+
+    say "lint: style"
+    t/lint/style || failed=1
+
+    say "lint: warnings of gcc"
+    # shellcheck disable=SC2086
+    (cd "$nginx_src" && gcc -fsyntax-only -O2 "${warnings[@]}" $includes \
+        "${sources[@]}") || failed=1
+
+    say "lint: cppcheck"
+    cppcheck -q --enable=warning,performance,portability --inline-suppr \
+        --error-exitcode=1 -j "${JOBS:-2}" -I ngx_module ngx_module t/unit \
+        || failed=1
+
+    say "lint: clang-tidy"
+    # shellcheck disable=SC2086
+    (cd "$nginx_src" && printf '%s\0' "${sources[@]}" \
+        | xargs -0 -n 4 -P "${JOBS:-2}" sh -c \
+            'clang-tidy --quiet "$@" -- $0 2>/dev/null' "$includes") \
+        || failed=1
+
+    [ $failed = 0 ] || die "lint: there is something to mend"
+
+    say "lint: nothing to mend"
+}
+
+
+# --- install ----------------------------------------------------------------
+
+# Where nginx was told to look, and a file that loads the module there the
+# way Debian's own modules are loaded.
+
+cmd_install() {
+    local dest=${DESTDIR:-} modules available enabled
+
+    cmd_build
+
+    modules=$(nginx -V 2>&1 | sed -nE 's/.*--modules-path=([^ ]+).*/\1/p')
+    available=/usr/share/nginx/modules-available
+    enabled=/etc/nginx/modules-enabled
+
+    install -D -m 644 "$build/objs/ngx_http_shop_module.so" \
+        "$dest${modules:=/usr/lib/nginx/modules}/ngx_http_shop_module.so"
+
+    echo 'load_module modules/ngx_http_shop_module.so;' \
+        | install -D -m 644 /dev/stdin "$dest$available/mod-http-shop.conf"
+
+    mkdir -p "$dest$enabled"
+    ln -sf "$available/mod-http-shop.conf" \
+        "$dest$enabled/50-mod-http-shop.conf"
+
+    say "installed $dest$modules/ngx_http_shop_module.so"
+}
+
+
+# ----------------------------------------------------------------------------
 
 command=${1:-build}
 [ $# = 0 ] || shift
 
 case $command in
-    build)              cmd_build "$@" ;;
-    help|-h|--help)     usage ;;
-    *)                  usage >&2; exit 2 ;;
+    deps|build|demo|test|asan|matrix|lint|install)
+        "cmd_$command" "$@"
+        ;;
+    help|-h|--help)
+        usage
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
 esac
