@@ -89,9 +89,15 @@ typedef struct {
     ngx_shop_redis_conn_t    **conns;       /* NULL before init_process */
     ngx_uint_t                 next;        /* round robin */
     ngx_uint_t                 nops;
+    ngx_queue_t                done;        /* operations to call back */
+    ngx_uint_t                 failures;    /* in a row */
+    ngx_msec_t                 retry_at;    /* no attempt earlier */
+    const char                *reason;      /* for those who ask meanwhile */
+    const char                *why;         /* of the last failure, logged */
     ngx_cycle_t               *cycle;
     u_char                     seed[16];    /* of shop:meta, for holdouts */
 
+    unsigned                   slow:1;      /* the last one was a timeout */
     unsigned                   exiting:1;
 } ngx_shop_redis_t;
 
@@ -110,7 +116,8 @@ struct ngx_shop_redis_op_s {
                                                NGX_ERROR: could not ask */
     const char                *reason;      /* "redis_timeout",
                                                "redis_unavailable",
-                                               "redis_refused" */
+                                               "redis_refused",
+                                               "redis_busy" */
     ngx_shop_redis_reply_t   **replies;
     ngx_uint_t                 ncommands;
 
@@ -124,7 +131,8 @@ struct ngx_shop_redis_op_s {
 /*
  * Parses "redis://[host][:port][/db]" or "unix:/path[:db]" at configuration
  * time into "redis"; other schemes are errors that say what is allowed.
- * Returns NGX_CONF_OK or a text for ngx_conf_log_error().
+ * Returns NGX_CONF_OK or a text for ngx_conf_log_error(), which continues a
+ * sentence that begins with the URL.
  */
 char *ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis,
     ngx_str_t *url);
@@ -147,7 +155,8 @@ ngx_int_t ngx_shop_redis_add(ngx_shop_redis_op_t *op, ngx_uint_t argc,
 
 /*
  * Adds EVALSHA of a script; where the server does not know it, the room
- * loads it and asks again, within the operation's time.
+ * loads it and asks again, within the operation's time.  Then it runs after
+ * the commands that were added behind it.
  */
 ngx_int_t ngx_shop_redis_add_script(ngx_shop_redis_op_t *op,
     ngx_shop_redis_script_t *script, ngx_uint_t nkeys, ngx_str_t *keys,

@@ -1,0 +1,637 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "redis/ngx_shop_redis_internal.h"
+
+
+/*
+ * Operations.  One lives in its own pool, with its commands and replies,
+ * and is at any time in one of these places:
+ *
+ *     nowhere           made, not submitted; or called back
+ *     conn->ops         its connection has it
+ *     redis->done       it is over, its owner will be told
+ *
+ * Who frees an operation that is on a connection with some of its bytes sent
+ * leaves an orphan behind: its replies come in their order, are read into
+ * its pool and go away with it.  So a reply can meet no request but its own,
+ * and a half-read one always has its memory.
+ *
+ * Owners are told from one place, ngx_shop_redis_deliver(), when an event
+ * handler has finished with its connection: a callback may submit and free
+ * whatever it likes.
+ */
+
+
+#define NGX_SHOP_REDIS_INCIDENT  60     /* seconds without a fault end it */
+
+
+typedef struct {
+    const char  *code;
+    time_t       seen;
+} ngx_shop_redis_fault_t;
+
+
+static ngx_int_t ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
+    const char *reason);
+static char *ngx_shop_redis_url_db(ngx_shop_redis_t *redis, u_char *p,
+    u_char *last);
+static ngx_uint_t ngx_shop_redis_crc16(ngx_str_t *text);
+
+
+/* what is worth a line in the log when a command meets it; of the worker */
+
+static ngx_shop_redis_fault_t  ngx_shop_redis_faults[] = {
+    { "READONLY", 0 },
+    { "LOADING", 0 },
+    { "MASTERDOWN", 0 },
+    { "NOAUTH", 0 },
+    { "WRONGPASS", 0 },
+    { "NOPERM", 0 },
+    { "OOM", 0 },
+    { "MISCONF", 0 },
+    { "NOREPLICAS", 0 },
+    { "BUSY", 0 },
+    { "CLUSTERDOWN", 0 },
+    { "MOVED", 0 },
+    { "ASK", 0 },
+    { "TRYAGAIN", 0 },
+    { "CROSSSLOT", 0 },
+    { NULL, 0 }
+};
+
+
+/* x^16 + x^12 + x^5 + 1, a nibble at a time */
+
+static uint16_t  ngx_shop_redis_crc16_table[16] = {
+    0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50a5, 0x60c6, 0x70e7,
+    0x8108, 0x9129, 0xa14a, 0xb16b, 0xc18c, 0xd1ad, 0xe1ce, 0xf1ef
+};
+
+
+ngx_int_t
+ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
+{
+    ngx_uint_t                 i;
+    ngx_shop_redis_conn_t    **conns;
+    ngx_shop_redis_script_t  **script;
+
+    redis->cycle = cycle;
+    redis->exiting = 0;
+    redis->nops = 0;
+    redis->next = 0;
+    redis->failures = 0;
+    redis->slow = 0;
+    redis->why = NULL;
+
+    ngx_queue_init(&redis->done);
+
+    for (script = ngx_shop_redis_scripts; *script; script++) {
+        if (ngx_shop_redis_script_init(*script, cycle->log) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    conns = ngx_pcalloc(cycle->pool, redis->connections
+                                     * sizeof(ngx_shop_redis_conn_t *));
+    if (conns == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < redis->connections; i++) {
+
+        conns[i] = ngx_pcalloc(cycle->pool, sizeof(ngx_shop_redis_conn_t));
+        if (conns[i] == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_shop_redis_conn_init(redis, conns[i]);
+    }
+
+    redis->conns = conns;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_shop_redis_exit(ngx_shop_redis_t *redis)
+{
+    ngx_uint_t  i;
+
+    if (redis->conns == NULL) {
+        return;
+    }
+
+    redis->exiting = 1;
+
+    for (i = 0; i < redis->connections; i++) {
+        ngx_shop_redis_conn_close(redis->conns[i], "redis_unavailable");
+    }
+
+    ngx_shop_redis_deliver(redis);
+}
+
+
+ngx_shop_redis_op_t *
+ngx_shop_redis_create(ngx_shop_redis_t *redis, ngx_uint_t max, ngx_log_t *log)
+{
+    ngx_pool_t              *pool;
+    ngx_shop_redis_op_t     *op;
+    ngx_shop_redis_state_t  *state;
+
+    /* not the log of the owner, whom the pool may outlive */
+
+    pool = ngx_create_pool(NGX_SHOP_REDIS_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    op = ngx_pcalloc(pool, sizeof(ngx_shop_redis_op_t));
+    state = ngx_pcalloc(pool, sizeof(ngx_shop_redis_state_t));
+
+    if (op == NULL || state == NULL) {
+        goto failed;
+    }
+
+    op->replies = ngx_pcalloc(pool, max * sizeof(ngx_shop_redis_reply_t *));
+    state->wires = ngx_palloc(pool, max * sizeof(ngx_str_t));
+    state->scripts = ngx_pcalloc(pool, max
+                                       * sizeof(ngx_shop_redis_script_t *));
+
+    if (op->replies == NULL || state->wires == NULL || state->scripts == NULL)
+    {
+        goto failed;
+    }
+
+    op->log = log;
+    op->pool = pool;
+    op->state = state;
+
+    state->redis = redis;
+    state->op = op;
+    state->max = max;
+
+    return op;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_shop_redis_add(ngx_shop_redis_op_t *op, ngx_uint_t argc, ngx_str_t *argv)
+{
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    if (op->ncommands == state->max) {
+        ngx_log_error(NGX_LOG_ALERT, op->log, 0,
+                      "more than %ui commands in a redis operation",
+                      state->max);
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_redis_format(op->pool, argc, argv,
+                              &state->wires[op->ncommands])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    op->ncommands++;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_redis_submit(ngx_shop_redis_op_t *op)
+{
+    const char              *reason;
+    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_conn_t   *conn;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+    redis = state->redis;
+
+    if (redis->conns == NULL || redis->exiting) {
+        return ngx_shop_redis_refuse(op, NGX_ERROR, "redis_unavailable");
+    }
+
+    if (op->ncommands == 0 || state->conn || state->queued) {
+        ngx_log_error(NGX_LOG_ALERT, op->log, 0,
+                      "redis operation submitted empty or twice");
+        return NGX_ERROR;
+    }
+
+    if (redis->nops >= redis->max_queue) {
+        return ngx_shop_redis_refuse(op, NGX_BUSY, "redis_busy");
+    }
+
+    conn = ngx_shop_redis_conn_pick(redis, &reason);
+    if (conn == NULL) {
+        return ngx_shop_redis_refuse(op, NGX_ERROR, reason);
+    }
+
+    redis->nops++;
+
+    ngx_shop_redis_conn_add(conn, op);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
+    const char *reason)
+{
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, op->log, 0,
+                   "shop redis operation not started: %s", reason);
+
+    if (op->handler == NULL) {
+        ngx_shop_redis_destroy(op);
+        return rc;
+    }
+
+    op->rc = rc;
+    op->reason = reason;
+
+    return rc;
+}
+
+
+void
+ngx_shop_redis_free(ngx_shop_redis_op_t *op)
+{
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    if (state->conn == NULL) {
+
+        if (state->queued) {
+            ngx_queue_remove(&state->queue);
+        }
+
+        ngx_shop_redis_destroy(op);
+        return;
+    }
+
+    if (state->run.started) {
+        state->orphan = 1;
+        op->handler = NULL;
+        op->log = ngx_cycle->log;
+        return;
+    }
+
+    ngx_shop_redis_conn_withdraw(state->conn, op);
+
+    state->redis->nops--;
+
+    ngx_shop_redis_destroy(op);
+}
+
+
+void
+ngx_shop_redis_finish(ngx_shop_redis_op_t *op, ngx_int_t rc,
+    const char *reason)
+{
+    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+    redis = state->redis;
+
+    if (state->queued) {
+        ngx_queue_remove(&state->queue);
+        state->queued = 0;
+    }
+
+    if (!state->setup) {
+        redis->nops--;
+    }
+
+    state->conn = NULL;
+
+    op->rc = rc;
+    op->reason = reason;
+
+    if (op->handler == NULL) {
+        ngx_shop_redis_destroy(op);
+        return;
+    }
+
+    ngx_queue_insert_tail(&redis->done, &state->queue);
+    state->queued = 1;
+}
+
+
+void
+ngx_shop_redis_deliver(ngx_shop_redis_t *redis)
+{
+    ngx_queue_t             *q;
+    ngx_shop_redis_state_t  *state;
+
+    while (!ngx_queue_empty(&redis->done)) {
+
+        q = ngx_queue_head(&redis->done);
+        state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+
+        ngx_queue_remove(q);
+        state->queued = 0;
+
+        state->op->handler(state->op);
+    }
+}
+
+
+void
+ngx_shop_redis_destroy(ngx_shop_redis_op_t *op)
+{
+    ngx_uint_t               i;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    if (state->setup) {
+
+        /* the password is in there */
+
+        for (i = 0; i < op->ncommands; i++) {
+            ngx_shop_zero(state->wires[i].data, state->wires[i].len);
+        }
+    }
+
+    ngx_destroy_pool(op->pool);
+}
+
+
+/*
+ * A server that fails every write would fill the log; a fault is reported
+ * when it comes up, and again only after it was gone for a while.  Of the
+ * text nothing is logged, since servers repeat arguments in it.
+ */
+
+void
+ngx_shop_redis_note_fault(ngx_shop_redis_t *redis,
+    ngx_shop_redis_reply_t *reply, ngx_log_t *log)
+{
+    time_t                   now;
+    ngx_shop_redis_fault_t  *fault;
+
+    for (fault = ngx_shop_redis_faults; fault->code; fault++) {
+
+        if (!ngx_shop_redis_is_fault(reply, fault->code)) {
+            continue;
+        }
+
+        now = ngx_time();
+
+        if (fault->seen == 0 || now - fault->seen > NGX_SHOP_REDIS_INCIDENT) {
+            ngx_log_error(NGX_LOG_ERR, log, 0, "redis \"%V\" answers %s",
+                          &redis->text, fault->code);
+        }
+
+        fault->seen = now;
+
+        return;
+    }
+}
+
+
+char *
+ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
+{
+    u_char     *p, *last, *end, *colon;
+    ngx_int_t   port;
+
+    redis->text = *url;
+    redis->db = 0;
+
+    p = url->data;
+    last = p + url->len;
+
+    for (end = p; end < last; end++) {
+        if (*end <= ' ' || *end >= 0x7f) {
+            return "has a blank, control or non-ASCII character in it";
+        }
+    }
+
+    if (url->len > 5 && ngx_strncasecmp(p, (u_char *) "unix:", 5) == 0) {
+        p += 5;
+
+        /* nginx's own rule: a colon ends the path */
+
+        colon = ngx_strlchr(p, last, ':');
+        end = colon ? colon : last;
+
+        if (end == p || *p != '/') {
+            return "has no absolute path of a socket after \"unix:\"";
+        }
+
+        if ((size_t) (end - p) >= sizeof(((struct sockaddr_un *) 0)->sun_path))
+        {
+            return "has too long a path for a unix socket";
+        }
+
+        redis->peer.path.len = end - p;
+
+        redis->peer.path.data = ngx_pnalloc(cf->pool, end - p + 1);
+        if (redis->peer.path.data == NULL) {
+            return "cannot be stored: no memory";
+        }
+
+        (void) ngx_cpystrn(redis->peer.path.data, p, end - p + 1);
+
+        ngx_str_null(&redis->peer.host);
+        redis->peer.port = 0;
+
+        return colon ? ngx_shop_redis_url_db(redis, colon + 1, last)
+                     : NGX_CONF_OK;
+    }
+
+    if (url->len < 8 || ngx_strncasecmp(p, (u_char *) "redis://", 8) != 0) {
+        return "must be \"redis://host:port/db\" or \"unix:/path:db\"";
+    }
+
+    p += 8;
+
+    if (ngx_strlchr(p, last, '@')) {
+        return "may not hold a user or password: "
+               "use \"user=\" and \"password_file=\"";
+    }
+
+    if (ngx_strlchr(p, last, '?') || ngx_strlchr(p, last, '#')) {
+        return "may not have a query or fragment";
+    }
+
+    end = ngx_strlchr(p, last, '/');
+    if (end == NULL) {
+        end = last;
+    }
+
+    colon = NULL;
+
+    if (p < end && *p == '[') {
+        colon = ngx_strlchr(p, end, ']');
+
+        if (colon == NULL
+            || ngx_inet6_addr(p + 1, colon - p - 1,
+                              (u_char [16]) { 0 }) != NGX_OK)
+        {
+            return "has no IPv6 address between its brackets";
+        }
+
+        colon++;
+
+        if (colon == end) {
+            colon = NULL;
+
+        } else if (*colon != ':') {
+            return "has something other than \":port\" after its address";
+        }
+
+    } else {
+        colon = ngx_strlchr(p, end, ':');
+    }
+
+    redis->peer.host.data = p;
+    redis->peer.host.len = (colon ? colon : end) - p;
+    redis->peer.port = 6379;
+    ngx_str_null(&redis->peer.path);
+
+    if (redis->peer.host.len == 0) {
+        ngx_str_set(&redis->peer.host, "127.0.0.1");
+
+    } else if (redis->peer.host.len > 255) {
+        return "has too long a host name";
+    }
+
+    if (colon) {
+        port = ngx_atoi(colon + 1, end - colon - 1);
+
+        if (port < 1 || port > 65535) {
+            return "has an invalid port: 1 to 65535 is allowed";
+        }
+
+        redis->peer.port = (in_port_t) port;
+    }
+
+    return end < last ? ngx_shop_redis_url_db(redis, end + 1, last)
+                      : NGX_CONF_OK;
+}
+
+
+static char *
+ngx_shop_redis_url_db(ngx_shop_redis_t *redis, u_char *p, u_char *last)
+{
+    ngx_int_t  db;
+
+    if (p == last) {
+        return NGX_CONF_OK;
+    }
+
+    db = ngx_atoi(p, last - p);
+
+    if (db == NGX_ERROR || db > 65535) {
+        return "has an invalid database: a number from 0 is allowed";
+    }
+
+    redis->db = db;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_uint_t
+ngx_shop_redis_partition(ngx_shop_redis_t *redis, ngx_str_t *id)
+{
+    return ngx_shop_redis_crc16(id) % redis->partitions;
+}
+
+
+static ngx_uint_t
+ngx_shop_redis_crc16(ngx_str_t *text)
+{
+    u_char    *p, *last;
+    uint16_t   crc;
+
+    crc = 0;
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+        crc = (uint16_t) (crc << 4)
+              ^ ngx_shop_redis_crc16_table[(crc >> 12) ^ (*p >> 4)];
+        crc = (uint16_t) (crc << 4)
+              ^ ngx_shop_redis_crc16_table[(crc >> 12) ^ (*p & 0x0f)];
+    }
+
+    return crc;
+}
+
+
+ngx_int_t
+ngx_shop_redis_customer_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    const char *kind, ngx_str_t *id, ngx_str_t *tail, ngx_str_t *key)
+{
+    u_char  *p;
+    size_t   len;
+
+    len = redis->prefix.len + ngx_strlen(kind)
+          + sizeof(":{16383}:") - 1 + id->len;
+
+    if (tail) {
+        len += 1 + tail->len;
+    }
+
+    p = ngx_pnalloc(pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+
+    p = ngx_sprintf(p, "%V%s:{%ui}:%V", &redis->prefix, kind,
+                    ngx_shop_redis_partition(redis, id), id);
+
+    if (tail) {
+        *p++ = ':';
+        p = ngx_cpymem(p, tail->data, tail->len);
+    }
+
+    key->len = p - key->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_redis_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    const char *kind, ngx_str_t *name, ngx_str_t *key)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(pool, redis->prefix.len + ngx_strlen(kind) + 1
+                          + name->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+    key->len = ngx_sprintf(p, "%V%s:%V", &redis->prefix, kind, name) - p;
+
+    return NGX_OK;
+}

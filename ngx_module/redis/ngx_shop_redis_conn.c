@@ -1,0 +1,1261 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "redis/ngx_shop_redis_internal.h"
+
+
+/*
+ * Connections.
+ *
+ *     CLOSED --> CONNECTING --> SETUP --> READY
+ *       ^            |            |         |
+ *       `------------+------------+---------'
+ *
+ * In SETUP the connection is its own customer: AUTH, SELECT and the read of
+ * "shop:meta" go out as an operation that has no owner but this file.  All
+ * others wait in "unsent" until READY.
+ *
+ *              write                         read
+ *     unsent ---------> out ---> socket       |
+ *     run run run    (16 KB)                  v
+ *        `------------> sent: run run run ---------> op->replies
+ *                             oldest
+ *
+ * A submit only posts the write event, so what the requests of one turn of
+ * the event loop ask goes out in one send().  Commands are copied to "out"
+ * rather than sent by writev() from the operations: they are short, and an
+ * operation has no hold on the socket then.
+ *
+ * Time.  Every operation has the same timeout, so the oldest one on a
+ * connection is the first to end, and one timer for each connection is
+ * enough; it is set once and looks around when it fires.  A connection whose
+ * oldest operation is overdue is closed, with all that is on it, and so are
+ * those that have not said a word since that operation was submitted: the
+ * server is frozen or unreachable, and later requests should not find that
+ * out one by one.  An orphan counts as well.
+ *
+ * The breaker.  After a failure no attempt is made for a while: exponential
+ * back-off with full jitter, so that the workers of many machines do not
+ * come back in step.  Who asks meanwhile is told so at once.  Then the next
+ * who asks makes an attempt, as nobody else does: no timer reconnects.  If
+ * the failure before was a quick one (refused, reset), so will be the next,
+ * and it is worth waiting for; if it was a timeout, nobody waits, and the
+ * attempt goes on behind the scenes.  One request is held for one timeout,
+ * once; then all are answered at once until the server is back.
+ *
+ * Leaving.  With an operation out, the timer keeps a worker alive that shuts
+ * down; otherwise nothing here does.  A connection is "idle" when nothing is
+ * out, and closed by nginx then.
+ */
+
+
+/* commands of a setup: AUTH, SELECT, HMGET; or three HSETNX, HMGET */
+
+#define NGX_SHOP_REDIS_SETUP_COMMANDS  4
+#define NGX_SHOP_REDIS_FAULT_LOGGED    128
+
+
+static ngx_int_t ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn);
+static void ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer);
+static ngx_int_t ngx_shop_redis_conn_setup(ngx_shop_redis_conn_t *conn);
+static ngx_int_t ngx_shop_redis_conn_meta_read(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_op_t *op);
+static ngx_int_t ngx_shop_redis_conn_meta_key(ngx_shop_redis_conn_t *conn,
+    ngx_pool_t *pool, ngx_str_t *key);
+static void ngx_shop_redis_conn_setup_submit(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_op_t *op);
+static void ngx_shop_redis_conn_setup_handler(ngx_shop_redis_op_t *op);
+static ngx_int_t ngx_shop_redis_conn_setup_check(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_op_t *op);
+static ngx_int_t ngx_shop_redis_conn_meta_check(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_reply_t *reply);
+static ngx_int_t ngx_shop_redis_conn_meta_create(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_reply_t *reply);
+static void ngx_shop_redis_conn_ready(ngx_shop_redis_conn_t *conn);
+static void ngx_shop_redis_conn_write_handler(ngx_event_t *wev);
+static ngx_int_t ngx_shop_redis_conn_write(ngx_shop_redis_conn_t *conn);
+static void ngx_shop_redis_conn_fill(ngx_shop_redis_conn_t *conn);
+static void ngx_shop_redis_conn_read_handler(ngx_event_t *rev);
+static void ngx_shop_redis_conn_read(ngx_shop_redis_conn_t *conn);
+static ngx_int_t ngx_shop_redis_conn_replies(ngx_shop_redis_conn_t *conn);
+static void ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_run_t *run, ngx_shop_redis_reply_t *reply);
+static void ngx_shop_redis_conn_closed(ngx_shop_redis_conn_t *conn);
+static void ngx_shop_redis_conn_timer_handler(ngx_event_t *ev);
+static void ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn);
+static void ngx_shop_redis_conn_update(ngx_shop_redis_conn_t *conn);
+static void ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn,
+    const char *reason, const char *why, ngx_uint_t slow);
+static void ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn,
+    const char *reason);
+static ngx_uint_t ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn,
+    const char *why);
+static u_char *ngx_shop_redis_conn_log(ngx_log_t *log, u_char *buf,
+    size_t len);
+
+
+void
+ngx_shop_redis_conn_init(ngx_shop_redis_t *redis, ngx_shop_redis_conn_t *conn)
+{
+    conn->redis = redis;
+    conn->state = NGX_SHOP_REDIS_CLOSED;
+
+    conn->log = *redis->cycle->log;
+    conn->log.handler = ngx_shop_redis_conn_log;
+    conn->log.data = conn;
+    conn->log.action = NULL;
+
+    ngx_queue_init(&conn->ops);
+    ngx_queue_init(&conn->unsent);
+    ngx_queue_init(&conn->sent);
+
+    conn->timer.handler = ngx_shop_redis_conn_timer_handler;
+    conn->timer.data = conn;
+    conn->timer.log = &conn->log;
+    conn->timer.cancelable = 1;
+
+    conn->pos = conn->out;
+    conn->last = conn->out;
+}
+
+
+ngx_shop_redis_conn_t *
+ngx_shop_redis_conn_pick(ngx_shop_redis_t *redis, const char **reason)
+{
+    ngx_uint_t              i, n;
+    ngx_shop_redis_conn_t  *conn, *ready, *coming;
+
+    ready = NULL;
+    coming = NULL;
+
+    n = redis->next++;
+
+    for (i = 0; i < redis->connections && ready == NULL; i++) {
+
+        conn = redis->conns[(n + i) % redis->connections];
+
+        if (conn->state == NGX_SHOP_REDIS_CLOSED
+            && (redis->failures == 0
+                || (ngx_msec_int_t) (ngx_current_msec - redis->retry_at) >= 0)
+            && ngx_shop_redis_conn_open(conn) != NGX_OK)
+        {
+            continue;
+        }
+
+        if (conn->state == NGX_SHOP_REDIS_READY) {
+            ready = conn;
+
+        } else if (conn->state != NGX_SHOP_REDIS_CLOSED && coming == NULL) {
+            coming = conn;
+        }
+    }
+
+    if (ready) {
+        return ready;
+    }
+
+    if (coming && !redis->slow) {
+        return coming;
+    }
+
+    *reason = redis->reason;
+
+    return NULL;
+}
+
+
+void
+ngx_shop_redis_conn_add(ngx_shop_redis_conn_t *conn, ngx_shop_redis_op_t *op)
+{
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    state->conn = conn;
+    state->deadline = ngx_current_msec + conn->redis->timeout;
+
+    ngx_queue_insert_tail(&conn->ops, &state->queue);
+    state->queued = 1;
+
+    state->run.op = op;
+    state->run.wires = state->wires;
+    state->run.n = op->ncommands;
+    state->pending = 1;
+
+    if (!conn->timer.timer_set) {
+        ngx_add_timer(&conn->timer, conn->redis->timeout);
+    }
+
+    ngx_shop_redis_conn_run(conn, &state->run);
+}
+
+
+void
+ngx_shop_redis_conn_run(ngx_shop_redis_conn_t *conn, ngx_shop_redis_run_t *run)
+{
+    ngx_queue_insert_tail(&conn->unsent, &run->queue);
+
+    ngx_shop_redis_conn_update(conn);
+
+    if (conn->state == NGX_SHOP_REDIS_READY) {
+        ngx_post_event(conn->connection->write, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_shop_redis_conn_withdraw(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_op_t *op)
+{
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    ngx_queue_remove(&state->run.queue);
+    ngx_queue_remove(&state->queue);
+    state->queued = 0;
+
+    ngx_shop_redis_conn_update(conn);
+}
+
+
+static ngx_int_t
+ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn)
+{
+    ngx_shop_peer_t  *peer;
+
+    peer = &conn->peer;
+
+    ngx_memzero(peer, sizeof(ngx_shop_peer_t));
+
+    peer->conf = &conn->redis->peer;
+    peer->handler = ngx_shop_redis_conn_connected;
+    peer->data = conn;
+    peer->log = &conn->log;
+
+    conn->state = NGX_SHOP_REDIS_CONNECTING;
+
+    if (ngx_shop_peer_connect(peer) == NGX_ERROR) {
+        ngx_shop_redis_conn_fail(conn, "redis_unavailable", peer->reason, 0);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer)
+{
+    ngx_connection_t       *c;
+    ngx_shop_redis_t       *redis;
+    ngx_shop_redis_conn_t  *conn;
+
+    conn = peer->data;
+    redis = conn->redis;
+
+    if (peer->rc != NGX_OK) {
+        ngx_shop_redis_conn_fail(conn, "redis_unavailable", peer->reason,
+                                 ngx_strcmp(peer->reason, "timeout") == 0);
+        ngx_shop_redis_deliver(redis);
+        return;
+    }
+
+    c = peer->connection;
+
+    c->data = conn;
+    c->log = &conn->log;
+    c->read->log = c->log;
+    c->write->log = c->log;
+    c->read->handler = ngx_shop_redis_conn_read_handler;
+    c->write->handler = ngx_shop_redis_conn_write_handler;
+
+    conn->connection = c;
+    conn->state = NGX_SHOP_REDIS_SETUP;
+    conn->last_read = ngx_current_msec;
+    conn->setup_deadline = ngx_current_msec + redis->timeout;
+
+    if (!conn->timer.timer_set) {
+        ngx_add_timer(&conn->timer, redis->timeout);
+    }
+
+    conn->reader = ngx_shop_redis_reader_create();
+
+    if (conn->reader == NULL
+        || (redis->peer.path.len == 0 && ngx_tcp_nodelay(c) != NGX_OK)
+        || ngx_shop_redis_conn_setup(conn) != NGX_OK)
+    {
+        ngx_shop_redis_conn_fail(conn, "redis_unavailable", "internal", 0);
+        ngx_shop_redis_deliver(redis);
+        return;
+    }
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+}
+
+
+/* AUTH and SELECT where asked for, and what "shop:meta" says, in one go */
+
+static ngx_int_t
+ngx_shop_redis_conn_setup(ngx_shop_redis_conn_t *conn)
+{
+    ngx_str_t             argv[3];
+    ngx_uint_t            argc;
+    ngx_shop_redis_t     *redis;
+    ngx_shop_redis_op_t  *op;
+    u_char                number[NGX_INT_T_LEN];
+
+    redis = conn->redis;
+
+    op = ngx_shop_redis_create(redis, NGX_SHOP_REDIS_SETUP_COMMANDS,
+                               &conn->log);
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_shop_redis_state(op)->setup = 1;
+
+    if (redis->password.len) {
+        argc = 0;
+
+        ngx_str_set(&argv[argc], "AUTH");
+        argc++;
+
+        if (redis->user.len) {
+            argv[argc++] = redis->user;
+        }
+
+        argv[argc++] = redis->password;
+
+        if (ngx_shop_redis_add(op, argc, argv) != NGX_OK) {
+            goto failed;
+        }
+    }
+
+    if (redis->db) {
+        ngx_str_set(&argv[0], "SELECT");
+        argv[1].data = number;
+        argv[1].len = ngx_sprintf(number, "%ui", redis->db) - number;
+
+        if (ngx_shop_redis_add(op, 2, argv) != NGX_OK) {
+            goto failed;
+        }
+    }
+
+    if (ngx_shop_redis_conn_meta_read(conn, op) != NGX_OK) {
+        goto failed;
+    }
+
+    ngx_shop_redis_conn_setup_submit(conn, op);
+
+    return NGX_OK;
+
+failed:
+
+    ngx_shop_redis_destroy(op);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_shop_redis_conn_meta_read(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_op_t *op)
+{
+    ngx_str_t  argv[5];
+
+    ngx_str_set(&argv[0], "HMGET");
+    ngx_str_set(&argv[2], "schema");
+    ngx_str_set(&argv[3], "partitions");
+    ngx_str_set(&argv[4], "seed");
+
+    if (ngx_shop_redis_conn_meta_key(conn, op->pool, &argv[1]) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_add(op, 5, argv);
+}
+
+
+static ngx_int_t
+ngx_shop_redis_conn_meta_key(ngx_shop_redis_conn_t *conn, ngx_pool_t *pool,
+    ngx_str_t *key)
+{
+    ngx_str_t  *prefix;
+
+    prefix = &conn->redis->prefix;
+
+    key->len = prefix->len + sizeof("meta") - 1;
+
+    key->data = ngx_pnalloc(pool, key->len);
+    if (key->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(key->data, "%Vmeta", prefix);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_shop_redis_conn_setup_submit(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_op_t *op)
+{
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    op->handler = ngx_shop_redis_conn_setup_handler;
+    op->data = conn;
+
+    state->conn = conn;
+    state->run.op = op;
+    state->run.wires = state->wires;
+    state->run.n = op->ncommands;
+    state->pending = 1;
+
+    conn->setup = op;
+
+    ngx_queue_insert_head(&conn->unsent, &state->run.queue);
+
+    ngx_post_event(conn->connection->write, &ngx_posted_events);
+}
+
+
+static void
+ngx_shop_redis_conn_setup_handler(ngx_shop_redis_op_t *op)
+{
+    ngx_int_t               rc;
+    ngx_shop_redis_conn_t  *conn;
+
+    conn = op->data;
+    conn->setup = NULL;
+    conn->log.action = "setting up redis connection";
+
+    rc = ngx_shop_redis_conn_setup_check(conn, op);
+
+    if (rc == NGX_OK) {
+        ngx_shop_redis_conn_ready(conn);
+
+    } else if (rc == NGX_ERROR) {
+        ngx_shop_redis_conn_fail(conn, "redis_refused", "refused", 0);
+    }
+
+    ngx_shop_redis_destroy(op);
+}
+
+
+/*
+ * NGX_OK: it may be used; NGX_AGAIN: one more round; NGX_ERROR: it may not.
+ * Servers repeat the words of a command they do not know, so nothing but the
+ * code is logged of an answer to AUTH.
+ */
+
+static ngx_int_t
+ngx_shop_redis_conn_setup_check(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_op_t *op)
+{
+    u_char                  *p, *last;
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_shop_redis_reply_t  *reply;
+
+    for (i = 0; i < op->ncommands; i++) {
+
+        reply = op->replies[i];
+
+        if (reply->type != NGX_SHOP_REDIS_FAULT) {
+            continue;
+        }
+
+        last = reply->str.data + ngx_min(reply->str.len,
+                                         NGX_SHOP_REDIS_FAULT_LOGGED);
+
+        for (p = reply->str.data; p < last; p++) {
+
+            if (*p == ' ' && conn->redis->password.len) {
+                break;
+            }
+
+            if (*p < ' ' || *p > '~') {
+                *p = '?';
+            }
+        }
+
+        ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log,
+                      0, "redis refuses the connection: \"%*s\"",
+                      (size_t) (p - reply->str.data), reply->str.data);
+
+        return NGX_ERROR;
+    }
+
+    reply = op->replies[op->ncommands - 1];
+
+    rc = ngx_shop_redis_conn_meta_check(conn, reply);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (conn->created) {
+        ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log,
+                      0, "\"%Vmeta\" does not keep what is written to it",
+                      &conn->redis->prefix);
+        return NGX_ERROR;
+    }
+
+    conn->created = 1;
+
+    return ngx_shop_redis_conn_meta_create(conn, reply);
+}
+
+
+/* NGX_DECLINED: something is missing */
+
+static ngx_int_t
+ngx_shop_redis_conn_meta_check(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_reply_t *reply)
+{
+    int64_t            schema, partitions;
+    ngx_int_t          rc, src, prc;
+    ngx_str_t          seed;
+    ngx_uint_t         i;
+    ngx_shop_redis_t  *redis;
+
+    redis = conn->redis;
+
+    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts != 3) {
+        ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log,
+                      0, "redis gave no proper answer to HMGET");
+        return NGX_ERROR;
+    }
+
+    src = ngx_shop_redis_number(reply, 0, &schema);
+    prc = ngx_shop_redis_number(reply, 1, &partitions);
+    rc = ngx_shop_redis_text(reply, 2, &seed);
+
+    if (src == NGX_OK && schema > NGX_SHOP_REDIS_SCHEMA) {
+        ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log,
+                      0, "\"%Vmeta\" says schema %L, this version knows %d: "
+                      "it was written by a newer one",
+                      &redis->prefix, schema, NGX_SHOP_REDIS_SCHEMA);
+        return NGX_ERROR;
+    }
+
+    if (prc == NGX_OK && partitions != (int64_t) redis->partitions) {
+        ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log,
+                      0, "\"%Vmeta\" says partitions %L, configured %ui",
+                      &redis->prefix, partitions, redis->partitions);
+        return NGX_ERROR;
+    }
+
+    if (src == NGX_ERROR || prc == NGX_ERROR || rc == NGX_ERROR
+        || (src == NGX_OK && schema < 1)
+        || (rc == NGX_OK && seed.len != 2 * sizeof(redis->seed)))
+    {
+        goto malformed;
+    }
+
+    if (src == NGX_DECLINED || prc == NGX_DECLINED || rc == NGX_DECLINED) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < sizeof(redis->seed); i++) {
+
+        rc = ngx_hextoi(seed.data + 2 * i, 2);
+        if (rc == NGX_ERROR) {
+            goto malformed;
+        }
+
+        redis->seed[i] = (u_char) rc;
+    }
+
+    return NGX_OK;
+
+malformed:
+
+    ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log, 0,
+                  "\"%Vmeta\" is not as this module writes it",
+                  &redis->prefix);
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * The first start of a shop.  Others may start at the same time: HSETNX
+ * makes one of them win, and all read what came of it.
+ */
+
+static ngx_int_t
+ngx_shop_redis_conn_meta_create(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_reply_t *reply)
+{
+    u_char                seed[16];
+    ngx_str_t             argv[4];
+    ngx_uint_t            i;
+    ngx_shop_redis_t     *redis;
+    ngx_shop_redis_op_t  *op;
+    u_char                number[NGX_INT_T_LEN];
+
+    static ngx_str_t  fields[] = {
+        ngx_string("schema"),
+        ngx_string("partitions"),
+        ngx_string("seed")
+    };
+
+    redis = conn->redis;
+
+    op = ngx_shop_redis_create(redis, NGX_SHOP_REDIS_SETUP_COMMANDS,
+                               &conn->log);
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_shop_redis_state(op)->setup = 1;
+
+    ngx_str_set(&argv[0], "HSETNX");
+
+    if (ngx_shop_redis_conn_meta_key(conn, op->pool, &argv[1]) != NGX_OK) {
+        goto failed;
+    }
+
+    for (i = 0; i < 3; i++) {
+
+        if (reply->elts[i]->type != NGX_SHOP_REDIS_NIL) {
+            continue;
+        }
+
+        argv[2] = fields[i];
+
+        if (i == 2) {
+            if (ngx_shop_random(seed, sizeof(seed), &conn->log) != NGX_OK
+                || ngx_shop_hex(op->pool, seed, sizeof(seed), &argv[3])
+                   != NGX_OK)
+            {
+                goto failed;
+            }
+
+        } else {
+            argv[3].data = number;
+            argv[3].len = ngx_sprintf(number, "%ui",
+                                      i == 0 ? NGX_SHOP_REDIS_SCHEMA
+                                             : redis->partitions)
+                          - number;
+        }
+
+        if (ngx_shop_redis_add(op, 4, argv) != NGX_OK) {
+            goto failed;
+        }
+    }
+
+    if (ngx_shop_redis_conn_meta_read(conn, op) != NGX_OK) {
+        goto failed;
+    }
+
+    ngx_shop_redis_conn_setup_submit(conn, op);
+
+    return NGX_AGAIN;
+
+failed:
+
+    ngx_shop_redis_destroy(op);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_shop_redis_conn_ready(ngx_shop_redis_conn_t *conn)
+{
+    ngx_shop_redis_t  *redis;
+
+    redis = conn->redis;
+
+    if (redis->failures) {
+        ngx_log_error(NGX_LOG_NOTICE, &conn->log, 0, "redis is back");
+    }
+
+    redis->failures = 0;
+    redis->slow = 0;
+    redis->why = NULL;
+
+    conn->state = NGX_SHOP_REDIS_READY;
+
+    if (redis->password.len) {
+        ngx_shop_zero(conn->out, NGX_SHOP_REDIS_BUFFER_SIZE);
+    }
+
+    ngx_shop_redis_conn_update(conn);
+
+    if (!ngx_queue_empty(&conn->unsent)) {
+        ngx_post_event(conn->connection->write, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_shop_redis_conn_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t       *c;
+    ngx_shop_redis_conn_t  *conn;
+
+    c = wev->data;
+    conn = c->data;
+
+    if (ngx_shop_redis_conn_write(conn) != NGX_OK) {
+        ngx_shop_redis_conn_closed(conn);
+        ngx_shop_redis_deliver(conn->redis);
+    }
+}
+
+
+static ngx_int_t
+ngx_shop_redis_conn_write(ngx_shop_redis_conn_t *conn)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+    conn->log.action = "sending to redis";
+
+    while (c->write->ready) {
+
+        ngx_shop_redis_conn_fill(conn);
+
+        if (conn->pos == conn->last) {
+            break;
+        }
+
+        n = c->send(c, conn->pos, conn->last - conn->pos);
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n == NGX_AGAIN || n == 0) {
+            break;
+        }
+
+        conn->pos += n;
+    }
+
+    return ngx_handle_write_event(c->write, 0);
+}
+
+
+static void
+ngx_shop_redis_conn_fill(ngx_shop_redis_conn_t *conn)
+{
+    size_t                 size, rest;
+    ngx_str_t             *wire;
+    ngx_queue_t           *q;
+    ngx_shop_redis_run_t  *run;
+
+    if (conn->pos == conn->last) {
+        conn->pos = conn->out;
+        conn->last = conn->out;
+    }
+
+    for ( ;; ) {
+
+        run = conn->writing;
+
+        if (run == NULL) {
+
+            if (ngx_queue_empty(&conn->unsent)) {
+                return;
+            }
+
+            q = ngx_queue_head(&conn->unsent);
+            run = ngx_queue_data(q, ngx_shop_redis_run_t, queue);
+
+            if (conn->state != NGX_SHOP_REDIS_READY
+                && !ngx_shop_redis_state(run->op)->setup)
+            {
+                return;
+            }
+
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&conn->sent, q);
+
+            run->started = 1;
+            conn->writing = run;
+        }
+
+        while (run->ncopied < run->n) {
+
+            wire = &run->wires[run->ncopied];
+            size = conn->out + NGX_SHOP_REDIS_BUFFER_SIZE - conn->last;
+            rest = wire->len - run->offset;
+
+            if (rest > size) {
+                conn->last = ngx_cpymem(conn->last, wire->data + run->offset,
+                                        size);
+                run->offset += size;
+                return;
+            }
+
+            conn->last = ngx_cpymem(conn->last, wire->data + run->offset,
+                                    rest);
+            run->offset = 0;
+            run->ncopied++;
+        }
+
+        conn->writing = NULL;
+    }
+}
+
+
+static void
+ngx_shop_redis_conn_read_handler(ngx_event_t *rev)
+{
+    ngx_connection_t       *c;
+    ngx_shop_redis_conn_t  *conn;
+
+    c = rev->data;
+    conn = c->data;
+
+    if (c->close) {
+
+        /* the worker shuts down, and this connection is idle */
+
+        ngx_shop_redis_conn_close(conn, "redis_unavailable");
+
+    } else {
+        ngx_shop_redis_conn_read(conn);
+    }
+
+    ngx_shop_redis_deliver(conn->redis);
+}
+
+
+static void
+ngx_shop_redis_conn_read(ngx_shop_redis_conn_t *conn)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+    u_char             buf[NGX_SHOP_REDIS_BUFFER_SIZE];
+
+    c = conn->connection;
+    conn->log.action = "reading from redis";
+
+    do {
+        n = c->recv(c, buf, NGX_SHOP_REDIS_BUFFER_SIZE);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == 0 || n == NGX_ERROR) {
+            ngx_shop_redis_conn_closed(conn);
+            return;
+        }
+
+        conn->last_read = ngx_current_msec;
+
+        if (ngx_shop_redis_reader_feed(conn->reader, buf, n) != NGX_OK
+            || ngx_shop_redis_conn_replies(conn) != NGX_OK)
+        {
+            ngx_shop_redis_conn_fail(conn, "redis_unavailable", "malformed",
+                                     0);
+            return;
+        }
+
+    } while (c->read->ready);
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_shop_redis_conn_closed(conn);
+    }
+}
+
+
+static ngx_int_t
+ngx_shop_redis_conn_replies(ngx_shop_redis_conn_t *conn)
+{
+    ngx_int_t                rc;
+    ngx_queue_t             *q;
+    ngx_shop_redis_run_t    *run;
+    ngx_shop_redis_reply_t  *reply;
+
+    while (ngx_shop_redis_reader_more(conn->reader)) {
+
+        if (ngx_queue_empty(&conn->sent)) {
+            goto unexpected;
+        }
+
+        q = ngx_queue_head(&conn->sent);
+        run = ngx_queue_data(q, ngx_shop_redis_run_t, queue);
+
+        if (run->nread == run->ncopied) {
+            goto unexpected;
+        }
+
+        rc = ngx_shop_redis_reader_next(conn->reader, run->op->pool, &reply);
+
+        if (rc == NGX_AGAIN) {
+            break;
+        }
+
+        if (rc == NGX_ERROR) {
+            ngx_log_error(ngx_shop_redis_conn_level(conn, "malformed"),
+                          &conn->log, 0, "redis sent a malformed reply: %s",
+                          ngx_shop_redis_reader_error(conn->reader));
+            return NGX_ERROR;
+        }
+
+        ngx_shop_redis_conn_reply(conn, run, reply);
+    }
+
+    return NGX_OK;
+
+unexpected:
+
+    ngx_log_error(ngx_shop_redis_conn_level(conn, "malformed"), &conn->log, 0,
+                  "redis sent a reply that nobody asked for");
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
+    ngx_shop_redis_run_t *run, ngx_shop_redis_reply_t *reply)
+{
+    ngx_uint_t               i;
+    ngx_shop_redis_op_t     *op;
+    ngx_shop_redis_state_t  *state;
+
+    op = run->op;
+    state = ngx_shop_redis_state(op);
+
+    i = run->nread++;
+
+    if (run->nread == run->n) {
+        ngx_queue_remove(&run->queue);
+        state->pending--;
+    }
+
+    if (run->redo == 0) {
+        op->replies[i] = reply;
+
+    } else if (i == 0) {
+
+        /* of SCRIPT LOAD: if it failed, so will EVALSHA that follows */
+
+        ngx_shop_redis_note_fault(conn->redis, reply, &conn->log);
+        return;
+
+    } else {
+        i = run->redo - 1;
+        op->replies[i] = reply;
+    }
+
+    if (reply->type == NGX_SHOP_REDIS_FAULT && !state->setup
+        && ngx_shop_redis_script_reload(op, i) != NGX_OK)
+    {
+        ngx_shop_redis_note_fault(conn->redis, reply, &conn->log);
+    }
+
+    if (state->pending == 0) {
+        ngx_shop_redis_finish(op, NGX_OK, NULL);
+        ngx_shop_redis_conn_update(conn);
+    }
+}
+
+
+/* the peer closed, or the socket failed */
+
+static void
+ngx_shop_redis_conn_closed(ngx_shop_redis_conn_t *conn)
+{
+    if (conn->state == NGX_SHOP_REDIS_READY && ngx_queue_empty(&conn->ops)) {
+
+        /* nobody is harmed, the next who asks connects again */
+
+        ngx_log_error(NGX_LOG_INFO, &conn->log, 0,
+                      "redis closed an idle connection");
+
+        ngx_shop_redis_conn_close(conn, "redis_unavailable");
+        return;
+    }
+
+    ngx_log_error(ngx_shop_redis_conn_level(conn, "closed"), &conn->log, 0,
+                  "redis closed the connection prematurely");
+
+    ngx_shop_redis_conn_fail(conn, "redis_unavailable", "closed", 0);
+}
+
+
+static void
+ngx_shop_redis_conn_timer_handler(ngx_event_t *ev)
+{
+    ngx_queue_t             *q;
+    ngx_msec_int_t           left, ms;
+    ngx_shop_redis_conn_t   *conn;
+    ngx_shop_redis_state_t  *state;
+
+    conn = ev->data;
+    left = 0;
+
+    if (!ngx_queue_empty(&conn->ops)) {
+
+        q = ngx_queue_head(&conn->ops);
+        state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+
+        left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
+
+        if (left <= 0) {
+            left = 0;
+            ngx_shop_redis_conn_overdue(conn);
+        }
+    }
+
+    if (conn->state == NGX_SHOP_REDIS_SETUP) {
+
+        ms = (ngx_msec_int_t) (conn->setup_deadline - ngx_current_msec);
+
+        if (ms <= 0) {
+            left = 0;
+
+            conn->log.action = "setting up redis connection";
+            ngx_log_error(ngx_shop_redis_conn_level(conn, "timeout"),
+                          &conn->log, 0, "redis timed out");
+
+            ngx_shop_redis_conn_fail(conn, "redis_unavailable", "timeout", 1);
+
+        } else if (left == 0 || ms < left) {
+            left = ms;
+        }
+    }
+
+    if (left > 0) {
+        ngx_add_timer(ev, left);
+    }
+
+    ngx_shop_redis_deliver(conn->redis);
+}
+
+
+static void
+ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
+{
+    ngx_uint_t               i;
+    ngx_msec_t               since;
+    ngx_queue_t             *q;
+    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_conn_t   *other;
+    ngx_shop_redis_state_t  *state;
+
+    redis = conn->redis;
+
+    ngx_log_error(ngx_shop_redis_conn_level(conn, "timeout"), &conn->log, 0,
+                  "redis timed out");
+
+    if (conn->state != NGX_SHOP_REDIS_READY) {
+
+        /* it may still come, but no one waits for it any more */
+
+        redis->slow = 1;
+        redis->why = "timeout";
+        redis->reason = "redis_unavailable";
+
+        ngx_queue_init(&conn->unsent);
+
+        if (conn->setup) {
+            state = ngx_shop_redis_state(conn->setup);
+
+            if (!state->run.started) {
+                ngx_queue_insert_head(&conn->unsent, &state->run.queue);
+            }
+        }
+
+        ngx_shop_redis_conn_fail_ops(conn, "redis_unavailable");
+        return;
+    }
+
+    q = ngx_queue_head(&conn->ops);
+    state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+    since = state->deadline - redis->timeout;
+
+    ngx_shop_redis_conn_fail(conn, "redis_unavailable", "timeout", 1);
+
+    for (i = 0; i < redis->connections; i++) {
+
+        other = redis->conns[i];
+
+        if (other->state == NGX_SHOP_REDIS_READY
+            && (ngx_msec_int_t) (other->last_read - since) < 0)
+        {
+            ngx_shop_redis_conn_close(other, "redis_unavailable");
+        }
+    }
+}
+
+
+/* what depends on whether anything is out */
+
+static void
+ngx_shop_redis_conn_update(ngx_shop_redis_conn_t *conn)
+{
+    ngx_uint_t  idle;
+
+    idle = ngx_queue_empty(&conn->ops);
+
+    conn->timer.cancelable = idle;
+
+    if (conn->connection) {
+        conn->connection->idle = idle && conn->state == NGX_SHOP_REDIS_READY;
+    }
+}
+
+
+static void
+ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn, const char *reason,
+    const char *why, ngx_uint_t slow)
+{
+    ngx_msec_t         backoff;
+    ngx_uint_t         i;
+    ngx_shop_redis_t  *redis;
+
+    redis = conn->redis;
+
+    backoff = NGX_SHOP_REDIS_BACKOFF_MIN;
+
+    for (i = 0; i < redis->failures; i++) {
+        backoff *= 2;
+
+        if (backoff >= NGX_SHOP_REDIS_BACKOFF_MAX) {
+            backoff = NGX_SHOP_REDIS_BACKOFF_MAX;
+            break;
+        }
+    }
+
+    redis->failures++;
+    redis->retry_at = ngx_current_msec
+                      + (ngx_msec_t) ngx_random() % (backoff + 1);
+    redis->reason = reason;
+    redis->why = why;
+    redis->slow = slow;
+
+    ngx_shop_redis_conn_close(conn, reason);
+}
+
+
+void
+ngx_shop_redis_conn_close(ngx_shop_redis_conn_t *conn, const char *reason)
+{
+    ngx_shop_redis_state_t  *state;
+
+    conn->state = NGX_SHOP_REDIS_CLOSED;
+
+    ngx_shop_peer_cancel(&conn->peer);
+
+    if (conn->connection) {
+        ngx_shop_peer_close(conn->connection);
+        conn->connection = NULL;
+    }
+
+    /* the reader before the pools, which hold what it has half-read */
+
+    if (conn->reader) {
+        ngx_shop_redis_reader_free(conn->reader);
+        conn->reader = NULL;
+    }
+
+    if (conn->timer.timer_set) {
+        ngx_del_timer(&conn->timer);
+    }
+
+    ngx_queue_init(&conn->unsent);
+    ngx_queue_init(&conn->sent);
+
+    conn->writing = NULL;
+    conn->created = 0;
+    conn->pos = conn->out;
+    conn->last = conn->out;
+
+    if (conn->redis->password.len) {
+        ngx_shop_zero(conn->out, NGX_SHOP_REDIS_BUFFER_SIZE);
+    }
+
+    if (conn->setup) {
+        state = ngx_shop_redis_state(conn->setup);
+
+        if (state->queued) {
+            ngx_queue_remove(&state->queue);
+        }
+
+        ngx_shop_redis_destroy(conn->setup);
+        conn->setup = NULL;
+    }
+
+    ngx_shop_redis_conn_fail_ops(conn, reason);
+}
+
+
+/* all of them have left the queues of runs */
+
+static void
+ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn, const char *reason)
+{
+    ngx_queue_t             *q;
+    ngx_msec_int_t           left;
+    ngx_shop_redis_state_t  *state;
+
+    while (!ngx_queue_empty(&conn->ops)) {
+
+        q = ngx_queue_head(&conn->ops);
+        state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+
+        left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
+
+        ngx_shop_redis_finish(state->op, NGX_ERROR,
+                              left <= 0 ? "redis_timeout" : reason);
+    }
+
+    ngx_shop_redis_conn_update(conn);
+}
+
+
+/* a trouble is an error when it begins; repeated, it is worth less */
+
+static ngx_uint_t
+ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn, const char *why)
+{
+    ngx_shop_redis_t  *redis;
+
+    redis = conn->redis;
+
+    return redis->why && ngx_strcmp(redis->why, why) == 0 ? NGX_LOG_INFO
+                                                          : NGX_LOG_ERR;
+}
+
+
+static u_char *
+ngx_shop_redis_conn_log(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char                 *p;
+    ngx_shop_redis_conn_t  *conn;
+
+    p = buf;
+
+    if (log->action) {
+        p = ngx_snprintf(buf, len, " while %s", log->action);
+        len -= p - buf;
+    }
+
+    conn = log->data;
+
+    return ngx_snprintf(p, len, ", redis: \"%V\"", &conn->redis->text);
+}
