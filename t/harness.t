@@ -4,7 +4,7 @@
 use lib 't/lib';
 use ShopTest;
 
-use Test::Builder ();
+use ShopTest::Proxy;
 
 my $redis = redis(user => 'shop', password => 'one two');
 my $backend = backend();
@@ -168,5 +168,29 @@ my $c = ShopTest::HTTP->connect($raw->port);
 $c->write("a\nb");
 $c->fill(ShopTest::now() + 5);
 is($c->{buffer}, '<a>', 'a server need not speak HTTP');
+
+
+
+# --- a proxy that spoils what Redis says
+
+my $proxy = ShopTest::Proxy->new($redis->port);
+my $through = ShopTest::Redis->client($proxy->port, user => 'shop',
+                                      password => 'one two');
+
+is($through->command('SET', 'n', 1), 'OK', 'commands pass');
+
+$proxy->spoil('error', 1);
+is($through->command('GET', 'n'), 1, 'one more passes');
+like(($through->try('GET', 'n'))[1], qr/^LOADING/, 'the next is refused');
+is($proxy->heal, 1, 'which is counted');
+
+for ([ close => 1 ], [ lost => 2 ], [ cut => 3 ]) {
+    my ($action, $n) = @$_;
+
+    $proxy->spoil($action);
+    ok(!eval { $through->command('INCR', 'n'); 1 }, "$action: no reply");
+    $proxy->heal;
+    is($through->command('GET', 'n'), $n, "$action: done or not");
+}
 
 done_testing();

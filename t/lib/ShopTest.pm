@@ -44,7 +44,8 @@ L<ShopTest::Nginx>, L<ShopTest::Redis>, L<ShopTest::HTTP> (requests to the
 byte), L<ShopTest::Browser> (cookies and redirects as browsers do them),
 L<ShopTest::Server> (scripted servers), L<ShopTest::Backend>,
 L<ShopTest::Provider> (an OpenID provider that can misbehave),
-L<ShopTest::Certificate> and L<ShopTest::Shop> (all of it at once, and sign-in
+L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says) and
+L<ShopTest::Shop> (all of it at once, and sign-in
 in one call).
 
 =head1 ENVIRONMENT

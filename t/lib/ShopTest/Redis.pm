@@ -227,9 +227,8 @@ sub read_reply {
     local $/ = "\r\n";
 
     my $line = <$socket>;
-    die "connection closed\n" unless defined $line;
-
-    chomp $line;
+    die "connection closed\n"
+        unless defined $line && $line =~ s/\r\n\z//;
 
     my $type = substr $line, 0, 1, '';
 

@@ -1,0 +1,316 @@
+package ShopTest::Proxy;
+
+# Copyright (C) The ngx_shop authors
+
+=head1 NAME
+
+ShopTest::Proxy - stands before Redis and spoils what is said
+
+=head1 SYNOPSIS
+
+    my $proxy = ShopTest::Proxy->new($redis->port);
+
+    # shop_redis redis://127.0.0.1:@{[ $proxy->port ]};
+
+    $proxy->spoil('lost', 2);           # passes two commands, loses a reply
+    ...
+    $proxy->spoiled;                    # how many were met by it
+    $proxy->heal;
+
+=head1 DESCRIPTION
+
+spoil(ACTION, N) lets N more commands pass; all after them meet the action:
+
+    stall       nothing is forwarded, nothing is said
+    close       the connection is closed, Redis does not see the command
+    lost        Redis does it, its reply is thrown away, then as close
+    cut         Redis does it, half of the reply is sent, then as close
+    garbage     the reply is not RESP
+    error       the reply is -LOADING, -READONLY or what "text" says
+    nil         the reply is a null
+
+heal() ends that, closes the connections that were stalled and forgets how
+many were spoiled.  Commands count on all connections together; HELLO, AUTH,
+SELECT, CLIENT and PING pass and do not count, unless "all" is true.
+
+=cut
+
+use strict;
+use warnings;
+
+use IO::Socket::INET ();
+use JSON::PP ();
+use Socket ();
+
+use ShopTest ();
+
+my $json = JSON::PP->new->allow_nonref->utf8;
+
+
+sub new {
+    my ($class, $upstream) = @_;
+
+    my $self = bless { upstream => $upstream,
+                       port => ShopTest::free_port() }, $class;
+
+    $self->{listen} = IO::Socket::INET->new(
+        LocalAddr => '127.0.0.1', LocalPort => $self->{port},
+        Listen => 64, ReuseAddr => 1) or die "listen: $!\n";
+
+    socketpair $self->{steer}, $self->{steered}, Socket::AF_UNIX,
+               Socket::SOCK_STREAM, Socket::PF_UNSPEC
+        or die "socketpair: $!\n";
+
+    $self->{process} = ShopTest::fork_server('proxy', sub {
+        my ($parent) = @_;
+
+        close $self->{steer};
+        $self->serve($parent);
+    });
+
+    close delete $self->{listen};
+    close delete $self->{steered};
+
+    return ShopTest::register($self);
+}
+
+
+sub port { return $_[0]->{port} }
+
+sub url { return "redis://127.0.0.1:$_[0]->{port}" }
+
+
+sub stop {
+    my ($self) = @_;
+
+    ShopTest::stop_process($self->{process}, 'TERM', 3)
+        if $self->{process};
+
+    delete $self->{process};
+}
+
+
+sub spoil {
+    my ($self, $action, $after, %o) = @_;
+
+    return $self->ask({ action => $action, after => $after || 0, %o });
+}
+
+
+sub heal { return $_[0]->ask({ heal => 1 }) }
+
+sub spoiled { return $_[0]->ask({}) }
+
+sub connections { return $_[0]->ask({ connections => 1 }) }
+
+
+sub ask {
+    my ($self, $what) = @_;
+
+    syswrite $self->{steer}, $json->encode($what) . "\n";
+
+    my $line = readline $self->{steer};
+
+    die "the proxy is gone\n" unless defined $line;
+
+    return $json->decode($line);
+}
+
+
+# --- the loop -------------------------------------------------------------
+
+
+sub serve {
+    my ($self, $parent) = @_;
+
+    $self->{rule} = {};
+    $self->{spoiled} = 0;
+    $self->{pairs} = [];
+
+    while (1) {
+        my $bits = '';
+
+        vec($bits, fileno $_, 1) = 1
+            for $self->{listen}, $self->{steered}, $parent;
+
+        for my $pair (@{ $self->{pairs} }) {
+            vec($bits, fileno $pair->{client}, 1) = 1;
+            vec($bits, fileno $pair->{server}, 1) = 1 if $pair->{server};
+        }
+
+        next if select($bits, undef, undef, undef) < 0;
+
+        return if vec($bits, fileno $parent, 1);
+
+        if (vec($bits, fileno $self->{steered}, 1)) {
+            my $line = readline $self->{steered};
+            return unless defined $line;
+
+            syswrite $self->{steered},
+                $json->encode($self->steered($json->decode($line))) . "\n";
+            next;
+        }
+
+        if (vec($bits, fileno $self->{listen}, 1)) {
+            $self->accept_pair;
+        }
+
+        for my $pair (@{ $self->{pairs} }) {
+            $self->from_server($pair)
+                if $pair->{server} && vec($bits, fileno $pair->{server}, 1);
+
+            $self->from_client($pair)
+                if !$pair->{gone} && vec($bits, fileno $pair->{client}, 1);
+        }
+
+        @{ $self->{pairs} } = grep { !$_->{gone} } @{ $self->{pairs} };
+    }
+}
+
+
+sub steered {
+    my ($self, $what) = @_;
+
+    return scalar @{ $self->{pairs} } if $what->{connections};
+
+    if (exists $what->{action}) {
+        $self->{rule} = $what;
+        $self->{spoiled} = 0;
+        return 0;
+    }
+
+    my $spoiled = $self->{spoiled};
+
+    if ($what->{heal}) {
+        $self->{rule} = {};
+        $self->{spoiled} = 0;
+        end_pair($_) for grep { $_->{stalled} } @{ $self->{pairs} };
+        @{ $self->{pairs} } = grep { !$_->{gone} } @{ $self->{pairs} };
+    }
+
+    return $spoiled;
+}
+
+
+sub accept_pair {
+    my ($self) = @_;
+
+    my $client = $self->{listen}->accept or return;
+    my $server = IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $self->{upstream})
+        or return close $client;
+
+    push @{ $self->{pairs} }, { client => $client, server => $server,
+                                in => '', passing => [] };
+}
+
+
+sub end_pair {
+    my ($pair) = @_;
+
+    $pair->{gone} = 1;
+    close $pair->{client};
+    close $pair->{server} if $pair->{server};
+    $pair->{server} = undef;
+}
+
+
+sub from_client {
+    my ($self, $pair) = @_;
+
+    sysread $pair->{client}, $pair->{in}, 65536, length $pair->{in}
+        or return end_pair($pair);
+
+    while (defined(my $command = take_command(\$pair->{in}))) {
+        return if $pair->{gone} || $pair->{stalled};
+
+        $self->command($pair, $command);
+    }
+}
+
+
+sub command {
+    my ($self, $pair, $command) = @_;
+    my $rule = $self->{rule};
+
+    my ($word) = $command =~ /\r\n\$\d+\r\n([^\r]*)/;
+    my $counts = $rule->{all}
+                 || $word !~ /^(?:HELLO|AUTH|SELECT|CLIENT|PING)$/i;
+
+    if (!$rule->{action} || !$counts || $rule->{after}-- > 0) {
+        $rule->{after} = 0 if $rule->{action} && $rule->{after} < 0;
+        return pass_on($pair, $command);
+    }
+
+    $self->{spoiled}++;
+    $rule->{after} = 0;
+
+    my $action = $rule->{action};
+
+    if ($action eq 'stall') {
+        $pair->{stalled} = 1;
+
+    } elsif ($action eq 'close') {
+        end_pair($pair);
+
+    } elsif ($action eq 'lost' || $action eq 'cut') {
+        pass_on($pair, $command);
+        $pair->{ending} = $action;
+
+    } else {
+        my %reply = (
+            garbage => "what?\r\n",
+            error   => '-' . ($rule->{text} || 'LOADING not yet') . "\r\n",
+            nil     => "\$-1\r\n",
+        );
+
+        syswrite $pair->{client}, $reply{$action};
+    }
+}
+
+
+sub pass_on {
+    my ($pair, $bytes) = @_;
+
+    syswrite $pair->{server}, $bytes;
+}
+
+
+sub from_server {
+    my ($self, $pair) = @_;
+
+    sysread $pair->{server}, my $bytes, 65536 or return end_pair($pair);
+
+    if ($pair->{ending}) {
+        syswrite $pair->{client}, substr $bytes, 0, length($bytes) / 2
+            if $pair->{ending} eq 'cut';
+
+        return end_pair($pair);
+    }
+
+    syswrite $pair->{client}, $bytes;
+}
+
+
+# a whole command in RESP, cut off the input; undef: more is needed
+
+sub take_command {
+    my ($in) = @_;
+
+    $$in =~ /^\*(\d+)\r\n/ or return undef;
+
+    my ($n, $at) = ($1, $+[0]);
+
+    for (1 .. $n) {
+        substr($$in, $at) =~ /^\$(\d+)\r\n/ or return undef;
+
+        $at += length($1) + 3 + $1 + 2;
+
+        return undef if $at > length $$in;
+    }
+
+    return substr $$in, 0, $at, '';
+}
+
+
+1;
