@@ -48,7 +48,7 @@ static ngx_uint_t ngx_http_loyalty_header_equal(ngx_str_t *one,
 static ngx_uint_t ngx_http_loyalty_header_starts(ngx_str_t *name,
     ngx_str_t *prefix);
 static char *ngx_http_loyalty_headers_differ(ngx_conf_t *cf,
-    ngx_http_loyalty_loc_conf_t *conf);
+    ngx_http_loyalty_loc_conf_t *prev, ngx_http_loyalty_loc_conf_t *conf);
 
 
 ngx_command_t  ngx_http_loyalty_commands[] = {
@@ -586,7 +586,7 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                                  &lmcf->headers[i]);
     }
 
-    if (ngx_http_loyalty_headers_differ(cf, conf) != NGX_CONF_OK) {
+    if (ngx_http_loyalty_headers_differ(cf, prev, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -598,11 +598,14 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-/* what is renamed in a location may meet what its server renamed */
+/*
+ * What is renamed in a location may meet what its server renamed; then the
+ * line in the location is the one to tell of.
+ */
 
 static char *
 ngx_http_loyalty_headers_differ(ngx_conf_t *cf,
-    ngx_http_loyalty_loc_conf_t *conf)
+    ngx_http_loyalty_loc_conf_t *prev, ngx_http_loyalty_loc_conf_t *conf)
 {
     ngx_uint_t                  i, n;
     ngx_http_loyalty_header_t  *one, *two;
@@ -626,7 +629,13 @@ ngx_http_loyalty_headers_differ(ngx_conf_t *cf,
                 continue;
             }
 
-            /* the file is read already: say where its line was */
+            if (one == prev->headers[i]
+                && two != prev->headers[n] && two->file != NULL)
+            {
+                continue;
+            }
+
+            /* the file has been read: its line is not the current one */
 
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "header \"%V\" of \"loyalty_header %V\" is used "

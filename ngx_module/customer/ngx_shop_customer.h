@@ -1,0 +1,102 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_SHOP_CUSTOMER_H_INCLUDED_
+#define _NGX_SHOP_CUSTOMER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "base/ngx_shop_base.h"
+#include "redis/ngx_shop_redis.h"
+
+
+/*
+ * One customer for each person.  An identity is (provider, subject) and
+ * nothing else: never an e-mail, never a name.
+ */
+
+
+/* what is kept of a person; strings may be empty */
+
+typedef struct {
+    ngx_str_t                  provider;
+    ngx_str_t                  subject;
+    ngx_str_t                  email;
+    ngx_str_t                  name;
+    ngx_str_t                  given_name;
+    ngx_str_t                  family_name;
+    ngx_str_t                  locale;
+
+    unsigned                   email_verified:1;
+} ngx_shop_profile_t;
+
+
+typedef struct {
+    ngx_str_t                  provider;
+    time_t                     linked;
+    ngx_str_t                  email;       /* empty: not told */
+} ngx_shop_link_t;
+
+
+/* ngx_shop_customer_keys.c */
+
+/* "shop:identity:NAME:SUBJECT" with the subject percent-encoded */
+ngx_int_t ngx_shop_customer_identity_key(ngx_shop_redis_t *redis,
+    ngx_pool_t *pool, ngx_str_t *provider, ngx_str_t *subject,
+    ngx_str_t *key);
+
+/* the field of the customer's hash: "id:NAME:SUBJECT", encoded likewise */
+ngx_int_t ngx_shop_customer_identity_field(ngx_pool_t *pool,
+    ngx_str_t *provider, ngx_str_t *subject, ngx_str_t *field);
+
+
+/* ngx_shop_customer.c */
+
+/* a random 128-bit id, 32 hex digits */
+ngx_int_t ngx_shop_customer_new_id(ngx_pool_t *pool, ngx_str_t *id,
+    ngx_log_t *log);
+
+
+#define NGX_SHOP_CUSTOMER_CLAIM_COMMANDS   2
+#define NGX_SHOP_CUSTOMER_CREATE_COMMANDS  1
+#define NGX_SHOP_CUSTOMER_LINKS_COMMANDS   1
+
+/*
+ * Adds to an operation: claim the identity for "id" unless it belongs to a
+ * customer already.  A login cut off after this is completed by the next,
+ * which finds the same id.
+ */
+ngx_int_t ngx_shop_customer_claim(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *provider, ngx_str_t *subject,
+    ngx_str_t *id);
+
+/* NGX_OK: "id" is who it belongs to, copied to "pool"; NGX_ERROR: a fault */
+ngx_int_t ngx_shop_customer_claimed(ngx_pool_t *pool,
+    ngx_shop_redis_reply_t **replies, ngx_str_t *id);
+
+/*
+ * Adds one atomic script in the customer's slot that makes the customer,
+ * where there is none yet, and brings profile and identity up to date.
+ */
+ngx_int_t ngx_shop_customer_create(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_shop_profile_t *profile,
+    time_t now);
+
+/* NGX_OK: done, "created" says whether it was new; NGX_ERROR: a fault */
+ngx_int_t ngx_shop_customer_created(ngx_shop_redis_reply_t *reply,
+    ngx_uint_t *created);
+
+/* adds the read of the linked identities, and understands it; "links" is of
+ * ngx_shop_link_t on "pool".  NGX_DECLINED: no such customer. */
+ngx_int_t ngx_shop_customer_read(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *id);
+ngx_int_t ngx_shop_customer_links(ngx_pool_t *pool,
+    ngx_shop_redis_reply_t *reply, ngx_array_t *links);
+
+
+#endif /* _NGX_SHOP_CUSTOMER_H_INCLUDED_ */

@@ -1,0 +1,223 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "http/ngx_shop_http.h"
+
+
+static ngx_int_t ngx_shop_cookie_take_line(ngx_http_request_t *r,
+    ngx_table_elt_t *h, ngx_str_t *name, ngx_str_t *prefix,
+    ngx_array_t *cookies);
+static u_char *ngx_shop_cookie_skip(u_char *p, u_char *last);
+static ngx_int_t ngx_shop_cookie_keep(ngx_http_request_t *r,
+    ngx_array_t *cookies, ngx_str_t *name, ngx_str_t *value);
+
+
+ngx_int_t
+ngx_shop_cookies_take(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *prefix, ngx_array_t *cookies)
+{
+    ngx_int_t         rc, found;
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h, *next;
+
+    found = NGX_DECLINED;
+
+    for (h = ngx_shop_cookie_first(r, &i); h != NULL; h = next) {
+
+        next = ngx_shop_cookie_next(r, h, &i);
+
+        rc = ngx_shop_cookie_take_line(r, h, name, prefix, cookies);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+            continue;
+        }
+
+        found = NGX_OK;
+
+        if (h->value.len == 0) {
+
+            if (ngx_shop_header_in_cut(r, h) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            /* before 1.23.0 the rest of the array has moved up by one */
+            ngx_shop_cookie_removed(&i);
+        }
+    }
+
+    return found;
+}
+
+
+/*
+ * What is kept moves to the left over what was cut, with the semicolon it
+ * had, so the line needs no memory and "headers_in" goes on pointing to it.
+ */
+
+static ngx_int_t
+ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
+    ngx_str_t *name, ngx_str_t *prefix, ngx_array_t *cookies)
+{
+    u_char     *p, *w, *last, *end, *eq, *start;
+    ngx_int_t   found;
+    ngx_str_t   key, value;
+
+    found = NGX_DECLINED;
+
+    w = h->value.data;
+    last = w + h->value.len;
+
+    for (start = w; start < last; start = end + 1) {
+
+        end = ngx_strlchr(start, last, ';');
+        if (end == NULL) {
+            end = last;
+        }
+
+        p = ngx_shop_cookie_skip(start, end);
+
+        eq = ngx_strlchr(p, end, '=');
+
+        key.data = p;
+        key.len = (eq ? eq : end) - p;
+
+        while (key.len && (key.data[key.len - 1] == ' '
+                           || key.data[key.len - 1] == '\t'))
+        {
+            key.len--;
+        }
+
+        if ((key.len == name->len
+             && ngx_strncmp(key.data, name->data, name->len) == 0)
+            || (key.len > prefix->len
+                && ngx_strncmp(key.data, prefix->data, prefix->len) == 0))
+        {
+            found = NGX_OK;
+
+            value.data = ngx_shop_cookie_skip(eq ? eq + 1 : end, end);
+            value.len = end - value.data;
+
+            if (ngx_shop_cookie_keep(r, cookies, &key, &value) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        if (w == h->value.data) {
+            start = p;
+
+        } else {
+            *w++ = ';';
+        }
+
+        w = ngx_movemem(w, start, end - start);
+    }
+
+    if (found == NGX_OK) {
+        ngx_shop_zero(w, last - w);
+        h->value.len = w - h->value.data;
+    }
+
+    return found;
+}
+
+
+static u_char *
+ngx_shop_cookie_skip(u_char *p, u_char *last)
+{
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    return p;
+}
+
+
+static ngx_int_t
+ngx_shop_cookie_keep(ngx_http_request_t *r, ngx_array_t *cookies,
+    ngx_str_t *name, ngx_str_t *value)
+{
+    u_char             *p;
+    ngx_shop_cookie_t  *cookie;
+
+    if (cookies->elts == NULL
+        && ngx_array_init(cookies, r->pool, 2, sizeof(ngx_shop_cookie_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (cookies->nelts == NGX_SHOP_COOKIES_MAX) {
+        return NGX_OK;
+    }
+
+    while (value->len && (value->data[value->len - 1] == ' '
+                          || value->data[value->len - 1] == '\t'))
+    {
+        value->len--;
+    }
+
+    cookie = ngx_array_push(cookies);
+    if (cookie == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_pnalloc(r->pool, name->len + value->len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    cookie->name.len = name->len;
+    cookie->name.data = p;
+    p = ngx_cpymem(p, name->data, name->len);
+
+    cookie->value.len = value->len;
+    cookie->value.data = p;
+    ngx_memcpy(p, value->data, value->len);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_cookie_set(ngx_http_request_t *r, ngx_str_t *name, ngx_str_t *value,
+    time_t max_age, ngx_str_t *attributes)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_str_t   line;
+
+    len = name->len + 1 + value->len + attributes->len
+          + sizeof("; Max-Age=") - 1 + NGX_TIME_T_LEN;
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    line.data = p;
+
+    p = ngx_sprintf(p, "%V=%V", name, value);
+
+    if (max_age >= 0) {
+        p = ngx_sprintf(p, "; Max-Age=%T", max_age);
+    }
+
+    p = ngx_cpymem(p, attributes->data, attributes->len);
+
+    line.len = p - line.data;
+
+    return ngx_shop_header_out_add(r, "Set-Cookie", &line);
+}

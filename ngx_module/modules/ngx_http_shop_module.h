@@ -1,0 +1,126 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_HTTP_SHOP_MODULE_H_INCLUDED_
+#define _NGX_HTTP_SHOP_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "base/ngx_shop_base.h"
+#include "http/ngx_shop_http.h"
+#include "redis/ngx_shop_redis.h"
+#include "session/ngx_shop_session.h"
+#include "loyalty/ngx_shop_loyalty.h"
+
+
+/*
+ * ngx_http_shop_module: Redis, keys, the session, and the customer of a
+ * request, for the two modules above it.
+ */
+
+
+#define NGX_HTTP_SHOP_FAILURE_STALE      0
+#define NGX_HTTP_SHOP_FAILURE_ANONYMOUS  1
+#define NGX_HTTP_SHOP_FAILURE_ERROR      2
+
+#define NGX_HTTP_SHOP_SAME_SITE_LAX      0
+#define NGX_HTTP_SHOP_SAME_SITE_STRICT   1
+#define NGX_HTTP_SHOP_SAME_SITE_NONE     2
+
+
+typedef struct {
+    ngx_shop_redis_t          *redis;       /* NULL: no "shop_redis" */
+    ngx_shop_zone_t           *zone;
+    ngx_str_t                  zone_name;
+    size_t                     zone_size;
+    time_t                     zone_ttl;
+    ngx_array_t               *keys;        /* NULL: no "shop_secret_file" */
+    ngx_shop_sealer_t         *session_sealer;
+    ngx_shop_sealer_t         *attempt_sealer;
+    ngx_shop_header_names_t    names;       /* never from a client */
+} ngx_http_shop_main_conf_t;
+
+
+typedef struct {
+    ngx_shop_url_t            *base;        /* NULL: no "shop_base_url" */
+    ngx_str_t                  prefix;      /* "/_shop/" */
+
+    ngx_str_t                  cookie;      /* name of the session's */
+    ngx_str_t                  attempt;     /* name prefix of attempts' */
+    ngx_str_t                  domain;
+    ngx_uint_t                 same_site;
+    ngx_shop_session_limits_t  limits;
+
+    ngx_str_t                  host;        /* what sessions are bound to */
+    ngx_str_t                  cookie_attributes;
+    ngx_str_t                  attempt_attributes;
+} ngx_http_shop_srv_conf_t;
+
+
+typedef struct {
+    ngx_uint_t                 on_failure;
+} ngx_http_shop_loc_conf_t;
+
+
+/*
+ * What is known about the customer of a main request; it outlives internal
+ * redirects.  There is none where the client sent no cookie of ours.
+ */
+
+typedef struct {
+    ngx_http_request_t        *request;     /* the main one */
+    ngx_array_t                cookies;     /* of ngx_shop_cookie_t */
+
+    ngx_int_t                  rc;          /* of the lookup: NGX_OK,
+                                               NGX_DECLINED, NGX_ERROR;
+                                               NGX_AGAIN: under way;
+                                               NGX_CONF_UNSET: not begun */
+    ngx_shop_session_t         session;     /* with NGX_OK */
+    ngx_shop_view_t            view;
+
+    ngx_shop_redis_op_t       *op;
+    ngx_array_t                waiters;     /* of ngx_http_request_t * */
+
+    void                      *evaluation;  /* of ngx_http_loyalty_module */
+
+    /* of ngx_http_social_module */
+
+    ngx_str_t                  callback;    /* arguments, before masking */
+    ngx_str_t                  return_path; /* of the attempt */
+    ngx_str_t                  login_result;
+
+    unsigned                   opened:1;    /* the cookie is one of ours */
+    unsigned                   injected:1;  /* our headers are in */
+} ngx_http_shop_ctx_t;
+
+
+extern ngx_module_t  ngx_http_shop_module;
+
+
+/* the context of a request or subrequest, NULL: none */
+ngx_http_shop_ctx_t *ngx_http_shop_get_ctx(ngx_http_request_t *r);
+
+/* the same, made where there was none; NULL: no memory */
+ngx_http_shop_ctx_t *ngx_http_shop_create_ctx(ngx_http_request_t *r);
+
+/*
+ * Looks the customer of this request up, in a phase.  NGX_OK: known, see
+ * "ctx"; NGX_DECLINED: anonymous ("*ctx" may be NULL); NGX_ERROR: could not
+ * be asked; NGX_AGAIN: the phase returns it and is entered again.
+ */
+ngx_int_t ngx_http_shop_lookup(ngx_http_request_t *r,
+    ngx_http_shop_ctx_t **ctx);
+
+/* a configuration check for directives that need the others: NGX_CONF_OK,
+ * or NGX_CONF_ERROR with a message that names "directive" */
+char *ngx_http_shop_require(ngx_conf_t *cf, const char *directive,
+    ngx_uint_t base_url);
+
+
+#endif /* _NGX_HTTP_SHOP_MODULE_H_INCLUDED_ */

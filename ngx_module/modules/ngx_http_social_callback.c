@@ -1,0 +1,1162 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "modules/ngx_http_social_flow.h"
+#include "modules/ngx_http_loyalty_module.h"
+
+
+/*
+ * A login comes back.  The steps, in order:
+ *
+ *     state      find the attempt's cookie, compare everything it is bound to
+ *     spend      use the state up, once for all servers
+ *     answer     what the provider says in the URL: "iss", "error"
+ *     token      exchange the code
+ *     keys       the provider's keys, from the zone, or fetched
+ *     verify     the ID token; once with fresh keys, if its key is unknown
+ *     userinfo   where the ID token lacks the profile
+ *     issuer     the provider's name has not changed its issuer
+ *     claim      whose identity it is, or nobody's: then a new customer's
+ *     retire     the browser's older session ends
+ *     create     the customer, what a login earns, the new session
+ *     finish     cookies, and 303
+ *
+ * Each step that writes can be repeated, so a login that is cut off is
+ * completed by the next one of the same identity.
+ */
+
+
+#define NGX_HTTP_SOCIAL_LOCATION_MAX  8192
+
+
+static void ngx_http_social_callback_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_social_callback_bounce(ngx_http_request_t *r);
+static ngx_int_t ngx_http_social_callback_fields(ngx_http_request_t *r,
+    ngx_str_t *fields);
+
+static ngx_int_t ngx_http_social_callback_state(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_find(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_id(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_replay(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_replayed(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_spend(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_spent(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_answer(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_token(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_tokens(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_keys(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_verify(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_refresh(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_claims(
+    ngx_http_social_flow_t *flow, ngx_shop_jws_t *jws);
+static ngx_int_t ngx_http_social_callback_userinfo(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_profile(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_issuer(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_same_issuer(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_claim(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_claimed(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_create(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_created(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_finish(
+    ngx_http_social_flow_t *flow, ngx_str_t *path);
+
+
+ngx_int_t
+ngx_http_social_callback(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp)
+{
+    ngx_int_t                rc;
+    ngx_http_social_flow_t  *flow;
+
+    if (r->method == NGX_HTTP_POST) {
+
+        r->request_body_in_single_buf = 1;
+
+        rc = ngx_http_read_client_request_body(r,
+                                               ngx_http_social_callback_body);
+
+        return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
+    }
+
+    flow = ngx_http_social_flow_create(r, sp);
+    if (flow == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_social_flow_start(flow, ngx_http_social_callback_state);
+}
+
+
+/*
+ * With a form post from the provider's page a browser sends no "Lax" cookie,
+ * so the attempt cannot be seen: the same answer comes again as a navigation
+ * of our own, with it.
+ */
+
+static void
+ngx_http_social_callback_body(ngx_http_request_t *r)
+{
+    ngx_http_finalize_request(r, ngx_http_social_callback_bounce(r));
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_bounce(ngx_http_request_t *r)
+{
+    u_char                    *p;
+    ngx_str_t                  fields, location;
+    ngx_uint_t                 i;
+    const char                *reason;
+    ngx_shop_authresp_t        resp;
+    ngx_http_shop_srv_conf_t  *sscf;
+
+    struct {
+        const char            *name;
+        ngx_str_t             *value;
+        ngx_uint_t             set;
+    } field[4];
+
+    if (ngx_http_social_callback_fields(r, &fields) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_shop_authresp_parse(r->pool, &fields, &resp, &reason) != NGX_OK) {
+        return ngx_http_social_problem(r, NGX_HTTP_BAD_REQUEST, reason);
+    }
+
+    field[0].name = "state";
+    field[0].value = &resp.state;
+    field[0].set = 1;
+
+    field[1].name = "code";
+    field[1].value = &resp.code;
+    field[1].set = resp.has_code;
+
+    field[2].name = "iss";
+    field[2].value = &resp.iss;
+    field[2].set = resp.has_iss;
+
+    field[3].name = "error";
+    field[3].value = &resp.error;
+    field[3].set = resp.has_error;
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    location.len = sscf->base->origin.len + r->uri.len;
+
+    for (i = 0; i < 4; i++) {
+        location.len += ngx_strlen(field[i].name) + 2
+                        + ngx_shop_escaped_len(field[i].value);
+    }
+
+    if (location.len > NGX_HTTP_SOCIAL_LOCATION_MAX) {
+        return ngx_http_social_problem(r, NGX_HTTP_BAD_REQUEST,
+                                       "callback_malformed");
+    }
+
+    p = ngx_pnalloc(r->pool, location.len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    location.data = p;
+
+    p = ngx_sprintf(p, "%V%V", &sscf->base->origin, &r->uri);
+
+    for (i = 0; i < 4; i++) {
+        if (field[i].set) {
+            *p++ = (i == 0) ? '?' : '&';
+            p = ngx_sprintf(p, "%s=", field[i].name);
+            p = ngx_shop_escape(p, field[i].value);
+        }
+    }
+
+    location.len = p - location.data;
+
+    ngx_http_social_result(r, "bounced");
+
+    return ngx_shop_respond_see_other(r, &location);
+}
+
+
+/* query and body count as one list, so that a field in each is twice there */
+
+static ngx_int_t
+ngx_http_social_callback_fields(ngx_http_request_t *r, ngx_str_t *fields)
+{
+    u_char               *p;
+    ngx_buf_t            *b;
+    ngx_str_t             body;
+    ngx_http_shop_ctx_t  *ctx;
+
+    ctx = ngx_http_shop_get_ctx(r);
+
+    ngx_str_null(&body);
+
+    if (r->request_body && r->request_body->bufs) {
+
+        b = r->request_body->bufs->buf;
+
+        if (b->in_file || r->request_body->bufs->next) {
+            return NGX_ERROR;
+        }
+
+        body.data = b->pos;
+        body.len = b->last - b->pos;
+    }
+
+    p = ngx_pnalloc(r->pool, ctx->callback.len + 1 + body.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    fields->data = p;
+
+    p = ngx_cpymem(p, ctx->callback.data, ctx->callback.len);
+    *p++ = '&';
+    p = ngx_cpymem(p, body.data, body.len);
+
+    fields->len = p - fields->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_state(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t             rc;
+    ngx_str_t             binding;
+    const char           *reason;
+    ngx_http_request_t   *r;
+    ngx_shop_attempt_t   *attempt;
+    ngx_http_shop_ctx_t  *ctx;
+
+    r = flow->request;
+    ctx = ngx_http_shop_get_ctx(r);
+    attempt = &flow->attempt;
+
+    if (ngx_shop_authresp_parse(r->pool, &ctx->callback, &flow->resp, &reason)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           reason);
+    }
+
+    if (ngx_http_social_callback_id(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_social_callback_find(flow);
+
+    if (rc == NGX_DECLINED) {
+        flow->step = ngx_http_social_callback_replay;
+        return NGX_OK;
+    }
+
+    if (rc == NGX_ERROR
+        || ngx_http_social_redirect_uri(r, flow->provider,
+                                        &flow->redirect_uri)
+           != NGX_OK
+        || ngx_shop_attempt_binding(r->pool, &flow->provider->conf,
+                                    &flow->redirect_uri, &binding,
+                                    r->connection->log)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_shop_equal(&attempt->provider, &flow->provider->conf.name)
+        || !ngx_shop_equal(&attempt->binding, &binding))
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           "state_mismatch");
+    }
+
+    ctx->return_path = attempt->path;
+
+    if (ngx_time() - attempt->created >= NGX_HTTP_SOCIAL_ATTEMPT_TIME) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           "attempt_expired");
+    }
+
+    flow->step = ngx_http_social_callback_spend;
+
+    return NGX_OK;
+}
+
+
+/* the attempt of this browser whose state has come back */
+
+static ngx_int_t
+ngx_http_social_callback_find(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   packed;
+    ngx_uint_t                  i;
+    ngx_shop_cookie_t          *cookie;
+    ngx_http_request_t         *r;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_srv_conf_t   *sscf;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+    ctx = ngx_http_shop_get_ctx(r);
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    cookie = ctx->cookies.elts;
+
+    for (i = 0; i < ctx->cookies.nelts; i++) {
+
+        if (cookie[i].name.len <= sscf->attempt.len
+            || ngx_strncmp(cookie[i].name.data, sscf->attempt.data,
+                           sscf->attempt.len)
+               != 0)
+        {
+            continue;
+        }
+
+        rc = ngx_shop_open(smcf->attempt_sealer, r->pool, &sscf->base->host,
+                           &cookie[i].value, &packed, r->connection->log);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED
+            || ngx_shop_attempt_unpack(r->pool, &packed, &flow->attempt)
+               != NGX_OK)
+        {
+            continue;
+        }
+
+        if (ngx_shop_equal(&flow->attempt.state, &flow->resp.state)) {
+            flow->attempt_cookie = cookie[i].name;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_id(ngx_http_social_flow_t *flow)
+{
+    u_char               digest[NGX_SHOP_SHA256_LEN];
+    ngx_http_request_t  *r;
+
+    r = flow->request;
+
+    if (ngx_shop_sha256(&flow->resp.state, digest, r->connection->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_hex(r->pool, digest, NGX_SHOP_SHA256_LEN,
+                        &flow->attempt_id);
+}
+
+
+/*
+ * The back button, or a second tab: the attempt is gone because it was
+ * completed, and the browser is signed in.  Only a state that was really
+ * spent is forgiven.
+ */
+
+static ngx_int_t
+ngx_http_social_callback_replay(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                   argv[2];
+    ngx_http_request_t         *r;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (ctx->rc == NGX_ERROR) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "redis_unavailable");
+    }
+
+    if (ctx->rc != NGX_OK) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           flow->attempt_cookie.len
+                                           ? "attempt_spent"
+                                           : "state_unknown");
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, 1);
+
+    ngx_str_set(&argv[0], "GET");
+
+    if (op == NULL
+        || ngx_shop_redis_key(smcf->redis, op->pool, "spent",
+                              &flow->attempt_id, &argv[1])
+           != NGX_OK
+        || ngx_shop_redis_add(op, 2, argv) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_callback_replayed;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_replayed(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                    path;
+    ngx_http_request_t          *r;
+    ngx_shop_redis_reply_t      *reply;
+    ngx_http_shop_srv_conf_t    *shop;
+    ngx_http_social_srv_conf_t  *sscf;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r = flow->request;
+    reply = flow->op->replies[0];
+
+    if (reply->type != NGX_SHOP_REDIS_STRING) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           "state_unknown");
+    }
+
+    shop = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_social_module);
+
+    if (ngx_shop_return_check(r->pool, &reply->str, shop->base,
+                              sscf->return_hosts, &path)
+        != NGX_OK)
+    {
+        ngx_str_set(&path, "/");
+    }
+
+    ngx_http_social_result(r, "replayed");
+
+    return ngx_http_social_callback_finish(flow, &path);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_spend(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                   argv[6];
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, 1);
+
+    ngx_str_set(&argv[0], "SET");
+    argv[2] = flow->attempt.path;
+    ngx_str_set(&argv[3], "NX");
+    ngx_str_set(&argv[4], "EX");
+
+    if (op == NULL
+        || ngx_shop_redis_key(smcf->redis, op->pool, "spent",
+                              &flow->attempt_id, &argv[1])
+           != NGX_OK
+        || ngx_shop_decimal(op->pool, 2 * NGX_HTTP_SOCIAL_ATTEMPT_TIME,
+                            &argv[5])
+           != NGX_OK
+        || ngx_shop_redis_add(op, 6, argv) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_callback_spent;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_spent(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (flow->op->replies[0]->type != NGX_SHOP_REDIS_STATUS) {
+        flow->step = ngx_http_social_callback_replay;
+        return NGX_OK;
+    }
+
+    flow->spent = 1;
+    flow->step = ngx_http_social_callback_answer;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_answer(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t    rc;
+    const char  *reason;
+
+    rc = ngx_http_social_metadata(flow->provider, &flow->waiter,
+                                  &flow->metadata);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_social_flow_refuse(flow, flow->waiter.status,
+                                           flow->waiter.reason);
+    }
+
+    if (ngx_shop_authresp_check(&flow->provider->conf,
+                                &flow->metadata->metadata, &flow->resp,
+                                &reason)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow,
+                                   ngx_strcmp(reason, "provider_error") == 0
+                                   ? NGX_HTTP_BAD_GATEWAY
+                                   : NGX_HTTP_BAD_REQUEST, reason);
+    }
+
+    flow->step = ngx_http_social_callback_token;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_token(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t          authorization;
+    ngx_shop_fetch_t  *fetch;
+
+    static ngx_str_t   form = ngx_string("application/x-www-form-urlencoded");
+
+    fetch = ngx_http_social_flow_fetch(flow, &flow->metadata->metadata.token,
+                                       NGX_SHOP_TOKEN_MAX);
+    if (fetch == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&fetch->method, "POST");
+
+    if (ngx_shop_token_request(fetch->pool, &flow->provider->conf,
+                               &flow->metadata->metadata, &flow->resp.code,
+                               &flow->attempt.verifier, &flow->redirect_uri,
+                               &fetch->body, &authorization)
+        != NGX_OK
+        || ngx_shop_fetch_header(fetch, "Content-Type", &form) != NGX_OK
+        || (authorization.len
+            && ngx_shop_fetch_header(fetch, "Authorization", &authorization)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_callback_tokens;
+
+    return ngx_http_social_flow_send(flow, fetch);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_tokens(ngx_http_social_flow_t *flow)
+{
+    const char  *reason;
+
+    if (ngx_http_social_flow_response(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_token_parse(flow->request->pool, flow->fetch->status,
+                             &flow->fetch->response, &flow->token, &reason)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow,
+                                   ngx_strcmp(reason, "code_refused") == 0
+                                   ? NGX_HTTP_BAD_REQUEST
+                                   : NGX_HTTP_BAD_GATEWAY, reason);
+    }
+
+    flow->step = ngx_http_social_callback_keys;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_keys(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t  rc;
+
+    flow->step = ngx_http_social_callback_verify;
+
+    if (flow->provider->conf.algs == NGX_SHOP_JWS_HS256) {
+        return NGX_OK;
+    }
+
+    if (flow->keys != NULL) {
+        ngx_http_social_release(flow->keys);
+        flow->keys = NULL;
+    }
+
+    rc = ngx_http_social_keys(flow->provider, &flow->metadata->metadata.jwks,
+                              &flow->waiter, &flow->keys);
+
+    if (rc == NGX_AGAIN) {
+        flow->step = ngx_http_social_callback_keys;
+        return NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_social_flow_refuse(flow, flow->waiter.status,
+                                           flow->waiter.reason);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_verify(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t             rc;
+    ngx_uint_t            algs;
+    ngx_shop_jws_t        jws;
+    ngx_shop_provider_t  *provider;
+
+    provider = &flow->provider->conf;
+
+    algs = provider->algs ? provider->algs : flow->metadata->metadata.algs;
+
+    rc = ngx_shop_jws_verify(flow->request->pool, &flow->token.id_token, algs,
+                             flow->keys ? flow->keys->jwks : NULL,
+                             (algs & NGX_SHOP_JWS_HS256)
+                             ? &provider->client_secret : NULL,
+                             &jws, flow->request->connection->log);
+
+    if (rc == NGX_OK) {
+        return ngx_http_social_callback_claims(flow, &jws);
+    }
+
+    if (rc == NGX_DECLINED && flow->keys != NULL && !flow->refreshed) {
+        return ngx_http_social_callback_refresh(flow);
+    }
+
+    return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                       jws.reason);
+}
+
+
+/* a key that is not known may be new; asking again is limited, see there */
+
+static ngx_int_t
+ngx_http_social_callback_refresh(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t  rc;
+
+    flow->refreshed = 1;
+    flow->step = ngx_http_social_callback_keys;
+
+    rc = ngx_http_social_keys_refresh(flow->provider,
+                                      &flow->metadata->metadata.jwks,
+                                      flow->keys, &flow->waiter);
+
+    if (rc == NGX_OK || rc == NGX_AGAIN) {
+        return rc;
+    }
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           "key_unknown");
+    }
+
+    return ngx_http_social_flow_refuse(flow, flow->waiter.status,
+                                       flow->waiter.reason);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_claims(ngx_http_social_flow_t *flow,
+    ngx_shop_jws_t *jws)
+{
+    const char            *reason;
+    ngx_shop_json_t       *claims;
+    ngx_http_request_t    *r;
+    ngx_shop_provider_t   *provider;
+    ngx_shop_jwt_rules_t   rules;
+
+    r = flow->request;
+    provider = &flow->provider->conf;
+
+    claims = ngx_shop_json_parse(r->pool, &jws->payload,
+                                 NGX_SHOP_JWS_TOKEN_MAX);
+    if (claims == NULL) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           "claims_malformed");
+    }
+
+    ngx_memzero(&rules, sizeof(ngx_shop_jwt_rules_t));
+
+    rules.now = ngx_time();
+    rules.leeway = NGX_SHOP_OIDC_LEEWAY;
+    rules.issuer = provider->issuer;
+    rules.audience = provider->client_id;
+    rules.alg = jws->alg;
+
+    if (provider->nonce != NGX_SHOP_NONCE_OFF) {
+        rules.nonce = &flow->attempt.nonce;
+        rules.nonce_optional = (provider->nonce == NGX_SHOP_NONCE_IF_PRESENT);
+    }
+
+    if (flow->token.access_token.len) {
+        rules.access_token = &flow->token.access_token;
+    }
+
+    if (ngx_shop_jwt_check(r->pool, claims, &rules, &reason,
+                           r->connection->log)
+        != NGX_OK
+        || ngx_shop_identity_claims(r->pool, provider, claims,
+                                    &flow->identity, &reason)
+           != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           reason);
+    }
+
+    flow->step = ngx_http_social_callback_issuer;
+
+    if (flow->metadata->metadata.userinfo.host.len
+        && flow->token.access_token.len
+        && ngx_shop_identity_incomplete(&flow->identity))
+    {
+        flow->step = ngx_http_social_callback_userinfo;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_userinfo(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t          authorization;
+    ngx_shop_fetch_t  *fetch;
+
+    fetch = ngx_http_social_flow_fetch(flow,
+                                       &flow->metadata->metadata.userinfo,
+                                       NGX_SHOP_USERINFO_MAX);
+    if (fetch == NULL) {
+        return NGX_ERROR;
+    }
+
+    authorization.data = ngx_pnalloc(fetch->pool,
+                                     sizeof("Bearer ") - 1
+                                     + flow->token.access_token.len);
+    if (authorization.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    authorization.len = ngx_sprintf(authorization.data, "Bearer %V",
+                                    &flow->token.access_token)
+                        - authorization.data;
+
+    if (ngx_shop_fetch_header(fetch, "Authorization", &authorization)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           "token_malformed");
+    }
+
+    flow->step = ngx_http_social_callback_profile;
+
+    return ngx_http_social_flow_send(flow, fetch);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_profile(ngx_http_social_flow_t *flow)
+{
+    const char  *reason;
+
+    if (ngx_http_social_flow_response(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_identity_userinfo(flow->request->pool, &flow->provider->conf,
+                                   flow->fetch->status,
+                                   &flow->fetch->response, &flow->identity,
+                                   &reason)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           reason);
+    }
+
+    flow->step = ngx_http_social_callback_issuer;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Identities are kept under the provider's name, so behind one name there
+ * must always be the same issuer: its subjects would change hands.
+ */
+
+static ngx_int_t
+ngx_http_social_callback_issuer(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                   argv[4], meta;
+    ngx_shop_redis_op_t        *op;
+    ngx_shop_provider_t        *provider;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    if (flow->provider->issuer_known) {
+        flow->step = ngx_http_social_callback_claim;
+        return NGX_OK;
+    }
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+    provider = &flow->provider->conf;
+
+    op = ngx_http_social_flow_op(flow, 2);
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
+
+    meta.len = smcf->redis->prefix.len + sizeof("meta") - 1;
+    meta.data = ngx_pnalloc(op->pool, meta.len);
+
+    argv[2].len = sizeof("provider:") - 1 + provider->name.len;
+    argv[2].data = ngx_pnalloc(op->pool, argv[2].len);
+
+    if (meta.data == NULL || argv[2].data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(meta.data, "%Vmeta", &smcf->redis->prefix);
+    ngx_sprintf(argv[2].data, "provider:%V", &provider->name);
+
+    ngx_str_set(&argv[0], "HSETNX");
+    argv[1] = meta;
+    argv[3] = provider->issuer;
+
+    if (ngx_shop_redis_add(op, 4, argv) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&argv[0], "HGET");
+
+    if (ngx_shop_redis_add(op, 3, argv) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_callback_same_issuer;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_same_issuer(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t               *issuer;
+    ngx_shop_redis_reply_t  *reply;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    issuer = &flow->provider->conf.issuer;
+    reply = flow->op->replies[1];
+
+    if (reply->type != NGX_SHOP_REDIS_STRING
+        || reply->str.len != issuer->len
+        || ngx_strncmp(reply->str.data, issuer->data, issuer->len) != 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
+                      "provider \"%V\" had another issuer than \"%V\" when "
+                      "its customers were made; give the new one another name",
+                      &flow->provider->conf.name, issuer);
+
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           "issuer_changed");
+    }
+
+    flow->provider->issuer_known = 1;
+    flow->step = ngx_http_social_callback_claim;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_claim(ngx_http_social_flow_t *flow)
+{
+    ngx_http_request_t         *r;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CLAIM_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_new_id(r->pool, &flow->customer,
+                                    r->connection->log)
+           != NGX_OK
+        || ngx_shop_customer_claim(smcf->redis, op,
+                                   &flow->provider->conf.name,
+                                   &flow->identity.subject, &flow->customer)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_callback_claimed;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+/* with the customer known the older session of this browser can end */
+
+static ngx_int_t
+ngx_http_social_callback_claimed(ngx_http_social_flow_t *flow)
+{
+    ngx_http_request_t         *r;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r = flow->request;
+
+    if (ngx_shop_customer_claimed(r->pool, flow->op->replies, &flow->customer)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "unexpected reply from redis for an identity");
+
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "redis_refused");
+    }
+
+    flow->step = ngx_http_social_callback_create;
+
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (!ctx->opened) {
+        return NGX_OK;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_create(ngx_http_social_flow_t *flow)
+{
+    time_t                      now;
+    ngx_str_t                   agent;
+    ngx_http_request_t         *r;
+    ngx_shop_profile_t          profile;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_shop_identity_t        *identity;
+    ngx_http_shop_srv_conf_t   *sscf;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+    ctx = ngx_http_shop_get_ctx(r);
+
+    /* the replies are those of the older session's end, where it had one */
+
+    if (ctx->opened && ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    now = ngx_time();
+    identity = &flow->identity;
+
+    if (ngx_shop_session_create(r->pool, smcf->session_sealer, &sscf->host,
+                                &flow->customer, &flow->provider->conf.name,
+                                identity->auth_time, now, &sscf->limits,
+                                &flow->session, &flow->session_cookie,
+                                r->connection->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&profile, sizeof(ngx_shop_profile_t));
+
+    profile.provider = flow->provider->conf.name;
+    profile.subject = identity->subject;
+    profile.email = identity->email;
+    profile.name = identity->name;
+    profile.given_name = identity->given_name;
+    profile.family_name = identity->family_name;
+    profile.locale = identity->locale;
+    profile.email_verified = identity->email_verified;
+
+    ngx_str_null(&agent);
+
+    if (r->headers_in.user_agent) {
+        agent = r->headers_in.user_agent->value;
+    }
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CREATE_COMMANDS
+                                       + NGX_SHOP_LOYALTY_EARN_COMMANDS
+                                       + NGX_SHOP_SESSION_WRITE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_create(smcf->redis, op, &flow->customer,
+                                    &profile, now)
+           != NGX_OK
+        || ngx_shop_loyalty_earn(smcf->redis, op, ngx_http_loyalty_program(r),
+                                 &flow->customer, &flow->attempt_id, now)
+           != NGX_OK
+        || ngx_shop_session_write(smcf->redis, op, &flow->session, &agent,
+                                  now)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_callback_created;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_created(ngx_http_social_flow_t *flow)
+{
+    ngx_uint_t                  created;
+    ngx_http_request_t         *r;
+    ngx_shop_redis_reply_t    **reply;
+    ngx_http_shop_srv_conf_t   *sscf;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r = flow->request;
+    reply = flow->op->replies;
+
+    if (ngx_shop_customer_created(reply[0], &created) != NGX_OK
+        || ngx_shop_loyalty_earned(reply[1]) != NGX_OK
+        || ngx_shop_session_done(reply[2]) != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "unexpected reply from redis for a login");
+
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "redis_refused");
+    }
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    if (ngx_shop_cookie_set(r, &sscf->cookie, &flow->session_cookie,
+                            sscf->limits.lifetime, &sscf->cookie_attributes)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_social_result(r, created ? "created" : "ok");
+
+    return ngx_http_social_callback_finish(flow, &flow->attempt.path);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_finish(ngx_http_social_flow_t *flow,
+    ngx_str_t *path)
+{
+    ngx_str_t                  url, empty;
+    ngx_http_request_t        *r;
+    ngx_http_shop_srv_conf_t  *sscf;
+
+    r = flow->request;
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    ngx_str_null(&empty);
+
+    if (ngx_http_social_return_url(r, path, &url) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (flow->attempt_cookie.len
+        && ngx_shop_cookie_set(r, &flow->attempt_cookie, &empty, 0,
+                               &sscf->attempt_attributes)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /*
+     * The browser is still on the way from the provider, a cross-site
+     * navigation, and would not send a "Strict" cookie after a redirect.
+     */
+
+    if (sscf->same_site == NGX_HTTP_SHOP_SAME_SITE_STRICT) {
+        return ngx_http_social_flow_answer(flow,
+                                           ngx_shop_respond_bounce(r, &url));
+    }
+
+    return ngx_http_social_flow_answer(flow,
+                                       ngx_shop_respond_see_other(r, &url));
+}

@@ -1,0 +1,420 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "modules/ngx_http_social_flow.h"
+
+
+static void ngx_http_social_flow_run(ngx_http_social_flow_t *flow);
+static void ngx_http_social_flow_done(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_flow_refused(ngx_http_social_flow_t *flow);
+static void ngx_http_social_flow_close(ngx_http_social_flow_t *flow);
+static void ngx_http_social_flow_cleanup(void *data);
+static void ngx_http_social_flow_timeout(ngx_event_t *ev);
+static void ngx_http_social_flow_waited(ngx_http_social_waiter_t *waiter);
+static void ngx_http_social_flow_asked(ngx_shop_redis_op_t *op);
+static void ngx_http_social_flow_fetched(ngx_shop_fetch_t *fetch);
+
+
+ngx_http_social_flow_t *
+ngx_http_social_flow_create(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp)
+{
+    ngx_http_cleanup_t      *cln;
+    ngx_http_social_flow_t  *flow;
+
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_http_social_flow_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    flow = cln->data;
+    ngx_memzero(flow, sizeof(ngx_http_social_flow_t));
+
+    flow->request = r;
+    flow->provider = sp;
+
+    flow->timer.handler = ngx_http_social_flow_timeout;
+    flow->timer.data = flow;
+    flow->timer.log = r->connection->log;
+
+    flow->waiter.handler = ngx_http_social_flow_waited;
+    flow->waiter.data = flow;
+
+    cln->handler = ngx_http_social_flow_cleanup;
+
+    return flow;
+}
+
+
+ngx_int_t
+ngx_http_social_flow_start(ngx_http_social_flow_t *flow,
+    ngx_http_social_step_pt step)
+{
+    ngx_http_request_t  *r;
+
+    r = flow->request;
+
+    r->main->count++;
+    r->read_event_handler = ngx_http_test_reading;
+
+    flow->step = step;
+
+    ngx_add_timer(&flow->timer, NGX_HTTP_SOCIAL_TIMEOUT);
+
+    ngx_http_social_flow_run(flow);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_social_flow_run(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t  rc;
+
+    do {
+        rc = flow->step(flow);
+    } while (rc == NGX_OK);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc == NGX_ERROR && flow->reason == NULL) {
+        flow->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        flow->reason = "internal_error";
+    }
+
+    ngx_http_social_flow_done(flow);
+}
+
+
+/* the one door out */
+
+static void
+ngx_http_social_flow_done(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = flow->request;
+    c = r->connection;
+
+    ngx_http_social_flow_close(flow);
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    rc = flow->rc;
+
+    if (flow->reason != NULL) {
+        rc = ngx_http_social_flow_refused(flow);
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* an attempt that was spent is of no more use to the browser */
+
+static ngx_int_t
+ngx_http_social_flow_refused(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                  empty;
+    ngx_http_request_t        *r;
+    ngx_http_shop_srv_conf_t  *sscf;
+
+    r = flow->request;
+
+    if (flow->spent) {
+        sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+        ngx_str_null(&empty);
+
+        if (ngx_shop_cookie_set(r, &flow->attempt_cookie, &empty, 0,
+                                &sscf->attempt_attributes)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_social_problem(r, flow->status, flow->reason);
+}
+
+
+/* ends whatever is outstanding; idempotent */
+
+static void
+ngx_http_social_flow_close(ngx_http_social_flow_t *flow)
+{
+    if (flow->done) {
+        return;
+    }
+
+    flow->done = 1;
+
+    if (flow->timer.timer_set) {
+        ngx_del_timer(&flow->timer);
+    }
+
+    ngx_http_social_cancel(&flow->waiter);
+
+    if (flow->fetch != NULL) {
+        ngx_shop_fetch_free(flow->fetch);
+        flow->fetch = NULL;
+    }
+
+    if (flow->op != NULL) {
+        ngx_shop_redis_free(flow->op);
+        flow->op = NULL;
+    }
+
+    if (flow->metadata != NULL) {
+        ngx_http_social_release(flow->metadata);
+        flow->metadata = NULL;
+    }
+
+    if (flow->keys != NULL) {
+        ngx_http_social_release(flow->keys);
+        flow->keys = NULL;
+    }
+}
+
+
+static void
+ngx_http_social_flow_cleanup(void *data)
+{
+    ngx_http_social_flow_t *flow = data;
+
+    ngx_http_social_flow_close(flow);
+}
+
+
+static void
+ngx_http_social_flow_timeout(ngx_event_t *ev)
+{
+    ngx_http_social_flow_t *flow = ev->data;
+
+    if (flow->op != NULL) {
+        (void) ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "redis_timeout");
+
+    } else {
+        (void) ngx_http_social_flow_refuse(flow, NGX_HTTP_GATEWAY_TIME_OUT,
+                                           "provider_timeout");
+    }
+
+    ngx_http_social_flow_done(flow);
+}
+
+
+ngx_int_t
+ngx_http_social_flow_refuse(ngx_http_social_flow_t *flow, ngx_uint_t status,
+    const char *reason)
+{
+    flow->status = status;
+    flow->reason = reason;
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_social_flow_answer(ngx_http_social_flow_t *flow, ngx_int_t rc)
+{
+    flow->rc = rc;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_social_flow_waited(ngx_http_social_waiter_t *waiter)
+{
+    ngx_http_social_flow_t *flow = waiter->data;
+
+    if (waiter->rc != NGX_OK) {
+        (void) ngx_http_social_flow_refuse(flow, waiter->status,
+                                           waiter->reason);
+        ngx_http_social_flow_done(flow);
+        return;
+    }
+
+    ngx_http_social_flow_run(flow);
+}
+
+
+ngx_shop_redis_op_t *
+ngx_http_social_flow_op(ngx_http_social_flow_t *flow, ngx_uint_t ncommands)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_request_t         *r;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+
+    if (flow->op != NULL) {
+        ngx_shop_redis_free(flow->op);
+        flow->op = NULL;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_shop_redis_create(smcf->redis, ncommands, r->connection->log);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->handler = ngx_http_social_flow_asked;
+    op->data = flow;
+
+    flow->op = op;
+
+    return op;
+}
+
+
+ngx_int_t
+ngx_http_social_flow_ask(ngx_http_social_flow_t *flow,
+    ngx_shop_redis_op_t *op)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_shop_redis_submit(op);
+
+    if (rc != NGX_AGAIN) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           op->reason);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_social_flow_asked(ngx_shop_redis_op_t *op)
+{
+    ngx_http_social_flow_run(op->data);
+}
+
+
+ngx_int_t
+ngx_http_social_flow_replies(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                 code;
+    ngx_uint_t                i;
+    ngx_shop_redis_op_t      *op;
+    ngx_shop_redis_reply_t  **reply;
+
+    op = flow->op;
+
+    if (op->rc != NGX_OK) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           op->reason);
+    }
+
+    reply = op->replies;
+
+    for (i = 0; i < op->ncommands; i++) {
+
+        if (reply[i]->type == NGX_SHOP_REDIS_FAULT) {
+
+            /* the rest of the text may repeat what we sent */
+
+            code = reply[i]->str;
+
+            for (code.len = 0; code.len < reply[i]->str.len; code.len++) {
+                if (code.data[code.len] < 'A' || code.data[code.len] > 'Z') {
+                    break;
+                }
+            }
+
+            ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
+                          "redis refused a command: \"%V\"", &code);
+
+            return ngx_http_social_flow_refuse(flow,
+                                               NGX_HTTP_SERVICE_UNAVAILABLE,
+                                               "redis_refused");
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_shop_fetch_t *
+ngx_http_social_flow_fetch(ngx_http_social_flow_t *flow, ngx_shop_url_t *url,
+    size_t max_body)
+{
+    ngx_msec_int_t     rest;
+    ngx_shop_fetch_t  *fetch;
+
+    if (flow->fetch != NULL) {
+        ngx_shop_fetch_free(flow->fetch);
+        flow->fetch = NULL;
+    }
+
+    fetch = ngx_shop_fetch_create(&flow->provider->net,
+                                  flow->request->connection->log);
+    if (fetch == NULL) {
+        return NULL;
+    }
+
+    /* the flow's own timer is to find nothing more to do */
+
+    rest = (ngx_msec_int_t) (flow->timer.timer.key - ngx_current_msec);
+
+    fetch->url = *url;
+    fetch->max_body = max_body;
+    fetch->timeout = ngx_max(rest, 1);
+    fetch->handler = ngx_http_social_flow_fetched;
+    fetch->data = flow;
+
+    flow->fetch = fetch;
+
+    return fetch;
+}
+
+
+ngx_int_t
+ngx_http_social_flow_send(ngx_http_social_flow_t *flow,
+    ngx_shop_fetch_t *fetch)
+{
+    if (ngx_shop_fetch_start(fetch) != NGX_AGAIN) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           "provider_unavailable");
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_social_flow_fetched(ngx_shop_fetch_t *fetch)
+{
+    ngx_http_social_flow_run(fetch->data);
+}
+
+
+ngx_int_t
+ngx_http_social_flow_response(ngx_http_social_flow_t *flow)
+{
+    ngx_uint_t   status;
+    const char  *reason;
+
+    if (flow->fetch->rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_http_social_fetch_failed(flow->fetch->reason, &reason, &status);
+
+    return ngx_http_social_flow_refuse(flow, status, reason);
+}

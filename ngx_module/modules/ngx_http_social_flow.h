@@ -1,0 +1,110 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_HTTP_SOCIAL_FLOW_H_INCLUDED_
+#define _NGX_HTTP_SOCIAL_FLOW_H_INCLUDED_
+
+
+#include "customer/ngx_shop_customer.h"
+#include "modules/ngx_http_social_module.h"
+
+
+/*
+ * A login, as a sequence of steps.  A step does its part and returns
+ *
+ *     NGX_OK     it has named the next step: run that
+ *     NGX_AGAIN  it has started one operation and named the step that takes
+ *                its result; the flow is run again when that is there
+ *     NGX_DONE   it has answered the request; flow->rc is for
+ *                ngx_http_finalize_request()
+ *     NGX_ERROR  it failed: flow->status and flow->reason say how
+ *
+ * What is outstanding is always a field, so that the one door out can end
+ * it: the waiter, the fetch, the operation, the timer.
+ */
+
+typedef struct ngx_http_social_flow_s  ngx_http_social_flow_t;
+
+typedef ngx_int_t (*ngx_http_social_step_pt)(ngx_http_social_flow_t *flow);
+
+
+struct ngx_http_social_flow_s {
+    ngx_http_request_t           *request;
+    ngx_http_social_provider_t   *provider;
+    ngx_http_social_step_pt       step;
+
+    /* outstanding */
+
+    ngx_event_t                   timer;    /* ends the whole flow */
+    ngx_http_social_waiter_t      waiter;
+    ngx_shop_fetch_t             *fetch;
+    ngx_shop_redis_op_t          *op;
+
+    /* held */
+
+    ngx_http_social_copy_t       *metadata;
+    ngx_http_social_copy_t       *keys;
+
+    /* results so far */
+
+    ngx_str_t                     redirect_uri;
+    ngx_str_t                     attempt_cookie;    /* its name */
+    ngx_str_t                     attempt_id;    /* digest of the state */
+    ngx_shop_attempt_t            attempt;
+    ngx_shop_authresp_t           resp;
+    ngx_shop_token_t              token;
+    ngx_shop_identity_t           identity;
+    ngx_str_t                     customer;
+    ngx_shop_session_t            session;
+    ngx_str_t                     session_cookie;
+
+    ngx_int_t                     rc;
+    ngx_uint_t                    status;
+    const char                   *reason;
+
+    unsigned                      spent:1;  /* the attempt, by us */
+    unsigned                      refreshed:1;   /* keys were fetched anew */
+    unsigned                      done:1;
+};
+
+
+/* a flow for a content handler, with its cleanup; NULL: no memory */
+ngx_http_social_flow_t *ngx_http_social_flow_create(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+
+/* runs it from its first step; what a content handler returns */
+ngx_int_t ngx_http_social_flow_start(ngx_http_social_flow_t *flow,
+    ngx_http_social_step_pt step);
+
+/* for a step: "status" and "reason" are a refusal; NGX_ERROR */
+ngx_int_t ngx_http_social_flow_refuse(ngx_http_social_flow_t *flow,
+    ngx_uint_t status, const char *reason);
+
+/* for a step: the request is answered with "rc"; NGX_DONE */
+ngx_int_t ngx_http_social_flow_answer(ngx_http_social_flow_t *flow,
+    ngx_int_t rc);
+
+/*
+ * For a step: starts an operation; the flow runs on with flow->step when all
+ * replies are there.  NGX_AGAIN or NGX_ERROR.
+ */
+ngx_shop_redis_op_t *ngx_http_social_flow_op(ngx_http_social_flow_t *flow,
+    ngx_uint_t ncommands);
+ngx_int_t ngx_http_social_flow_ask(ngx_http_social_flow_t *flow,
+    ngx_shop_redis_op_t *op);
+
+/* for the next step: NGX_OK: flow->op has its replies; NGX_ERROR: refused */
+ngx_int_t ngx_http_social_flow_replies(ngx_http_social_flow_t *flow);
+
+/* the same for an HTTP exchange with the provider */
+ngx_shop_fetch_t *ngx_http_social_flow_fetch(ngx_http_social_flow_t *flow,
+    ngx_shop_url_t *url, size_t max_body);
+ngx_int_t ngx_http_social_flow_send(ngx_http_social_flow_t *flow,
+    ngx_shop_fetch_t *fetch);
+ngx_int_t ngx_http_social_flow_response(ngx_http_social_flow_t *flow);
+
+
+#endif /* _NGX_HTTP_SOCIAL_FLOW_H_INCLUDED_ */

@@ -1,0 +1,625 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "modules/ngx_http_social_module.h"
+
+
+/*
+ * Two documents make a provider usable: what it says about itself, and its
+ * keys.  nginx starts without them; the first login fetches them, all logins
+ * that come meanwhile wait for the same fetch, and the text is left in the
+ * shared zone, from which every worker parses a copy of its own.
+ *
+ *     age    0 .......... 1 h ................................ 24 h
+ *            used         used, and fetched anew by one        gone: the next
+ *                         worker, in nobody's way              login waits
+ *
+ * So a provider that is away for a day does not stop a login that it could
+ * have served before, and a worker never asks what another has just asked.
+ */
+
+
+#define NGX_HTTP_SOCIAL_DOCUMENT_FRESH  3600
+#define NGX_HTTP_SOCIAL_DOCUMENT_KEPT   86400
+#define NGX_HTTP_SOCIAL_REFRESH         30
+
+
+static ngx_int_t ngx_http_social_document(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
+    ngx_http_social_copy_t **copy);
+static ngx_int_t ngx_http_social_read_zone(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url);
+static ngx_int_t ngx_http_social_zone_key(ngx_pool_t *pool,
+    ngx_shop_url_t *url, ngx_str_t *key);
+static ngx_int_t ngx_http_social_lease(ngx_http_social_document_t *doc,
+    const char *kind);
+static ngx_int_t ngx_http_social_fetch(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter);
+static void ngx_http_social_fetched(ngx_shop_fetch_t *fetch);
+static ngx_int_t ngx_http_social_accept(ngx_http_social_document_t *doc,
+    ngx_shop_fetch_t *fetch, const char **reason, ngx_uint_t *status);
+static ngx_int_t ngx_http_social_parse(ngx_http_social_document_t *doc,
+    ngx_str_t *key, ngx_str_t *text, time_t stored, const char **reason);
+static ngx_int_t ngx_http_social_configured(ngx_http_social_document_t *doc,
+    const char **reason);
+static ngx_int_t ngx_http_social_keep_url(ngx_pool_t *pool,
+    ngx_shop_url_t *url);
+static void ngx_http_social_wait_for(ngx_http_social_document_t *doc,
+    ngx_http_social_waiter_t *waiter);
+
+
+ngx_int_t
+ngx_http_social_metadata(ngx_http_social_provider_t *sp,
+    ngx_http_social_waiter_t *waiter, ngx_http_social_copy_t **copy)
+{
+    ngx_http_social_document_t  *doc;
+
+    doc = &sp->metadata;
+
+    if (sp->discovery.host.len) {
+        return ngx_http_social_document(doc, &sp->discovery, waiter, copy);
+    }
+
+    if (doc->copy == NULL
+        && ngx_http_social_configured(doc, &waiter->reason) != NGX_OK)
+    {
+        waiter->status = NGX_HTTP_BAD_GATEWAY;
+        return NGX_ERROR;
+    }
+
+    doc->copy->refs++;
+    *copy = doc->copy;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_social_keys(ngx_http_social_provider_t *sp, ngx_shop_url_t *url,
+    ngx_http_social_waiter_t *waiter, ngx_http_social_copy_t **copy)
+{
+    return ngx_http_social_document(&sp->keys, url, waiter, copy);
+}
+
+
+/*
+ * The interval is counted for all workers in the zone, so that a flood of
+ * tokens with made-up key ids costs the provider one request in 30 seconds.
+ */
+
+ngx_int_t
+ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
+    ngx_shop_url_t *url, ngx_http_social_copy_t *seen,
+    ngx_http_social_waiter_t *waiter)
+{
+    ngx_http_social_document_t  *doc;
+
+    doc = &sp->keys;
+
+    if (doc->fetch != NULL) {
+        ngx_http_social_wait_for(doc, waiter);
+        return NGX_AGAIN;
+    }
+
+    if (ngx_http_social_read_zone(doc, url) == NGX_OK && doc->copy != seen) {
+        return NGX_OK;
+    }
+
+    if (doc->copy == NULL
+        || ngx_http_social_lease(doc, "refresh") != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_social_fetch(doc, url, waiter);
+}
+
+
+static ngx_int_t
+ngx_http_social_document(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
+    ngx_http_social_copy_t **copy)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_social_read_zone(doc, url);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_social_fetch(doc, url, waiter);
+    }
+
+    if (rc == NGX_ERROR) {
+        waiter->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        waiter->reason = "internal_error";
+        return NGX_ERROR;
+    }
+
+    if (doc->fetch == NULL
+        && ngx_time() - doc->copy->stored >= NGX_HTTP_SOCIAL_DOCUMENT_FRESH
+        && ngx_http_social_lease(doc, "renew") == NGX_OK)
+    {
+        (void) ngx_http_social_fetch(doc, url, NULL);
+    }
+
+    doc->copy->refs++;
+    *copy = doc->copy;
+
+    return NGX_OK;
+}
+
+
+/*
+ * NGX_OK: doc->copy is what the zone holds for this URL; NGX_DECLINED: the
+ * zone holds nothing that is usable.
+ */
+
+static ngx_int_t
+ngx_http_social_read_zone(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url)
+{
+    time_t       stored;
+    ngx_int_t    rc;
+    ngx_str_t    key, text;
+    ngx_pool_t  *pool;
+    ngx_uint_t   version, ours;
+    const char  *reason;
+
+    pool = ngx_create_pool(4096, ngx_cycle->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_social_zone_key(pool, url, &key);
+
+    if (rc != NGX_OK) {
+        goto done;
+    }
+
+    ours = (doc->copy != NULL
+            && doc->copy->key.len == key.len
+            && ngx_memcmp(doc->copy->key.data, key.data, key.len) == 0);
+
+    version = ours ? doc->version : 0;
+
+    rc = ngx_shop_zone_get(doc->provider->zone, pool, &key, ngx_time(), &text,
+                           &version, &stored);
+
+    if (rc == NGX_DECLINED
+        && ours
+        && ngx_time() - doc->copy->stored < NGX_HTTP_SOCIAL_DOCUMENT_KEPT)
+    {
+        /* evicted from the zone, or it never fitted */
+        rc = NGX_OK;
+        goto done;
+    }
+
+    if (rc != NGX_OK || text.len == 0) {
+        goto done;
+    }
+
+    rc = ngx_http_social_parse(doc, &key, &text, stored, &reason);
+
+    if (rc == NGX_OK) {
+        doc->version = version;
+
+    } else {
+
+        /* another worker's configuration took it, ours does not */
+        rc = NGX_DECLINED;
+    }
+
+done:
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_social_zone_key(ngx_pool_t *pool, ngx_shop_url_t *url,
+    ngx_str_t *key)
+{
+    u_char     *p, digest[NGX_SHOP_SHA256_LEN];
+    ngx_str_t   text;
+
+    text.len = url->origin.len + url->uri.len;
+    text.data = ngx_pnalloc(pool, text.len);
+
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(text.data, url->origin.data, url->origin.len);
+    ngx_memcpy(p, url->uri.data, url->uri.len);
+
+    if (ngx_shop_sha256(&text, digest, ngx_cycle->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_hex(pool, digest, NGX_SHOP_SHA256_LEN, key);
+}
+
+
+static ngx_int_t
+ngx_http_social_lease(ngx_http_social_document_t *doc, const char *kind)
+{
+    u_char     text[2 * NGX_SHOP_SHA256_LEN + 32];
+    ngx_str_t  key;
+
+    key.data = text;
+    key.len = ngx_snprintf(text, sizeof(text), "%s:%V", kind,
+                           &doc->copy->key)
+              - text;
+
+    return ngx_shop_zone_lease(doc->provider->zone, &key, ngx_time(),
+                               NGX_HTTP_SOCIAL_REFRESH);
+}
+
+
+static ngx_int_t
+ngx_http_social_fetch(ngx_http_social_document_t *doc, ngx_shop_url_t *url,
+    ngx_http_social_waiter_t *waiter)
+{
+    ngx_shop_fetch_t  *fetch;
+
+    if (doc->fetch == NULL) {
+
+        fetch = ngx_shop_fetch_create(&doc->provider->net, ngx_cycle->log);
+
+        if (fetch == NULL) {
+            goto failed;
+        }
+
+        fetch->url = *url;
+        fetch->timeout = NGX_HTTP_SOCIAL_TIMEOUT;
+        fetch->max_body = doc->keys ? NGX_SHOP_JWKS_MAX
+                                    : NGX_SHOP_METADATA_MAX;
+        fetch->handler = ngx_http_social_fetched;
+        fetch->data = doc;
+
+        /* the URL's strings may belong to a copy that is freed before */
+
+        if (ngx_http_social_keep_url(fetch->pool, &fetch->url) != NGX_OK
+            || ngx_shop_fetch_start(fetch) != NGX_AGAIN)
+        {
+            ngx_shop_fetch_free(fetch);
+            goto failed;
+        }
+
+        doc->fetch = fetch;
+    }
+
+    if (waiter != NULL) {
+        ngx_http_social_wait_for(doc, waiter);
+    }
+
+    return NGX_AGAIN;
+
+failed:
+
+    if (waiter != NULL) {
+        waiter->status = NGX_HTTP_BAD_GATEWAY;
+        waiter->reason = "provider_unavailable";
+    }
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_social_wait_for(ngx_http_social_document_t *doc,
+    ngx_http_social_waiter_t *waiter)
+{
+    ngx_queue_insert_tail(&doc->waiters, &waiter->queue);
+    waiter->waiting = 1;
+}
+
+
+/* a waiter's handler may add waiters to this document: they are not called */
+
+static void
+ngx_http_social_fetched(ngx_shop_fetch_t *fetch)
+{
+    ngx_http_social_document_t *doc = fetch->data;
+
+    ngx_int_t                  rc;
+    ngx_uint_t                 status;
+    ngx_queue_t                waiters, *q;
+    const char                *reason;
+    ngx_http_social_waiter_t  *waiter;
+
+    rc = ngx_http_social_accept(doc, fetch, &reason, &status);
+
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "%s of provider \"%V\" could not be had: %s",
+                      doc->keys ? "the keys" : "the metadata",
+                      &doc->provider->conf.name, reason);
+    }
+
+    doc->fetch = NULL;
+    ngx_shop_fetch_free(fetch);
+
+    ngx_queue_init(&waiters);
+
+    if (!ngx_queue_empty(&doc->waiters)) {
+        ngx_queue_add(&waiters, &doc->waiters);
+        ngx_queue_init(&doc->waiters);
+    }
+
+    while (!ngx_queue_empty(&waiters)) {
+
+        q = ngx_queue_head(&waiters);
+        ngx_queue_remove(q);
+
+        waiter = ngx_queue_data(q, ngx_http_social_waiter_t, queue);
+
+        waiter->waiting = 0;
+        waiter->rc = rc;
+        waiter->reason = reason;
+        waiter->status = status;
+
+        waiter->handler(waiter);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_social_accept(ngx_http_social_document_t *doc,
+    ngx_shop_fetch_t *fetch, const char **reason, ngx_uint_t *status)
+{
+    time_t      now;
+    ngx_str_t   key, none;
+    ngx_uint_t  version;
+
+    *status = NGX_HTTP_BAD_GATEWAY;
+    *reason = "internal_error";
+
+    if (fetch->rc != NGX_OK) {
+        ngx_http_social_fetch_failed(fetch->reason, reason, status);
+        return NGX_ERROR;
+    }
+
+    if (fetch->status != NGX_HTTP_OK) {
+        *reason = doc->keys ? "keys_error" : "metadata_error";
+        return NGX_ERROR;
+    }
+
+    now = ngx_time();
+
+    if (ngx_http_social_zone_key(fetch->pool, &fetch->url, &key) != NGX_OK
+        || ngx_http_social_parse(doc, &key, &fetch->response, now, reason)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* a zone that is too small leaves each worker with its own copy */
+
+    doc->version = 0;
+
+    if (ngx_shop_zone_set(doc->provider->zone, &key, &fetch->response, now,
+                          now + NGX_HTTP_SOCIAL_DOCUMENT_KEPT)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "\"shop_zone\" is too small for a document of provider "
+                      "\"%V\"", &doc->provider->conf.name);
+        return NGX_OK;
+    }
+
+    /* learn the version of what we have just stored */
+
+    version = 0;
+
+    if (ngx_shop_zone_get(doc->provider->zone, fetch->pool, &key, now, &none,
+                          &version, &now)
+        == NGX_OK)
+    {
+        doc->version = version;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_parse(ngx_http_social_document_t *doc, ngx_str_t *key,
+    ngx_str_t *text, time_t stored, const char **reason)
+{
+    ngx_int_t                rc;
+    ngx_pool_t              *pool;
+    ngx_http_social_copy_t  *copy;
+
+    *reason = "internal_error";
+
+    pool = ngx_create_pool(4096, ngx_cycle->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    copy = ngx_pcalloc(pool, sizeof(ngx_http_social_copy_t));
+    if (copy == NULL) {
+        goto failed;
+    }
+
+    copy->pool = pool;
+    copy->refs = 1;
+    copy->stored = stored;
+    copy->key.len = key->len;
+    copy->key.data = ngx_pstrdup(pool, key);
+
+    if (copy->key.data == NULL) {
+        goto failed;
+    }
+
+    if (doc->keys) {
+        copy->jwks = ngx_shop_jwks_parse(pool, text, ngx_cycle->log);
+        *reason = "keys_malformed";
+        rc = copy->jwks ? NGX_OK : NGX_ERROR;
+
+    } else {
+        rc = ngx_shop_discovery_parse(pool, &doc->provider->conf, text,
+                                      &copy->metadata, reason);
+    }
+
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
+    if (doc->copy != NULL) {
+        ngx_http_social_release(doc->copy);
+    }
+
+    doc->copy = copy;
+
+    return NGX_OK;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NGX_ERROR;
+}
+
+
+/* what the shop configured, in the form in which others publish it */
+
+static ngx_int_t
+ngx_http_social_configured(ngx_http_social_document_t *doc,
+    const char **reason)
+{
+    ngx_int_t         rc;
+    ngx_str_t         text, key;
+    ngx_pool_t       *pool;
+    ngx_shop_json_t  *json;
+
+    *reason = "internal_error";
+
+    pool = ngx_create_pool(4096, ngx_cycle->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    json = ngx_shop_json_new_object(pool);
+
+    rc = NGX_ERROR;
+    ngx_str_set(&key, "configured");
+
+    if (json != NULL
+        && ngx_shop_json_set(pool, json, "issuer",
+                             ngx_shop_json_new_string(pool,
+                                                &doc->provider->conf.issuer))
+           == NGX_OK
+        && ngx_shop_json_dump(pool, json, &text) == NGX_OK)
+    {
+        rc = ngx_http_social_parse(doc, &key, &text, ngx_time(), reason);
+    }
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_social_keep_url(ngx_pool_t *pool, ngx_shop_url_t *url)
+{
+    ngx_uint_t   i;
+    ngx_str_t   *text[4];
+
+    text[0] = &url->scheme;
+    text[1] = &url->host;
+    text[2] = &url->origin;
+    text[3] = &url->uri;
+
+    for (i = 0; i < 4; i++) {
+        text[i]->data = ngx_pstrdup(pool, text[i]);
+
+        if (text[i]->data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_social_release(ngx_http_social_copy_t *copy)
+{
+    if (--copy->refs == 0) {
+        ngx_destroy_pool(copy->pool);
+    }
+}
+
+
+void
+ngx_http_social_cancel(ngx_http_social_waiter_t *waiter)
+{
+    if (waiter->waiting) {
+        ngx_queue_remove(&waiter->queue);
+        waiter->waiting = 0;
+    }
+}
+
+
+void
+ngx_http_social_fetch_failed(const char *why, const char **reason,
+    ngx_uint_t *status)
+{
+    if (ngx_strcmp(why, "timeout") == 0) {
+        *reason = "provider_timeout";
+        *status = NGX_HTTP_GATEWAY_TIME_OUT;
+
+    } else {
+        *reason = "provider_unavailable";
+        *status = NGX_HTTP_BAD_GATEWAY;
+    }
+}
+
+
+void
+ngx_http_social_provider_init(ngx_http_social_provider_t *sp)
+{
+    sp->metadata.provider = sp;
+    ngx_queue_init(&sp->metadata.waiters);
+
+    sp->keys.provider = sp;
+    sp->keys.keys = 1;
+    ngx_queue_init(&sp->keys.waiters);
+}
+
+
+void
+ngx_http_social_provider_exit(ngx_http_social_provider_t *sp)
+{
+    ngx_uint_t                   i;
+    ngx_http_social_document_t  *doc[2];
+
+    doc[0] = &sp->metadata;
+    doc[1] = &sp->keys;
+
+    for (i = 0; i < 2; i++) {
+
+        if (doc[i]->fetch != NULL) {
+            ngx_shop_fetch_free(doc[i]->fetch);
+            doc[i]->fetch = NULL;
+        }
+
+        if (doc[i]->copy != NULL) {
+            ngx_http_social_release(doc[i]->copy);
+            doc[i]->copy = NULL;
+        }
+    }
+
+    ngx_shop_net_close_idle(&sp->net);
+}

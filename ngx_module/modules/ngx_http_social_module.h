@@ -1,0 +1,228 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_HTTP_SOCIAL_MODULE_H_INCLUDED_
+#define _NGX_HTTP_SOCIAL_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "net/ngx_shop_net.h"
+#include "oidc/ngx_shop_oidc.h"
+#include "modules/ngx_http_shop_module.h"
+
+
+/*
+ * ngx_http_social_module: providers, the login, and what a customer can do
+ * with a session.
+ */
+
+
+#define NGX_HTTP_SOCIAL_TIMEOUT       10000 /* ms, for a whole callback */
+#define NGX_HTTP_SOCIAL_ATTEMPT_TIME  600   /* seconds */
+#define NGX_HTTP_SOCIAL_ATTEMPTS_MAX  5
+#define NGX_HTTP_SOCIAL_BODY_MAX      65536
+
+
+typedef struct ngx_http_social_provider_s  ngx_http_social_provider_t;
+typedef struct ngx_http_social_waiter_s    ngx_http_social_waiter_t;
+typedef struct ngx_http_social_document_s  ngx_http_social_document_t;
+
+typedef void (*ngx_http_social_waiter_pt)(ngx_http_social_waiter_t *waiter);
+
+
+/*
+ * A document of a provider, parsed, as one worker uses it.  It is freed with
+ * its last user, so that a refresh pulls nothing away from a login.
+ */
+
+typedef struct {
+    ngx_pool_t                *pool;
+    ngx_uint_t                 refs;
+    ngx_str_t                  key;         /* of the zone: its URL's */
+    time_t                     stored;
+
+    ngx_shop_metadata_t        metadata;    /* of a discovery document */
+    ngx_shop_jwks_t           *jwks;        /* of a key set */
+} ngx_http_social_copy_t;
+
+
+/* who waits for a document; zeroed, then kept in place, by its owner */
+
+struct ngx_http_social_waiter_s {
+    ngx_queue_t                queue;
+    ngx_http_social_waiter_pt  handler;
+    void                      *data;
+
+    ngx_int_t                  rc;          /* NGX_OK: ask again, it is
+                                               there; NGX_ERROR */
+    const char                *reason;
+    ngx_uint_t                 status;      /* to answer with, on an error */
+
+    unsigned                   waiting:1;
+};
+
+
+struct ngx_http_social_document_s {
+    ngx_http_social_provider_t
+                              *provider;
+    ngx_http_social_copy_t    *copy;        /* NULL: none was read */
+    ngx_uint_t                 version;     /* of the copy, in the zone */
+    ngx_shop_fetch_t          *fetch;       /* under way */
+    ngx_queue_t                waiters;     /* for the fetch */
+
+    unsigned                   keys:1;      /* a key set */
+};
+
+
+struct ngx_http_social_provider_s {
+    ngx_shop_provider_t        conf;
+    ngx_shop_net_t             net;
+    ngx_shop_zone_t           *zone;
+    ngx_shop_url_t             discovery;   /* host.len == 0: every endpoint
+                                               is configured */
+    u_char                    *file;        /* where it was configured */
+    ngx_uint_t                 line;
+
+    /* the worker's */
+
+    ngx_http_social_document_t metadata;
+    ngx_http_social_document_t keys;
+
+    unsigned                   issuer_known:1;   /* shop:meta agrees */
+};
+
+
+typedef struct {
+    ngx_array_t                providers;   /* of
+                                               ngx_http_social_provider_t * */
+    ngx_str_t                  trusted_certificate;
+    ngx_ssl_t                 *ssl;
+} ngx_http_social_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                 login;
+    ngx_array_t               *return_hosts;     /* of ngx_str_t, or NULL */
+    ngx_http_core_loc_conf_t  *endpoint;
+} ngx_http_social_srv_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                 required;
+    ngx_uint_t                 endpoint;    /* unsigned  endpoint:1; */
+} ngx_http_social_loc_conf_t;
+
+
+extern ngx_module_t  ngx_http_social_module;
+
+
+/* ngx_http_social_conf.c: the directives */
+
+extern ngx_command_t  ngx_http_social_commands[];
+
+void *ngx_http_social_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_social_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_social_create_srv_conf(ngx_conf_t *cf);
+char *ngx_http_social_merge_srv_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+void *ngx_http_social_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_social_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+
+/* ngx_http_social_meta.c: what providers publish */
+
+/*
+ * NGX_OK: "*copy" is held for the caller, who releases it; NGX_AGAIN: the
+ * waiter is called, later; NGX_ERROR: waiter->reason and status are set.
+ */
+ngx_int_t ngx_http_social_metadata(ngx_http_social_provider_t *sp,
+    ngx_http_social_waiter_t *waiter, ngx_http_social_copy_t **copy);
+ngx_int_t ngx_http_social_keys(ngx_http_social_provider_t *sp,
+    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
+    ngx_http_social_copy_t **copy);
+
+/*
+ * The keys in "seen" lack one.  NGX_OK: others are there already, ask again;
+ * NGX_AGAIN: they are fetched, the waiter is called; NGX_DECLINED: they were
+ * fetched within the last 30 seconds by some worker; NGX_ERROR as above.
+ */
+ngx_int_t ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
+    ngx_shop_url_t *url, ngx_http_social_copy_t *seen,
+    ngx_http_social_waiter_t *waiter);
+
+void ngx_http_social_release(ngx_http_social_copy_t *copy);
+
+/* idempotent; the waiter is not called after it */
+void ngx_http_social_cancel(ngx_http_social_waiter_t *waiter);
+
+/* the worker's side of a provider */
+void ngx_http_social_provider_init(ngx_http_social_provider_t *sp);
+void ngx_http_social_provider_exit(ngx_http_social_provider_t *sp);
+
+/* what to answer when a fetch failed for "reason" */
+void ngx_http_social_fetch_failed(const char *why, const char **reason,
+    ngx_uint_t *status);
+
+
+/* ngx_http_social_login.c: a login starts; a content handler */
+
+ngx_int_t ngx_http_social_login(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+
+
+/* ngx_http_social_callback.c: it comes back; a content handler */
+
+ngx_int_t ngx_http_social_callback(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+
+
+/* ngx_http_social_pages.c: chooser, me, logout; content handlers */
+
+ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r);
+ngx_int_t ngx_http_social_me(ngx_http_request_t *r);
+ngx_int_t ngx_http_social_logout(ngx_http_request_t *r);
+
+
+/* ngx_http_social_module.c */
+
+/* the content handler of all endpoints */
+ngx_int_t ngx_http_social_handler(ngx_http_request_t *r);
+
+/*
+ * Answers with a problem, logs it once and remembers it for
+ * $shop_login_result; "reason" is a constant.  For
+ * ngx_http_finalize_request().
+ */
+ngx_int_t ngx_http_social_problem(ngx_http_request_t *r, ngx_uint_t status,
+    const char *reason);
+
+/* remembers a result for $shop_login_result */
+void ngx_http_social_result(ngx_http_request_t *r, const char *result);
+
+/* the address a provider sends the browser back to */
+ngx_int_t ngx_http_social_redirect_uri(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_str_t *uri);
+
+/* an absolute URL of this server: its origin, the prefix and "path" */
+ngx_int_t ngx_http_social_url(ngx_http_request_t *r, const char *path,
+    ngx_str_t *tail, ngx_str_t *url);
+
+/* where "path", checked before, leads: absolute */
+ngx_int_t ngx_http_social_return_url(ngx_http_request_t *r, ngx_str_t *path,
+    ngx_str_t *url);
+
+/* the checked "return" argument of the request, else "/" */
+ngx_int_t ngx_http_social_return_arg(ngx_http_request_t *r, ngx_str_t *path);
+
+/* 1: the request wants a page rather than data, whatever its method */
+ngx_uint_t ngx_http_social_wants_page(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_SOCIAL_MODULE_H_INCLUDED_ */

@@ -1,0 +1,588 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "modules/ngx_http_social_flow.h"
+#include "modules/ngx_http_loyalty_module.h"
+
+
+static ngx_int_t ngx_http_social_provider_url(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_str_t *path, ngx_str_t *url);
+static ngx_int_t ngx_http_social_chooser_page(ngx_http_request_t *r,
+    ngx_str_t *path);
+static ngx_int_t ngx_http_social_chooser_json(ngx_http_request_t *r,
+    ngx_str_t *path);
+
+static ngx_int_t ngx_http_social_me_read(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_me_answer(ngx_http_social_flow_t *flow);
+static ngx_shop_json_t *ngx_http_social_me_json(ngx_http_request_t *r,
+    ngx_http_shop_ctx_t *ctx, ngx_array_t *links);
+static ngx_shop_json_t *ngx_http_social_me_next(ngx_pool_t *pool,
+    ngx_shop_evaluation_t *evaluation);
+static ngx_shop_json_t *ngx_http_social_me_list(ngx_pool_t *pool,
+    ngx_str_t *joined);
+static ngx_shop_json_t *ngx_http_social_me_links(ngx_pool_t *pool,
+    ngx_array_t *links);
+static ngx_shop_json_t *ngx_http_social_me_text(ngx_pool_t *pool,
+    ngx_str_t *text);
+static ngx_shop_json_t *ngx_http_social_me_time(ngx_pool_t *pool,
+    time_t time);
+
+static ngx_int_t ngx_http_social_logout_end(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_logout_ended(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_logged_out(ngx_http_request_t *r);
+
+
+ngx_int_t
+ngx_http_social_chooser(ngx_http_request_t *r)
+{
+    ngx_str_t  path;
+
+    if (ngx_http_social_return_arg(r, &path) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_shop_accepts(r, "application/json")
+        && !ngx_shop_accepts(r, "text/html"))
+    {
+        return ngx_http_social_chooser_json(r, &path);
+    }
+
+    return ngx_http_social_chooser_page(r, &path);
+}
+
+
+static ngx_int_t
+ngx_http_social_provider_url(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_str_t *path, ngx_str_t *url)
+{
+    u_char     *p;
+    ngx_str_t   tail;
+
+    p = ngx_pnalloc(r->pool, sp->conf.name.len + sizeof("?return=") - 1
+                             + ngx_shop_escaped_len(path));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    tail.data = p;
+
+    p = ngx_sprintf(p, "%V", &sp->conf.name);
+
+    if (path->len > 1) {
+        p = ngx_cpymem(p, "?return=", sizeof("?return=") - 1);
+        p = ngx_shop_escape(p, path);
+    }
+
+    tail.len = p - tail.data;
+
+    return ngx_http_social_url(r, "login/", &tail, url);
+}
+
+
+static ngx_int_t
+ngx_http_social_chooser_page(ngx_http_request_t *r, ngx_str_t *path)
+{
+    u_char                        *p;
+    size_t                         len;
+    ngx_str_t                      body, url, *html;
+    ngx_uint_t                     i, n;
+    ngx_http_social_provider_t   **spp;
+    ngx_http_social_main_conf_t   *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_social_module);
+
+    spp = smcf->providers.elts;
+    n = smcf->providers.nelts;
+
+    html = ngx_palloc(r->pool, 2 * n * sizeof(ngx_str_t));
+    if (html == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    len = sizeof("<h1>Sign in</h1>\n<ul>\n</ul>\n");
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_http_social_provider_url(r, spp[i], path, &url) != NGX_OK
+            || ngx_shop_html_escape(r->pool, &url, &html[2 * i]) != NGX_OK
+            || ngx_shop_html_escape(r->pool, &spp[i]->conf.label,
+                                    &html[2 * i + 1])
+               != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        len += sizeof("<li><a href=\"\"></a></li>\n") + html[2 * i].len
+               + html[2 * i + 1].len;
+    }
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body.data = p;
+
+    p = ngx_sprintf(p, "<h1>Sign in</h1>\n<ul>\n");
+
+    for (i = 0; i < n; i++) {
+        p = ngx_sprintf(p, "<li><a href=\"%V\">%V</a></li>\n", &html[2 * i],
+                        &html[2 * i + 1]);
+    }
+
+    p = ngx_sprintf(p, "</ul>\n");
+
+    body.len = p - body.data;
+
+    return ngx_shop_respond_page(r, NGX_HTTP_OK, "Sign in", &body);
+}
+
+
+static ngx_int_t
+ngx_http_social_chooser_json(ngx_http_request_t *r, ngx_str_t *path)
+{
+    ngx_str_t                      text, url;
+    ngx_uint_t                     i;
+    ngx_pool_t                    *pool;
+    ngx_shop_json_t               *list, *item, *json;
+    ngx_http_social_provider_t   **spp;
+    ngx_http_social_main_conf_t   *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_social_module);
+
+    pool = r->pool;
+    spp = smcf->providers.elts;
+
+    list = ngx_shop_json_new_array(pool);
+    json = ngx_shop_json_new_object(pool);
+
+    if (list == NULL || json == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    for (i = 0; i < smcf->providers.nelts; i++) {
+
+        item = ngx_shop_json_new_object(pool);
+
+        if (item == NULL
+            || ngx_http_social_provider_url(r, spp[i], path, &url) != NGX_OK
+            || ngx_shop_json_set(pool, item, "name",
+                         ngx_shop_json_new_string(pool, &spp[i]->conf.name))
+               != NGX_OK
+            || ngx_shop_json_set(pool, item, "label",
+                         ngx_shop_json_new_string(pool, &spp[i]->conf.label))
+               != NGX_OK
+            || ngx_shop_json_set(pool, item, "url",
+                                 ngx_shop_json_new_string(pool, &url))
+               != NGX_OK
+            || ngx_shop_json_append(pool, list, item) != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (ngx_shop_json_set(pool, json, "providers", list) != NGX_OK
+        || ngx_shop_json_dump(pool, json, &text) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_shop_respond(r, NGX_HTTP_OK, "application/json", &text);
+}
+
+
+ngx_int_t
+ngx_http_social_me(ngx_http_request_t *r)
+{
+    ngx_http_shop_ctx_t     *ctx;
+    ngx_http_social_flow_t  *flow;
+
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (ctx == NULL || ctx->rc == NGX_DECLINED) {
+        return ngx_http_social_problem(r, NGX_HTTP_UNAUTHORIZED,
+                                       "session_required");
+    }
+
+    if (ctx->rc != NGX_OK) {
+        return ngx_http_social_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                       "session_unavailable");
+    }
+
+    flow = ngx_http_social_flow_create(r, NULL);
+    if (flow == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_social_flow_start(flow, ngx_http_social_me_read);
+}
+
+
+static ngx_int_t
+ngx_http_social_me_read(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    ctx = ngx_http_shop_get_ctx(flow->request);
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_LINKS_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_read(smcf->redis, op, &ctx->session.customer)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_me_answer;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_me_answer(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t             rc;
+    ngx_str_t             text;
+    ngx_array_t           links;
+    ngx_shop_json_t      *json;
+    ngx_http_request_t   *r;
+    ngx_http_shop_ctx_t  *ctx;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r = flow->request;
+    ctx = ngx_http_shop_get_ctx(r);
+
+    ngx_memzero(&links, sizeof(ngx_array_t));
+
+    rc = ngx_shop_customer_links(r->pool, flow->op->replies[0], &links);
+
+    if (rc == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "unexpected reply from redis for a customer");
+
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "redis_refused");
+    }
+
+    json = ngx_http_social_me_json(r, ctx, &links);
+
+    if (json == NULL || ngx_shop_json_dump(r->pool, json, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_answer(flow,
+                   ngx_shop_respond(r, NGX_HTTP_OK, "application/json",
+                                    &text));
+}
+
+
+static ngx_shop_json_t *
+ngx_http_social_me_json(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
+    ngx_array_t *links)
+{
+    ngx_uint_t              i;
+    ngx_pool_t             *pool;
+    ngx_shop_json_t        *json;
+    ngx_shop_evaluation_t  *evaluation;
+
+    struct {
+        const char         *name;
+        ngx_shop_json_t    *value;
+    } member[10];
+
+    pool = r->pool;
+
+    evaluation = ngx_http_loyalty_evaluate(r, ctx);
+    json = ngx_shop_json_new_object(pool);
+
+    if (evaluation == NULL || json == NULL) {
+        return NULL;
+    }
+
+    member[0].name = "customer";
+    member[0].value = ngx_shop_json_new_string(pool, &ctx->session.customer);
+
+    member[1].name = "provider";
+    member[1].value = ngx_shop_json_new_string(pool, &ctx->session.provider);
+
+    member[2].name = "new";
+    member[2].value = ngx_shop_json_new_boolean(pool, evaluation->is_new);
+
+    member[3].name = "tier";
+    member[3].value = ngx_http_social_me_text(pool, &evaluation->tier);
+
+    member[4].name = "tier_until";
+    member[4].value = ngx_http_social_me_time(pool, evaluation->tier_until);
+
+    member[5].name = "points";
+    member[5].value = ngx_shop_json_new_integer(pool, evaluation->points);
+
+    member[6].name = "pending";
+    member[6].value = ngx_shop_json_new_integer(pool, evaluation->pending);
+
+    member[7].name = "next_tier";
+    member[7].value = ngx_http_social_me_next(pool, evaluation);
+
+    member[8].name = "segments";
+    member[8].value = ngx_http_social_me_list(pool, &evaluation->segments);
+
+    member[9].name = "promotions";
+    member[9].value = ngx_http_social_me_list(pool, &evaluation->promotions);
+
+    for (i = 0; i < 10; i++) {
+        if (ngx_shop_json_set(pool, json, member[i].name, member[i].value)
+            != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    if (ngx_shop_json_set(pool, json, "identities",
+                          ngx_http_social_me_links(pool, links))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return json;
+}
+
+
+static ngx_shop_json_t *
+ngx_http_social_me_next(ngx_pool_t *pool, ngx_shop_evaluation_t *evaluation)
+{
+    ngx_shop_json_t  *json, *points;
+
+    if (evaluation->next_tier.len == 0) {
+        return ngx_shop_json_new_null(pool);
+    }
+
+    points = (evaluation->next_points < 0)
+             ? ngx_shop_json_new_null(pool)
+             : ngx_shop_json_new_integer(pool, evaluation->next_points);
+
+    json = ngx_shop_json_new_object(pool);
+
+    if (json == NULL
+        || ngx_shop_json_set(pool, json, "tier",
+                         ngx_shop_json_new_string(pool,
+                                                  &evaluation->next_tier))
+           != NGX_OK
+        || ngx_shop_json_set(pool, json, "points", points) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return json;
+}
+
+
+static ngx_shop_json_t *
+ngx_http_social_me_list(ngx_pool_t *pool, ngx_str_t *joined)
+{
+    u_char           *p, *last, *end;
+    ngx_str_t         item;
+    ngx_shop_json_t  *list;
+
+    list = ngx_shop_json_new_array(pool);
+    if (list == NULL) {
+        return NULL;
+    }
+
+    p = joined->data;
+    last = p + joined->len;
+
+    while (p < last) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        item.data = p;
+        item.len = end - p;
+
+        if (ngx_shop_json_append(pool, list,
+                                 ngx_shop_json_new_string(pool, &item))
+            != NGX_OK)
+        {
+            return NULL;
+        }
+
+        p = end + 1;
+    }
+
+    return list;
+}
+
+
+static ngx_shop_json_t *
+ngx_http_social_me_links(ngx_pool_t *pool, ngx_array_t *links)
+{
+    ngx_uint_t        i;
+    ngx_shop_link_t  *link;
+    ngx_shop_json_t  *list, *item;
+
+    list = ngx_shop_json_new_array(pool);
+    if (list == NULL) {
+        return NULL;
+    }
+
+    link = links->elts;
+
+    for (i = 0; i < links->nelts; i++) {
+
+        item = ngx_shop_json_new_object(pool);
+
+        if (item == NULL
+            || ngx_shop_json_set(pool, item, "provider",
+                             ngx_shop_json_new_string(pool,
+                                                      &link[i].provider))
+               != NGX_OK
+            || ngx_shop_json_set(pool, item, "linked",
+                             ngx_shop_json_new_integer(pool, link[i].linked))
+               != NGX_OK
+            || ngx_shop_json_set(pool, item, "email",
+                             ngx_http_social_me_text(pool, &link[i].email))
+               != NGX_OK
+            || ngx_shop_json_append(pool, list, item) != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    return list;
+}
+
+
+static ngx_shop_json_t *
+ngx_http_social_me_text(ngx_pool_t *pool, ngx_str_t *text)
+{
+    return text->len ? ngx_shop_json_new_string(pool, text)
+                     : ngx_shop_json_new_null(pool);
+}
+
+
+static ngx_shop_json_t *
+ngx_http_social_me_time(ngx_pool_t *pool, time_t time)
+{
+    return time ? ngx_shop_json_new_integer(pool, time)
+                : ngx_shop_json_new_null(pool);
+}
+
+
+/*
+ * A sign-out that could not be carried out is said to have failed, and the
+ * cookie stays: a copy of it would still be good.
+ */
+
+ngx_int_t
+ngx_http_social_logout(ngx_http_request_t *r)
+{
+    ngx_http_shop_ctx_t       *ctx;
+    ngx_http_social_flow_t    *flow;
+    ngx_http_shop_srv_conf_t  *sscf;
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    if (ngx_shop_same_origin(r, &sscf->base->origin) != NGX_OK) {
+        return ngx_http_social_problem(r, NGX_HTTP_FORBIDDEN,
+                                       "origin_refused");
+    }
+
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (ctx == NULL || !ctx->opened) {
+        return ngx_http_social_logged_out(r);
+    }
+
+    flow = ngx_http_social_flow_create(r, NULL);
+    if (flow == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_social_flow_start(flow, ngx_http_social_logout_end);
+}
+
+
+static ngx_int_t
+ngx_http_social_logout_end(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    ctx = ngx_http_shop_get_ctx(flow->request);
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_logout_ended;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_logout_ended(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_answer(flow,
+                                   ngx_http_social_logged_out(flow->request));
+}
+
+
+static ngx_int_t
+ngx_http_social_logged_out(ngx_http_request_t *r)
+{
+    ngx_str_t                  empty, root, url;
+    ngx_http_shop_srv_conf_t  *sscf;
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    ngx_str_null(&empty);
+    ngx_str_set(&root, "/");
+
+    if (ngx_shop_cookie_set(r, &sscf->cookie, &empty, 0,
+                            &sscf->cookie_attributes)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_social_result(r, "logged_out");
+
+    if (!ngx_http_social_wants_page(r)) {
+        return ngx_shop_respond(r, NGX_HTTP_NO_CONTENT, NULL, &empty);
+    }
+
+    if (ngx_http_social_return_url(r, &root, &url) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_shop_respond_see_other(r, &url);
+}
