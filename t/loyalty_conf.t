@@ -1,0 +1,440 @@
+# A rule that is read and not followed would cost a shop money or trust, so
+# whatever is wrong in "loyalty_program" and "loyalty_header" stops nginx: the
+# message says what was found, what is allowed, and where.
+
+use lib 't/lib';
+use ShopTest;
+
+use ShopTest::Nginx;
+
+my $keys = write_file(temp_dir() . '/shop.keys', 'ab' x 32 . "\n", 0600);
+
+my $shop = "shop_redis redis://127.0.0.1:6379; shop_secret_file $keys;";
+
+sub conf {
+    my ($http, $server, $location) = @_;
+
+    $server = 'shop_base_url http://127.0.0.1:%%port%%;'
+        unless defined $server;
+    $location = '' unless defined $location;
+
+    return "$shop\n$http\n"
+        . "server { listen 127.0.0.1:%%port%%;\n$server\n"
+        . "location / {\n$location\n} }\n";
+}
+
+sub check {
+    my ($http) = @_;
+    my $nginx = ShopTest::Nginx->new(http => $http);
+    my ($code, $text) = $nginx->check;
+
+    # the line marked with "# here"
+
+    my @lines = split /\n/, read_file($nginx->dir . '/nginx.conf');
+    my ($line) = grep { $lines[$_ - 1] =~ /# here/ } 1 .. @lines;
+
+    return ($code, $text, $line);
+}
+
+sub good {
+    my ($http, $name) = @_;
+    my ($code, $text) = check($http);
+
+    ok($code == 0 && $text !~ /\[(?:warn|emerg|alert)\]/, $name)
+        or diag($text);
+}
+
+sub wrong {
+    my ($http, $message, $name) = @_;
+    my ($code, $text, $line) = check($http);
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my $where = $line ? qr/ in \S+:$line$/m : qr/ in \S+:\d+$/m;
+
+    ok($code == 1 && $text =~ /\[emerg\] .*\Q$message\E/
+       && $text =~ /\Q$message\E.*?$where/s, $name)
+        or diag("code $code, wanted \"$message\"",
+                $line ? " at line $line" : '', ', got:', "\n", $text);
+}
+
+sub program { return conf("loyalty_program {\n@_\n}") }
+
+sub wrong_line {
+    my ($line, $message, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    wrong(program("tier bronze;\ntier silver points=1000;\n$line # here\n"),
+          $message, $name);
+}
+
+sub wrong_promotion {
+    my ($line, $message, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    wrong_line("promotion WELCOME-10 {\n$line # here\n}\n# ", $message, $name);
+}
+
+
+# what is right
+
+good(conf(''), 'no program');
+good(program(''), 'an empty program');
+
+good(program(<<'END'), 'all that this version has');
+    currency EUR;
+    tier bronze;
+    tier silver points=1000;
+    tier gold-2 points=5000;
+
+    earn signup 100;
+    earn login  5   every=1d;
+
+    promotion WELCOME-10 { audience new; }
+    promotion AUTUMN-15  {
+        audience tier>=silver tier!=gold-2;
+        audience new tier<silver;
+        audience tier=bronze tier<=silver tier>bronze;
+        from     2026-09-01;
+        until    2026-12-01T12:00:00+02:00;
+        priority 10;
+    }
+    promotion EVERYBODY { }
+END
+
+good(program('tier silver points=1000;'), 'a first tier with a condition');
+
+my $included = write_file(temp_dir() . '/promotions.conf',
+                          "promotion A { audience new; }\n");
+
+good(program("include $included;"), 'lines may be included');
+
+
+# lines of the program
+
+wrong_line('tiers gold;', 'unknown directive "tiers"',
+           'an unknown line is an error');
+wrong_line('tiers gold;', 'allowed in "loyalty_program": "currency", '
+           . '"tier", "earn", "promotion"', '... that lists what is allowed');
+wrong_line('audience new;', '"audience" directive is not allowed here',
+           'a line of a promotion outside of one');
+
+for my $word (qw(segment referral)) {
+    wrong_line("$word vip tier=gold;", "the line \"$word\" of "
+               . '"loyalty_program" is not in this version, allowed: '
+               . '"currency", "tier", "earn", "promotion"',
+               "\"$word\" is not in this version");
+}
+
+wrong(conf("loyalty_program { }\nloyalty_program { # here\n}"),
+      '"loyalty_program" directive is duplicate', 'a second program');
+
+wrong(conf('', undef, 'loyalty_program { # here'),
+      '"loyalty_program" directive is not allowed here',
+      'a program in a location');
+
+wrong(program('tier a { # here'),
+      'directive "tier" is not terminated by ";"', 'a tier as a block');
+
+
+# currency
+
+for my $code (qw(eur EURO EU E1R)) {
+    wrong_line("currency $code;", "invalid currency \"$code\", it must be a "
+               . 'code of ISO 4217: three capital letters, e.g. "EUR"',
+               "the currency $code");
+}
+
+wrong_line('currency;', 'invalid number of arguments in "currency", '
+           . 'allowed: currency CODE;', 'no currency');
+wrong_line("currency EUR;\ncurrency USD;", 'duplicate "currency"',
+           'a second currency');
+
+
+# tiers
+
+wrong_line('tier;', 'invalid number of arguments in "tier", '
+           . 'allowed: tier NAME [points=N];', 'no name');
+
+for my $name ('a.b', 'a,b', '"a b"', 'caf\xc3\xa9', 'x' x 41) {
+    (my $bare = $name) =~ s/"//g;
+
+    wrong_line("tier $name points=2000;", "invalid name \"$bare\" of a tier, "
+               . 'it must have 1 to 40 characters of A-Z, a-z, 0-9, "_" and '
+               . '"-"', "the tier $name");
+}
+
+good(program('tier ' . 'x' x 40 . ';'), 'a name of 40 characters');
+
+wrong_line('tier "" points=2000;', 'invalid name "" of a tier',
+           'an empty name');
+wrong_line('tier silver points=2000;', 'duplicate tier "silver"',
+           'a tier twice');
+wrong_line('tier gold;', 'tier "gold" has no condition, every tier after '
+           . 'the first needs "points=N"', 'a tier without a condition');
+wrong_line('tier gold points=1000;', 'tier "gold" has "points=1000", it must '
+           . 'need more than the 1000 of "silver"', 'no more than below');
+wrong_line('tier gold points=999;', 'tier "gold" has "points=999", it must '
+           . 'need more than the 1000 of "silver"', 'less than below');
+wrong(program("tier bronze;\ntier silver points=0; # here"),
+      'tier "silver" has "points=0", it must need more than the 0 of '
+      . '"bronze"', 'a second tier for nothing');
+wrong_line('tier gold points=2000 points=3000;', 'duplicate "points=3000"',
+           'points twice');
+
+for my $points ('-1', '1.5', '1000p', '', '9007199254740992', '1e3',
+                '99999999999999999999')
+{
+    wrong_line("tier gold points=$points;", "invalid points \"$points\" of "
+               . 'tier "gold", it must be an integer from 0 to '
+               . '9007199254740991', "points=$points");
+}
+
+for my $word (qw(spend=500.00 orders=3 window=365d match=all valid=1y
+                 grace=30d downgrade=one))
+{
+    wrong_line("tier gold points=2000 $word;", "the parameter \"$word\" of "
+               . '"tier" is not in this version, allowed: "points=N"',
+               "a tier with $word");
+}
+
+wrong_line('tier gold point=2000;', 'unknown parameter "point=2000" of '
+           . '"tier", allowed: "points=N"', 'an unknown parameter');
+wrong_line('tier gold points;', 'unknown parameter "points" of "tier"',
+           'points without a number');
+
+my @many = map { "tier t$_ points=" . ($_ + 1) . ';' } 1 .. 32;
+
+good(program("@many"), '32 tiers');
+wrong(program("@many\ntier t33 points=34; # here"),
+      'too many tiers with "t33", at most 32 are allowed', '33 tiers');
+
+
+# earning rules
+
+wrong_line('earn login;', 'invalid number of arguments in "earn", allowed: '
+           . 'earn signup POINTS; and earn login POINTS [every=T];',
+           'a rule without points');
+
+for my $rule (qw(visit streak order fan custom:review)) {
+    wrong_line("earn $rule 1;", "the rule \"$rule\" of \"earn\" is not in "
+               . 'this version, allowed: "signup", "login"',
+               "earn $rule");
+}
+
+wrong_line('earn logins 5;', 'unknown rule "logins" of "earn", '
+           . 'allowed: "signup", "login"', 'an unknown rule');
+
+for my $points (qw(0 -5 5.5 five 9007199254740992)) {
+    wrong_line("earn login $points;", "invalid points \"$points\" of \"earn "
+               . 'login", it must be an integer from 1 to 9007199254740991',
+               "earn login $points");
+}
+
+for my $word (qw(per=1.00 limit=3/day min=10.00 pending=14d expires=365d
+                 tier=gold multiply=gold:2 days=7))
+{
+    wrong_line("earn login 5 $word;", "the parameter \"$word\" of \"earn "
+               . 'login" is not in this version, allowed: "every=T"',
+               "earn login with $word");
+}
+
+wrong_line('earn login 5 evry=1d;', 'unknown parameter "evry=1d" of "earn '
+           . 'login", allowed: "every=T"', 'an unknown parameter');
+wrong_line('earn signup 100 every=1d;', 'unknown parameter "every=1d" of '
+           . '"earn signup", allowed: none', 'signup with a cooldown');
+wrong_line('earn login 5 every=1d every=2d;', 'duplicate "every=2d"',
+           'a cooldown twice');
+wrong_line("earn login 5;\nearn login 6;", 'duplicate "earn login"',
+           'a rule twice');
+
+for my $time (qw(0 0d day 1x -1d), '') {
+    wrong_line("earn login 5 every=$time;", "invalid time \"$time\" in "
+               . '"every=" of "earn login", it must be at least a second',
+               "every=$time");
+}
+
+
+# promotions
+
+wrong_line('promotion A;', 'directive "promotion" has no opening "{"',
+           'a promotion without a block');
+wrong_line('promotion A,B { }', 'invalid name "A,B" of a promotion',
+           'a code that would not fit in the list');
+wrong_line("promotion A { }\npromotion A { }", 'duplicate promotion "A"',
+           'a code twice');
+
+wrong_promotion('audiences new;', 'unknown directive "audiences"',
+                'an unknown line is an error');
+wrong_promotion('audiences new;', 'allowed in "promotion": "audience", '
+                . '"from", "until", "priority"',
+                '... that lists what is allowed');
+wrong_promotion('tier gold;', '"tier" directive is not allowed here',
+                'a line of the program in a promotion');
+
+for my $line ('hours mon-fri 09:00-18:00', 'stop on', 'group a',
+              'holdout 10%', 'budget 1000', 'per_member 1 30d', 'once',
+              'match country DE', 'payload "x"', 'convert 7d')
+{
+    my ($word) = $line =~ /^(\S+)/;
+
+    wrong_promotion("$line;", "the line \"$word\" of \"promotion\" is not in "
+                    . 'this version, allowed: "audience", "from", "until", '
+                    . '"priority"', "\"$word\" is not in this version");
+}
+
+wrong_promotion('audience;', 'invalid number of arguments in "audience", '
+                . 'allowed: audience CONDITION ...;', 'an empty audience');
+
+my $conditions = 'allowed: "new" and "tier" with =, !=, <, <=, > or >= and '
+               . 'the name of a tier';
+
+for my $word (qw(points>=100 provider=google providers>1 recency>30d
+                 visit_recency<7d frequency>2 orders>=3 spend>100.00
+                 streak>=7 advocate>1 member_since<2026-01-01 locale=de
+                 fan=line segment=vip active at-risk lapsed champion))
+{
+    wrong_promotion("audience new $word;", "the condition \"$word\" of "
+                    . "\"audience\" is not in this version, $conditions",
+                    "the condition $word");
+}
+
+wrong_promotion('audience newer;', 'unknown condition "newer" of "audience", '
+                . $conditions, 'an unknown condition');
+wrong_promotion('audience new=1;', 'invalid condition "new=1" in "audience", '
+                . '"new" takes no value', '"new" with a value');
+
+for my $word (qw(tier tier!silver), '"tier >= silver"') {
+    (my $bare = $word) =~ s/"//g;
+
+    wrong_promotion("audience $word;", $bare =~ / /
+                    ? 'unknown condition "tier >= silver"'
+                    : "invalid condition \"$bare\" in \"audience\", \"tier\" "
+                      . 'is followed, without blanks, by =, !=, <, <=, > or '
+                      . '>= and the name of a tier', "audience $word");
+}
+
+for my $word (qw(tier=platinum tier==silver tier= tier>=Silver)) {
+    (my $name = $word) =~ s/tier>?=//;
+
+    wrong_promotion("audience $word;", "unknown tier \"$name\" in "
+                    . '"audience", declared before: "bronze", "silver"',
+                    "audience $word");
+}
+
+wrong(program("promotion A {\naudience tier=gold; # here\n}\ntier gold;"),
+      'unknown tier "gold" in "audience", no tier was declared before',
+      'tiers come before promotions');
+
+for my $date (qw(2026-13-01 2026-02-30 01.09.2026 tomorrow 1756684800
+                 2026-09-01T10:00 1969-01-01))
+{
+    wrong_promotion("from $date;", "invalid date \"$date\" in \"from\" of "
+                    . 'promotion "WELCOME-10", it must be ISO 8601',
+                    "from $date");
+}
+
+wrong_promotion('until soon;', 'invalid date "soon" in "until" of promotion',
+                'until soon');
+wrong_promotion('from 2026-09-01 2026-10-01;', 'invalid number of arguments '
+                . 'in "from", allowed: from DATE; and until DATE;',
+                'two dates');
+wrong_promotion("from 2026-09-01;\nfrom 2026-09-02;", 'duplicate "from"',
+                'from twice');
+wrong_promotion("from 2026-09-01;\nuntil 2026-09-01;", 'promotion '
+                . '"WELCOME-10" ends before it starts: "until" must be later '
+                . 'than "from"', 'an end at the start');
+wrong_promotion("until 2026-09-01;\nfrom 2026-09-02;",
+                'promotion "WELCOME-10" ends before it starts',
+                'an end before the start, in the other order');
+
+for my $priority (qw(-1 high 1.5 65536)) {
+    wrong_promotion("priority $priority;", "invalid priority \"$priority\" "
+                    . 'of promotion "WELCOME-10", it must be an integer from '
+                    . '0 to 65535', "priority $priority");
+}
+
+wrong_promotion("priority 1;\npriority 2;", 'duplicate "priority"',
+                'priority twice');
+
+
+# "loyalty" and what it needs
+
+wrong(conf('', undef, 'loyalty yes; # here'),
+      'invalid value "yes" in "loyalty" directive, it must be "on" or "off"',
+      'loyalty yes');
+
+for my $missing (qw(shop_redis shop_secret_file shop_base_url)) {
+    my $text = conf('', undef, 'loyalty on;');
+
+    $text =~ s/\b$missing [^;]*;//;
+    wrong($text, "\"loyalty\" is on, but there is no \"$missing\"",
+          "loyalty without $missing");
+}
+
+wrong(conf('loyalty on;', ''), '"loyalty" is on, but there is no '
+      . '"shop_base_url" in this server', '... also when it is inherited');
+good(conf('loyalty on;', 'loyalty off;'), '... unless it is off there');
+
+
+# headers
+
+good(conf('loyalty_header tier X-Member-Tier;',
+          "shop_base_url http://127.0.0.1:%%port%%;\n"
+          . 'loyalty_header tier X_Tier;',
+          "loyalty on;\nloyalty_header customer off;\n"
+          . 'loyalty_header provider X-Loyalty-Tier;'),
+   'headers renamed and dropped on each level');
+
+wrong(conf("loyalty_header tiers X-Tier; # here"),
+      'unknown field "tiers" of "loyalty_header", allowed: "customer", '
+      . '"provider", "tier", "points", "segments", "promotions"',
+      'an unknown field');
+wrong(conf("loyalty_header tier; # here"), 'invalid number of arguments in '
+      . '"loyalty_header" directive', 'no name');
+wrong(conf("loyalty_header tier X-A;\nloyalty_header tier X-B; # here"),
+      'duplicate "loyalty_header tier"', 'a field twice');
+
+for my $name ('"X Tier"', 'X:Tier', 'X\xc3\xa9', '"X-Tier\r\n"', '""',
+              'X' x 65)
+{
+    wrong(conf("loyalty_header tier $name; # here"), 'invalid header name',
+          "the name $name");
+}
+
+good(conf('loyalty_header tier ' . 'X' x 64 . ';'), 'a name of 64 characters');
+
+for my $name (qw(Host Cookie cookie Connection Content-Length Content_Type
+                 Transfer-Encoding TE Trailer Upgrade Keep-Alive
+                 Proxy-Authorization Authorization User-Agent If-None-Match
+                 Range Expect X-Forwarded-For X_REAL_IP X-Forwarded-Proto
+                 Accept Accept-Language Origin Sec-Fetch-Site Set-Cookie
+                 Forwarded Via X-Accel-Redirect))
+{
+    wrong(conf("loyalty_header tier $name; # here"), "header \"$name\" is "
+          . 'not allowed in "loyalty_header"', "the name $name");
+}
+
+for my $pair ([ 'X-Mine', 'X-Mine' ], [ 'X-Mine', 'x_mine' ]) {
+    wrong(conf("loyalty_header tier $pair->[0];\n"
+               . "loyalty_header points $pair->[1];"),
+          'each field needs a name of its own',
+          "$pair->[0] and $pair->[1] for two fields");
+}
+
+wrong(conf('loyalty_header tier x-loyalty-points; # here'),
+      'header "x-loyalty-points" of "loyalty_header tier" is used for '
+      . '"points" too', 'the default name of another field');
+
+wrong(conf("loyalty_header tier X-Mine;", undef,
+           "loyalty_header points X-Mine; # here"),
+      'header "X-Mine" of "loyalty_header points" is used for "tier" too',
+      'a name that the server took');
+
+good(conf("loyalty_header tier X-Mine;", undef,
+          "loyalty_header tier off;\nloyalty_header points X-Mine;"),
+     '... and gave up');
+
+done_testing();
