@@ -22,8 +22,8 @@
  *     "http" [ "s" ] "://" host [ ":" port ] [ "/" path ] [ "?" query ]
  *
  *     host   letters, digits, "-", "_" and dots, no empty label; where the
- *            last label starts with a digit, four decimal numbers;
- *            or IPv6 in brackets
+ *            last label is a number, all four are decimal; or IPv6 in
+ *            brackets
  *     bytes  those of RFC 3986 section 2, "%" with two hex digits
  *
  * A return address is held to more: no dot segments and no escaped control
@@ -40,6 +40,7 @@
 static ngx_int_t ngx_shop_url_uri_check(u_char *p, u_char *last);
 static ngx_int_t ngx_shop_url_host(ngx_str_t *host, ngx_shop_url_t *url);
 static ngx_int_t ngx_shop_url_host_name(ngx_str_t *host, ngx_shop_url_t *url);
+static ngx_uint_t ngx_shop_url_number(u_char *p, u_char *last);
 static ngx_int_t ngx_shop_url_host_ipv6(ngx_str_t *host, ngx_shop_url_t *url);
 static ngx_int_t ngx_shop_unescape_byte(u_char **pp, u_char *last);
 static ngx_uint_t ngx_shop_query_named(ngx_str_t *raw, const char *name);
@@ -290,12 +291,12 @@ ngx_shop_url_host_name(ngx_str_t *host, ngx_shop_url_t *url)
     url->host.len = host->len;
 
     /*
-     * No top level domain starts with a digit, but browsers read "1",
-     * "0x7f.1" and "010.1.1.1" as addresses; only one way to write them
-     * is the same to everybody.
+     * Browsers read a name whose last label is a number, like "127.1" or
+     * "0x7f000001", as an address; only one way to write it is the same to
+     * everybody.
      */
 
-    if (*label >= '0' && *label <= '9') {
+    if (ngx_shop_url_number(label, p)) {
 
         if (url->host.len >= INET_ADDRSTRLEN) {
             return NGX_ERROR;
@@ -317,6 +318,26 @@ ngx_shop_url_host_name(ngx_str_t *host, ngx_shop_url_t *url)
                      && ngx_strncmp(url->host.data, "localhost", 9) == 0);
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_shop_url_number(u_char *p, u_char *last)
+{
+    if (last - p >= 2 && p[0] == '0' && p[1] == 'x') {
+
+        for (p += 2; p < last && ngx_hextoi(p, 1) != NGX_ERROR; p++) {
+            /* void */
+        }
+
+    } else {
+
+        while (p < last && *p >= '0' && *p <= '9') {
+            p++;
+        }
+    }
+
+    return p == last;
 }
 
 
