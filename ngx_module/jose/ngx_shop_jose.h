@@ -17,6 +17,25 @@
 /*
  * Decides whether a token can be trusted.  Pure: bytes, keys and a clock go
  * in, a code and a reason come out.
+ *
+ * Reasons are codes for logs and error answers; they hold nothing a peer
+ * sent.  These are all of them:
+ *
+ *     token_malformed      not a compact JWS: size, dots, base64url, header
+ *     header_refused       "crit" or "b64" is in the header
+ *     alg_refused          "none", unknown, not allowed, or not the key's
+ *     key_unknown          no key of that "kid", or none that fits
+ *     signature_invalid
+ *     typ_refused          a token of another kind, as RFC 8725 3.11 names
+ *     claims_malformed     a claim is missing or has a wrong type
+ *     iss_mismatch
+ *     aud_mismatch         not for us, or not only for us
+ *     azp_mismatch
+ *     token_expired        "exp" is over, or "iat" is a day ago
+ *     token_not_yet_valid  "nbf" or "iat" is to come
+ *     nonce_mismatch       another one, or missing where it is wanted
+ *     at_hash_mismatch
+ *     internal_error       memory or OpenSSL failed; the latter is logged
  */
 
 
@@ -24,8 +43,14 @@
 #define NGX_SHOP_JWKS_MAX       262144
 #define NGX_SHOP_JWKS_KEYS_MAX  128
 
+/* seconds an ID token may be old: it is made when a code is exchanged */
+#define NGX_SHOP_JWT_AGE_MAX    86400
 
-/* the algorithms of RFC 7518 3.1 and RFC 8037 3.1 we know, as a set */
+
+/*
+ * The algorithms of RFC 7518 3.1 and RFC 8037 3.1 we know, as a set.  EdDSA
+ * is Ed25519 only, also under its name of RFC 9864.
+ */
 
 #define NGX_SHOP_JWS_RS256      0x0001
 #define NGX_SHOP_JWS_RS384      0x0002
@@ -44,7 +69,12 @@
 
 /* ngx_shop_jwk.c */
 
-typedef struct ngx_shop_jwk_s  ngx_shop_jwk_t;
+typedef struct {
+    ngx_str_t                  kid;         /* may be empty */
+    ngx_uint_t                 algs;        /* what it may verify */
+    EVP_PKEY                  *pkey;
+} ngx_shop_jwk_t;
+
 
 typedef struct {
     ngx_pool_t                *pool;
@@ -53,11 +83,13 @@ typedef struct {
 
 
 /*
- * Parses a JWK set (RFC 7517 5).  Keys that are of no use to us (unknown
- * type or curve, "use" other than sig, "key_ops" without verify, RSA below
- * 2048 or above 16384 bits, a point off its curve, symmetric, with private
- * parts) are skipped, as RFC 7517 5 wants.  The keys live and die with
- * "pool".  NULL: not a JWK set, or no memory.
+ * Parses a JWK set (RFC 7517 5).  Keys that are of no use to us are skipped,
+ * as RFC 7517 5 wants: an unknown type, curve or "alg", "use" other than
+ * sig, "key_ops" without verify, RSA below 2048 or above 8192 bits or with
+ * an exponent that is even, 1 or longer than 64 bits, a point off its curve,
+ * symmetric keys, and keys that show their private parts.  The set may be
+ * empty then.  The keys live and die with "pool".  NULL: not a JWK set, more
+ * than NGX_SHOP_JWKS_KEYS_MAX keys, or no memory.
  */
 ngx_shop_jwks_t *ngx_shop_jwks_parse(ngx_pool_t *pool, ngx_str_t *text,
     ngx_log_t *log);
@@ -77,17 +109,23 @@ typedef struct {
 /* 0: not an algorithm we know; names are case-sensitive */
 ngx_uint_t ngx_shop_jws_alg(ngx_str_t *name);
 
+/* OpenSSL's name of the digest of "at_hash"; NULL: not one bit we know */
+const char *ngx_shop_jws_digest(ngx_uint_t alg);
+
 /*
  * Verifies a compact JWS (RFC 7515 5.2).  "algs" is the set the caller
  * allows; the key's type, curve and "alg" must fit as well, so the token
  * alone decides nothing.  HS256 is verified with "secret" only, and only if
- * it is in "algs" and "secret" is not NULL.  With a "kid" the keys of that
- * kid are tried, without one every key that fits.  Headers "jku", "jwk",
+ * it is in "algs" and "secret" is neither NULL nor empty; "jwks" may be NULL
+ * then.  With a "kid" the keys of that kid are tried, without one (or with
+ * an empty one) every key that fits, at most 16.  Headers "jku", "jwk",
  * "x5u", "x5c" are never followed; "crit" and "b64" are refused.
  *
- * NGX_OK: verified, "jws" is filled from "pool".  NGX_DECLINED: no key
- * fits ("key_unknown"): newer keys may help.  NGX_ERROR: refused:
- * "token_malformed", "alg_refused", "signature_invalid".
+ * NGX_OK: verified, "jws" is filled from "pool".  NGX_DECLINED: newer keys
+ * may help: no key is of that kid or fits ("key_unknown"), or there was no
+ * kid and no key that fits verified it ("signature_invalid").  NGX_ERROR:
+ * refused: "token_malformed", "header_refused", "alg_refused",
+ * "signature_invalid", "internal_error".
  */
 ngx_int_t ngx_shop_jws_verify(ngx_pool_t *pool, ngx_str_t *token,
     ngx_uint_t algs, ngx_shop_jwks_t *jwks, ngx_str_t *secret,
@@ -102,7 +140,8 @@ typedef struct {
     ngx_str_t                  issuer;
     ngx_str_t                  audience;    /* our client id */
     ngx_str_t                 *nonce;       /* NULL: not looked at */
-    ngx_uint_t                 alg;         /* for at_hash */
+    ngx_str_t                  typ;         /* of the header */
+    ngx_uint_t                 alg;         /* of the header, for at_hash */
     ngx_str_t                 *access_token;     /* NULL: no at_hash check */
 
     unsigned                   nonce_optional:1; /* a missing one passes */
@@ -111,10 +150,14 @@ typedef struct {
 
 /*
  * Checks the claims of an ID token (OpenID Connect Core 3.1.3.7, 3.1.3.8):
- * iss, aud and azp, exp, iat, nbf, sub, nonce, at_hash.
- * NGX_OK, or NGX_ERROR with a reason: "iss_mismatch", "aud_mismatch",
- * "azp_mismatch", "token_expired", "token_not_yet_valid",
- * "claims_malformed", "nonce_mismatch", "at_hash_mismatch".
+ * iss, aud and azp, exp, iat, nbf, sub, nonce, at_hash; and that the token
+ * does not say it is of another kind: a "typ" other than JWT, or "events"
+ * (RFC 8417), since logout tokens have the same issuer and audience.
+ *
+ * NGX_OK, or NGX_ERROR with a reason: "typ_refused", "claims_malformed",
+ * "iss_mismatch", "aud_mismatch", "azp_mismatch", "token_expired",
+ * "token_not_yet_valid", "nonce_mismatch", "at_hash_mismatch",
+ * "internal_error".
  */
 ngx_int_t ngx_shop_jwt_check(ngx_pool_t *pool, ngx_shop_json_t *claims,
     ngx_shop_jwt_rules_t *rules, const char **reason, ngx_log_t *log);
