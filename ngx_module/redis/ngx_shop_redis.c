@@ -386,8 +386,7 @@ ngx_shop_redis_destroy(ngx_shop_redis_op_t *op)
  */
 
 void
-ngx_shop_redis_note_fault(ngx_shop_redis_t *redis,
-    ngx_shop_redis_reply_t *reply, ngx_log_t *log)
+ngx_shop_redis_note_fault(ngx_shop_redis_reply_t *reply, ngx_log_t *log)
 {
     time_t                   now;
     ngx_shop_redis_fault_t  *fault;
@@ -401,8 +400,8 @@ ngx_shop_redis_note_fault(ngx_shop_redis_t *redis,
         now = ngx_time();
 
         if (fault->seen == 0 || now - fault->seen > NGX_SHOP_REDIS_INCIDENT) {
-            ngx_log_error(NGX_LOG_ERR, log, 0, "redis \"%V\" answers %s",
-                          &redis->text, fault->code);
+            ngx_log_error(NGX_LOG_ERR, log, 0, "redis answers %s",
+                          fault->code);
         }
 
         fault->seen = now;

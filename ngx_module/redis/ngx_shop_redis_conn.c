@@ -953,7 +953,7 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
 
         /* of SCRIPT LOAD: if it failed, so will EVALSHA that follows */
 
-        ngx_shop_redis_note_fault(conn->redis, reply, &conn->log);
+        ngx_shop_redis_note_fault(reply, &conn->log);
         return;
 
     } else {
@@ -964,7 +964,7 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
     if (reply->type == NGX_SHOP_REDIS_FAULT && !state->setup
         && ngx_shop_redis_script_reload(op, i) != NGX_OK)
     {
-        ngx_shop_redis_note_fault(conn->redis, reply, &conn->log);
+        ngx_shop_redis_note_fault(reply, &conn->log);
     }
 
     if (state->pending == 0) {
@@ -1058,6 +1058,9 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
     ngx_shop_redis_state_t  *state;
 
     redis = conn->redis;
+
+    conn->log.action = (conn->state == NGX_SHOP_REDIS_READY)
+                       ? "waiting for redis" : "waiting for connection";
 
     ngx_log_error(ngx_shop_redis_conn_level(conn, "timeout"), &conn->log, 0,
                   "redis timed out");

@@ -120,8 +120,8 @@ void ngx_shop_redis_deliver(ngx_shop_redis_t *redis);
 void ngx_shop_redis_destroy(ngx_shop_redis_op_t *op);
 
 /* logs a fault reply once an incident, by its code alone */
-void ngx_shop_redis_note_fault(ngx_shop_redis_t *redis,
-    ngx_shop_redis_reply_t *reply, ngx_log_t *log);
+void ngx_shop_redis_note_fault(ngx_shop_redis_reply_t *reply,
+    ngx_log_t *log);
 
 
 /* ngx_shop_redis_conn.c */

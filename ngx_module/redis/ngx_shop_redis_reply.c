@@ -99,9 +99,8 @@ ngx_shop_redis_reader_create(void)
         return NULL;
     }
 
-    reader->hiredis =
-                redisReaderCreateWithFunctions(&ngx_shop_redis_reply_functions);
-
+    reader->hiredis = redisReaderCreateWithFunctions(
+                                            &ngx_shop_redis_reply_functions);
     if (reader->hiredis == NULL) {
         ngx_free(reader);
         return NULL;

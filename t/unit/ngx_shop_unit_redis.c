@@ -572,13 +572,13 @@ ngx_shop_unit_redis_caps(ngx_shop_unit_t *u)
     ngx_shop_unit_redis_bad("*65537\r\n", "elements");
     ngx_shop_unit_redis_bad("*2147483647\r\n", "elements");
     ngx_shop_unit_redis_bad("*2\r\n*65535\r\n", "elements");
-    ngx_shop_unit_redis_bad("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
-                            "deep");
+    ngx_shop_unit_redis_bad("*1\r\n*1\r\n*1\r\n*1\r\n"
+                            "*1\r\n*1\r\n*1\r\n*1\r\n", "deep");
 
-    ngx_shop_unit_is_int(u, ngx_shop_unit_redis_parse(u,
-                              "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
-                              32, &reply, &error),
-                         NGX_OK, "seven levels are taken");
+    rc = ngx_shop_unit_redis_parse(u, "*1\r\n*1\r\n*1\r\n*1\r\n"
+                                      "*1\r\n*1\r\n*1\r\n:1\r\n",
+                                   32, &reply, &error);
+    ngx_shop_unit_is_int(u, rc, NGX_OK, "seven levels are taken");
 
     /* 65536 elements, 4 bytes each */
 
