@@ -72,6 +72,7 @@ struct ngx_shop_peer_s {
 
     unsigned                   active:1;
     unsigned                   literal:1;   /* "name" is an IP address */
+    unsigned                   refused:1;   /* an address failed by TLS */
 };
 
 
@@ -91,7 +92,8 @@ ngx_int_t ngx_shop_peer_needs_resolver(ngx_shop_peer_conf_t *conf);
 
 /*
  * Starts to connect; all of the name's addresses are tried in turn, those
- * of IPv4 and IPv6 alternating.  The owner sets conf, handler, data and log
+ * of IPv4 and IPv6 alternating; when none works, "tls" is the reason if one
+ * of them failed by it, else it is that of the last one.  The owner sets conf, handler, data and log
  * before, of a zeroed peer, and keeps "conf" and "log" until the answer.
  * NGX_AGAIN: one callback, later.  NGX_ERROR: failed at once, no callback;
  * "reason" is set and the failure logged.  With NGX_OK in "rc" the

@@ -234,6 +234,7 @@ ngx_shop_peer_prepare(ngx_shop_peer_t *peer)
     peer->naddrs = 0;
     peer->naddr = 0;
     peer->literal = 0;
+    peer->refused = 0;
     peer->started = ngx_current_msec;
 
     ngx_memzero(&peer->pc, sizeof(ngx_peer_connection_t));
@@ -827,14 +828,14 @@ ngx_shop_peer_handshaked(ngx_shop_peer_t *peer)
                       "certificate of %V is not valid for \"%V\" (%l: %s)",
                       &peer->addr_text, &peer->name, rc,
                       X509_verify_cert_error_string(rc));
-        return NGX_DECLINED;
+        goto refused;
     }
 
     if (!c->ssl->handshaked) {
         ngx_log_error(NGX_LOG_ERR, peer->log, 0,
                       "TLS handshake with %V of \"%V\" failed",
                       &peer->addr_text, &peer->name);
-        return NGX_DECLINED;
+        goto refused;
     }
 
     /* a server that shows no certificate has an untouched result, too */
@@ -845,12 +846,18 @@ ngx_shop_peer_handshaked(ngx_shop_peer_t *peer)
         ngx_log_error(NGX_LOG_ERR, peer->log, 0,
                       "%V of \"%V\" showed no certificate",
                       &peer->addr_text, &peer->name);
-        return NGX_DECLINED;
+        goto refused;
     }
 
     X509_free(cert);
 
     return ngx_shop_peer_ready(peer);
+
+refused:
+
+    peer->refused = 1;
+
+    return NGX_DECLINED;
 }
 
 
@@ -901,6 +908,9 @@ ngx_shop_peer_done(ngx_shop_peer_t *peer, ngx_int_t rc)
         peer->reason = NULL;
         peer->connection = peer->pc.connection;
         peer->pc.connection = NULL;
+
+    } else if (peer->refused) {
+        peer->reason = "tls";
     }
 
     ngx_shop_peer_clean(peer);

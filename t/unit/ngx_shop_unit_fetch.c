@@ -28,6 +28,7 @@
  *     peer       instead: "unix:/path", or "host:port", only connects
  *     tls        1: with TLS (of a peer)
  *     method, body, timeout (ms), max_body
+ *     size       a body of so many bytes
  *     name, value        a header
  *     trust      1: plain http to any host, which only a test may want
  *     cancel     free it after so many ms; 0: as soon as it has started
@@ -281,8 +282,9 @@ ngx_shop_unit_fetch_create(ngx_http_request_t *r,
     ngx_shop_unit_fetch_ctx_t *ctx)
 {
     u_char            *text;
-    const char        *err;
+    ngx_int_t          size;
     ngx_str_t          url, name, value;
+    const char        *err;
     ngx_shop_fetch_t  *fetch;
 
     fetch = ngx_shop_fetch_create(&ctx->conf->net, r->connection->log);
@@ -322,6 +324,18 @@ ngx_shop_unit_fetch_create(ngx_http_request_t *r,
         if (ngx_shop_fetch_header(fetch, (char *) text, &value) != NGX_OK) {
             goto failed;
         }
+    }
+
+    size = ngx_shop_unit_fetch_number(r, "size", 0);
+
+    if (size > 0) {
+        fetch->body.data = ngx_palloc(fetch->pool, size);
+        if (fetch->body.data == NULL) {
+            goto failed;
+        }
+
+        fetch->body.len = size;
+        ngx_memset(fetch->body.data, 'x', size);
     }
 
     fetch->timeout = ngx_shop_unit_fetch_number(r, "timeout", 5000);
