@@ -252,7 +252,8 @@ ngx_shop_base64url_decode(ngx_str_t *dst, ngx_str_t *src)
     u_char     text[4];
     ngx_str_t  tail, again;
 
-    if (ngx_decode_base64url(dst, src) != NGX_OK
+    if (src->len % 4 == 1
+        || ngx_decode_base64url(dst, src) != NGX_OK
         || dst->len != src->len * 3 / 4)
     {
         return NGX_ERROR;
