@@ -1,0 +1,164 @@
+# Redis away, frozen, lying: nobody is given a tier, nobody waits longer than
+# "timeout", and "shop_on_failure" says whether the page is served.
+
+use lib 't/lib';
+use ShopTest;
+
+use ShopTest::Session;
+
+my $redis   = redis();
+my $backend = backend();
+my $keys    = write_file(temp_dir() . '/shop.keys', 'ab' x 32 . "\n", 0600);
+
+my $nginx = nginx(
+    vars => { redis => $redis->url, backend => $backend->url },
+    http => <<"END");
+    shop_redis       %%redis%% timeout=300ms connect_timeout=300ms;
+    shop_secret_file $keys;
+
+    loyalty_program {
+        tier bronze;
+        promotion WELCOME-10 { audience new; }
+    }
+
+    server {
+        listen        127.0.0.1:%%port%%;
+        shop_base_url http://127.0.0.1:%%port%%;
+        loyalty       on;
+
+        location /stale/     { proxy_pass %%backend%%; }
+        location /anonymous/ {
+            shop_on_failure anonymous;
+            proxy_pass      %%backend%%;
+        }
+        location /error/ {
+            shop_on_failure error;
+            proxy_pass      %%backend%%;
+        }
+        location /error/page/ {
+            shop_on_failure error;
+            error_page      503 /error/sorry;
+            proxy_pass      %%backend%%;
+        }
+        location /off/ {
+            loyalty         off;
+            shop_on_failure error;
+            proxy_pass      %%backend%%;
+        }
+        location /ssi/ {
+            ssi        on;
+            proxy_pass %%backend%%;
+        }
+        location /auth/ {
+            loyalty      off;
+            auth_request /error/auth;
+            proxy_pass   %%backend%%;
+        }
+    }
+END
+
+my $session = ShopTest::Session->new(redis => $redis, view => { points => 7 });
+
+sub get {
+    my ($uri) = @_;
+
+    return $nginx->get($uri, Cookie => $session->cookie);
+}
+
+sub told {
+    my ($response) = @_;
+
+    return scalar grep { $_->[0] =~ /^x-(?:customer|loyalty|promotion)/i }
+                  @{ $response->json->{headers} };
+}
+
+sub checks {
+    my ($how) = @_;
+
+    for my $uri ('/stale/', '/anonymous/') {
+        my $response = get($uri);
+
+        is($response->status, 200, "$how: $uri is served");
+        is(told($response), 0, '... to nobody');
+    }
+
+    is(get('/error/')->status, 503, "$how: 503 where it was asked for");
+
+    my $response = get('/error/page/');
+
+    is($response->status, 503, "$how: an error page keeps the status");
+    is($response->json->{uri}, '/error/sorry', '... and is served');
+    is(told($response), 0, '... to nobody');
+
+    is(get('/off/')->status, 200, "$how: where it is off nothing is asked");
+    is($nginx->get('/error/')->status, 200, "$how: a visitor without cookie");
+
+    is(get('/auth/')->status, 500, "$how: auth_request fails closed");
+
+    my $page = get('/ssi/?type=text/html&body='
+                   . '%3C%21--%23include%20virtual%3D%22/error/a%22%20--%3E');
+
+    is($page->status, 200, "$how: a page with an include");
+    like($page->body, qr/503 Service/, '... that is 503 in its place');
+}
+
+is(told(get('/stale/')), 5, 'all is well: five headers');
+is(get('/error/')->status, 200, '... everywhere');
+
+
+# frozen
+
+$redis->freeze;
+checks('frozen');
+
+
+# a client that does not wait
+
+my $c = $nginx->connect;
+
+$c->send('GET', '/stale/', headers => [ Cookie => $session->cookie ]);
+$nginx->wait_log(qr/"GET \/stale\//);
+$c->reset;
+
+my @many = map { $nginx->connect } 1 .. 5;
+
+$_->send('GET', '/ssi/?type=text/html', headers =>
+         [ Cookie => $session->cookie ]) for @many;
+$_->reset for @many;
+
+$redis->thaw;
+wait_for { told(get('/stale/')) == 5 } 'Redis to be used again';
+pass('thawed: all is well again');
+
+
+# gone
+
+$redis->stop;
+checks('gone');
+
+$redis->start;
+$session->store;
+wait_for { told(get('/stale/')) == 5 } 'Redis to be used again';
+pass('back: all is well again');
+
+
+# lying
+
+my %view = %{ $redis->hash($session->key('view')) };
+
+for my $field (qw(points pending qualifying orders tier_until created)) {
+    $session->view($field => 'many');
+    is(get('/error/')->status, 503, "a view with wrong \"$field\"");
+    is(told(get('/stale/')), 0, '... is not taken for one');
+    $redis->command('HDEL', $session->key('view'), $field);
+}
+
+$session->view(%view);
+is(told(get('/stale/')), 5, 'a right one again');
+
+$redis->command('DEL', $session->key('view'));
+$redis->command('SET', $session->key('view'), 'text');
+is(get('/error/')->status, 503, 'a view of another type');
+is(told(get('/stale/')), 0, '... is not taken for one');
+
+done_testing();
