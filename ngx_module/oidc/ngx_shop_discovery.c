@@ -1,0 +1,404 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "base/ngx_shop_base.h"
+#include "oidc/ngx_shop_oidc.h"
+
+
+/*
+ * The document is the provider's word about itself, and all of it decides
+ * what we send where: a client secret goes to "token_endpoint".  So it must
+ * be of the issuer we asked for, letter by letter, and a member of a wrong
+ * type is a broken document and not a missing member.
+ */
+
+
+#define NGX_SHOP_DISCOVERY_LIST_MAX  64
+
+
+typedef struct {
+    ngx_pool_t           *pool;
+    ngx_shop_json_t      *json;             /* NULL: no document */
+    const char           *reason;
+
+    unsigned              loopback:1;       /* the document is from there */
+} ngx_shop_discovery_t;
+
+
+static ngx_int_t ngx_shop_discovery_issuer(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider);
+static ngx_int_t ngx_shop_discovery_algs(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata);
+static ngx_int_t ngx_shop_discovery_client_auth(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata);
+static ngx_int_t ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata);
+static ngx_int_t ngx_shop_discovery_endpoint(ngx_shop_discovery_t *d,
+    const char *name, ngx_str_t *configured, ngx_shop_url_t *url);
+static ngx_int_t ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d,
+    ngx_shop_url_t *url);
+static ngx_int_t ngx_shop_discovery_list(ngx_shop_discovery_t *d,
+    const char *name, ngx_shop_json_t **list);
+static ngx_int_t ngx_shop_discovery_list_at(ngx_shop_json_t *list, size_t i,
+    ngx_str_t *value);
+
+
+ngx_int_t
+ngx_shop_discovery_parse(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_str_t *text, ngx_shop_metadata_t *metadata, const char **reason)
+{
+    ngx_uint_t             flag;
+    ngx_shop_discovery_t   d;
+
+    ngx_memzero(metadata, sizeof(ngx_shop_metadata_t));
+    ngx_memzero(&d, sizeof(ngx_shop_discovery_t));
+
+    d.pool = pool;
+    d.reason = "metadata_malformed";
+
+    if (text != NULL) {
+
+        d.json = ngx_shop_json_parse(pool, text, NGX_SHOP_METADATA_MAX);
+
+        if (!ngx_shop_json_is_object(d.json)
+            || ngx_shop_discovery_issuer(&d, provider) != NGX_OK)
+        {
+            goto failed;
+        }
+    }
+
+    if (ngx_shop_discovery_algs(&d, provider, metadata) != NGX_OK
+        || ngx_shop_discovery_client_auth(&d, provider, metadata) != NGX_OK
+        || ngx_shop_discovery_endpoints(&d, provider, metadata) != NGX_OK)
+    {
+        goto failed;
+    }
+
+    flag = 0;
+
+    if (ngx_shop_json_boolean(ngx_shop_json_get(d.json,
+                         "authorization_response_iss_parameter_supported"),
+                              &flag)
+        == NGX_ERROR)
+    {
+        goto failed;
+    }
+
+    metadata->iss_parameter = flag ? 1 : 0;
+
+    return NGX_OK;
+
+failed:
+
+    *reason = d.reason;
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_shop_discovery_issuer(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider)
+{
+    ngx_str_t        issuer, text;
+    const char      *err;
+    ngx_shop_url_t   url;
+
+    if (ngx_shop_json_string(ngx_shop_json_get(d->json, "issuer"), &issuer)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (issuer.len == 0
+        || issuer.len != provider->issuer.len
+        || ngx_memcmp(issuer.data, provider->issuer.data, issuer.len) != 0)
+    {
+        d->reason = "issuer_mismatch";
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_provider_discovery_url(d->pool, provider, &text) != NGX_OK) {
+        d->reason = "internal_error";
+        return NGX_ERROR;
+    }
+
+    d->loopback = ngx_shop_url_parse(d->pool, &text, &url, &err) == NGX_OK
+                  && url.loopback;
+
+    return NGX_OK;
+}
+
+
+/* HS256 is not taken from here: only a shop can say that it is meant */
+
+static ngx_int_t
+ngx_shop_discovery_algs(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata)
+{
+    size_t            i;
+    ngx_str_t         name;
+    ngx_shop_json_t  *list;
+
+    if (provider->algs) {
+        metadata->algs = provider->algs;
+        return NGX_OK;
+    }
+
+    switch (ngx_shop_discovery_list(d, "id_token_signing_alg_values_supported",
+                                    &list))
+    {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        metadata->algs = NGX_SHOP_JWS_RS256;
+        return NGX_OK;
+
+    default:
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < ngx_shop_json_size(list); i++) {
+
+        if (ngx_shop_discovery_list_at(list, i, &name) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        metadata->algs |= ngx_shop_jws_alg(&name);
+    }
+
+    metadata->algs &= NGX_SHOP_JWS_ASYMMETRIC;
+
+    if (metadata->algs == 0) {
+        d->reason = "alg_unsupported";
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_discovery_client_auth(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata)
+{
+    size_t            i;
+    ngx_str_t         name;
+    ngx_uint_t        basic, post;
+    ngx_shop_json_t  *list;
+
+    if (provider->client_auth != NGX_SHOP_AUTH_UNSET) {
+        metadata->client_auth = provider->client_auth;
+        return NGX_OK;
+    }
+
+    /*
+     * A public client: "none" is often not listed where it is served, since
+     * it depends on the client.
+     */
+
+    if (provider->client_secret.len == 0) {
+        metadata->client_auth = NGX_SHOP_AUTH_NONE;
+        return NGX_OK;
+    }
+
+    switch (ngx_shop_discovery_list(d, "token_endpoint_auth_methods_supported",
+                                    &list))
+    {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        metadata->client_auth = NGX_SHOP_AUTH_BASIC;
+        return NGX_OK;
+
+    default:
+        return NGX_ERROR;
+    }
+
+    basic = 0;
+    post = 0;
+
+    for (i = 0; i < ngx_shop_json_size(list); i++) {
+
+        if (ngx_shop_discovery_list_at(list, i, &name) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_shop_oidc_is(&name, "client_secret_basic")) {
+            basic = 1;
+
+        } else if (ngx_shop_oidc_is(&name, "client_secret_post")) {
+            post = 1;
+        }
+    }
+
+    if (basic) {
+        metadata->client_auth = NGX_SHOP_AUTH_BASIC;
+
+    } else if (post) {
+        metadata->client_auth = NGX_SHOP_AUTH_POST;
+
+    } else {
+        d->reason = "client_auth_unsupported";
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata)
+{
+    ngx_str_t  none;
+
+    ngx_str_null(&none);
+
+    if (ngx_shop_discovery_endpoint(d, "authorization_endpoint",
+                                    &provider->authz, &metadata->authz)
+        != NGX_OK
+        || ngx_shop_discovery_authz_query(d, &metadata->authz) != NGX_OK
+        || ngx_shop_discovery_endpoint(d, "token_endpoint",
+                                       &provider->token, &metadata->token)
+           != NGX_OK
+        || ngx_shop_discovery_endpoint(d, "jwks_uri",
+                                       &provider->jwks, &metadata->jwks)
+           != NGX_OK
+        || ngx_shop_discovery_endpoint(d, "userinfo_endpoint",
+                                       &provider->userinfo,
+                                       &metadata->userinfo)
+           != NGX_OK
+        || ngx_shop_discovery_endpoint(d, "end_session_endpoint",
+                                       &none, &metadata->logout)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (metadata->authz.host.len == 0
+        || metadata->token.host.len == 0
+        || (metadata->jwks.host.len == 0
+            && (metadata->algs & NGX_SHOP_JWS_ASYMMETRIC)))
+    {
+        d->reason = "endpoint_missing";
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* an endpoint that is not there leaves "url" with an empty host */
+
+static ngx_int_t
+ngx_shop_discovery_endpoint(ngx_shop_discovery_t *d, const char *name,
+    ngx_str_t *configured, ngx_shop_url_t *url)
+{
+    ngx_int_t    rc;
+    ngx_str_t    text;
+    const char  *err;
+
+    if (configured->len) {
+        text = *configured;
+
+    } else {
+        rc = ngx_shop_json_string(ngx_shop_json_get(d->json, name), &text);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED || text.len == 0) {
+            return NGX_OK;
+        }
+    }
+
+    if (ngx_shop_url_parse(d->pool, &text, url, &err) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if ((!url->secure && !url->loopback)
+        || (url->loopback && !d->loopback && configured->len == 0))
+    {
+        d->reason = "endpoint_insecure";
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* a parameter in the endpoint's own query would be there twice */
+
+static ngx_int_t
+ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d, ngx_shop_url_t *url)
+{
+    u_char            *p;
+    ngx_str_t          args, name, decoded, value;
+    ngx_shop_query_t   query;
+
+    if (url->host.len == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_strlchr(url->uri.data, url->uri.data + url->uri.len, '?');
+    if (p == NULL) {
+        return NGX_OK;
+    }
+
+    args.data = p + 1;
+    args.len = url->uri.data + url->uri.len - args.data;
+
+    ngx_shop_query_init(&query, &args);
+
+    while (ngx_shop_query_next(&query, &name, &value) == NGX_OK) {
+
+        if (ngx_shop_unescape_form(d->pool, &name, &decoded) != NGX_OK
+            || ngx_shop_authreq_reserved(&decoded))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: the member is absent */
+
+static ngx_int_t
+ngx_shop_discovery_list(ngx_shop_discovery_t *d, const char *name,
+    ngx_shop_json_t **list)
+{
+    *list = ngx_shop_json_get(d->json, name);
+
+    if (*list == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (!ngx_shop_json_is_array(*list)
+        || ngx_shop_json_size(*list) > NGX_SHOP_DISCOVERY_LIST_MAX)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_discovery_list_at(ngx_shop_json_t *list, size_t i, ngx_str_t *value)
+{
+    return ngx_shop_json_string(ngx_shop_json_at(list, i), value);
+}

@@ -1,0 +1,118 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "base/ngx_shop_base.h"
+#include "oidc/ngx_shop_oidc.h"
+
+
+static ngx_str_t  ngx_shop_provider_well_known =
+    ngx_string("/.well-known/openid-configuration");
+
+
+ngx_int_t
+ngx_shop_provider_discovery_url(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_str_t *url)
+{
+    u_char     *p;
+    ngx_str_t   base, *tail;
+
+    if (provider->discovery.len) {
+        *url = provider->discovery;
+        return NGX_OK;
+    }
+
+    /* the path is appended to the issuer, less its final "/" */
+
+    base = provider->issuer;
+    tail = &ngx_shop_provider_well_known;
+
+    if (base.len && base.data[base.len - 1] == '/') {
+        base.len--;
+    }
+
+    p = ngx_pnalloc(pool, base.len + tail->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    url->data = p;
+
+    p = ngx_cpymem(p, base.data, base.len);
+    p = ngx_cpymem(p, tail->data, tail->len);
+
+    url->len = p - url->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_form_add(ngx_array_t *fields, const char *name, ngx_str_t *value)
+{
+    ngx_keyval_t  *kv;
+
+    kv = ngx_array_push(fields);
+    if (kv == NULL) {
+        return NGX_ERROR;
+    }
+
+    kv->key.data = (u_char *) name;
+    kv->key.len = ngx_strlen(name);
+    kv->value = *value;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_form_encode(ngx_pool_t *pool, ngx_array_t *fields, ngx_str_t *text)
+{
+    u_char        *p;
+    size_t         len;
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    kv = fields->elts;
+    len = 0;
+
+    for (i = 0; i < fields->nelts; i++) {
+        len += ngx_shop_escaped_len(&kv[i].key) + 1
+               + ngx_shop_escaped_len(&kv[i].value) + 1;
+    }
+
+    p = ngx_pnalloc(pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = p;
+
+    for (i = 0; i < fields->nelts; i++) {
+
+        if (i) {
+            *p++ = '&';
+        }
+
+        p = ngx_shop_escape(p, &kv[i].key);
+        *p++ = '=';
+        p = ngx_shop_escape(p, &kv[i].value);
+    }
+
+    text->len = p - text->data;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_shop_oidc_is(ngx_str_t *value, const char *text)
+{
+    return value->len == ngx_strlen(text)
+           && ngx_memcmp(value->data, text, value->len) == 0;
+}
