@@ -162,15 +162,14 @@ void
 ngx_shop_session_touch(ngx_shop_redis_t *redis, ngx_shop_session_t *session,
     ngx_shop_session_limits_t *limits, time_t now, ngx_log_t *log)
 {
-    time_t                step;
-    int64_t               ttl;
+    int64_t               ttl, step;
     ngx_str_t             keys[2], args[3];
     ngx_shop_redis_op_t  *op;
 
     ttl = (int64_t) ngx_min(limits->idle, session->expires - now) * 1000;
-    step = ngx_min(limits->idle / 10, NGX_SHOP_SESSION_TOUCH);
+    step = ngx_min(ttl / 10, NGX_SHOP_SESSION_TOUCH * 1000);
 
-    if (session->ttl >= 0 && ttl - session->ttl <= (int64_t) step * 1000) {
+    if (session->ttl >= 0 && ttl - session->ttl <= step) {
         return;
     }
 
