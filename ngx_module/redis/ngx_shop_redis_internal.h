@@ -148,9 +148,30 @@ void ngx_shop_redis_conn_run(ngx_shop_redis_conn_t *conn,
 void ngx_shop_redis_conn_withdraw(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_op_t *op);
 
+/* it has introduced itself */
+void ngx_shop_redis_conn_ready(ngx_shop_redis_conn_t *conn);
+
 /* closes; operations end with "reason" and wait in redis->done */
 void ngx_shop_redis_conn_close(ngx_shop_redis_conn_t *conn,
     const char *reason);
+
+/* the same, and opens the breaker; "slow": it took a timeout to know */
+void ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn,
+    const char *reason, const char *why, ngx_uint_t slow);
+
+/* of a line about a failure: an error when it is new, less when repeated;
+ * to be asked before ngx_shop_redis_conn_fail() */
+ngx_uint_t ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn,
+    const char *why);
+
+
+/* ngx_shop_redis_setup.c */
+
+/*
+ * Starts AUTH, SELECT and the check of "shop:meta" on a new connection; it
+ * ends with ngx_shop_redis_conn_ready() or ngx_shop_redis_conn_fail().
+ */
+ngx_int_t ngx_shop_redis_setup(ngx_shop_redis_conn_t *conn);
 
 
 /* ngx_shop_redis_reply.c */

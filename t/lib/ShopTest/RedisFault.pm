@@ -23,7 +23,7 @@ A L<ShopTest::Server> that speaks just enough of the protocol of Redis: it
 repeats what ECHO says, answers the first commands of our connections
 properly, and OK to anything else.  A command may be given steps of an answer
 instead, as of that module; "%s" in them is replaced with the last word of
-the command, as a bulk string.
+the command as a bulk string, "%w" with the bare word.
 
 =cut
 
@@ -118,6 +118,7 @@ sub with_word {
     my $bulk = bulk($word);
 
     $text =~ s/%s/$bulk/g;
+    $text =~ s/%w/$word/g;
 
     return $text;
 }
