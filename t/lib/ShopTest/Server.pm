@@ -24,6 +24,7 @@ ShopTest::Server - a scripted server that can go wrong at any byte
     $server->count('/token');           # how many of these
     $server->connections;               # accepted so far
     $server->open_connections;          # open now
+    $server->stalled;                   # those of them we let stall
     $server->control(set => { a => 1 });     # merged into $state
     $server->forget;                    # drops the list of requests
 
@@ -181,6 +182,8 @@ sub connections { return $_[0]->control('connections') }
 
 sub open_connections { return $_[0]->control('open') }
 
+sub stalled { return $_[0]->control('stalled') }
+
 sub set { return $_[0]->control(set => $_[1]) }
 
 
@@ -199,6 +202,10 @@ sub steered {
     if ($what eq 'forget')      { $self->{requests} = []; return 1 }
     if ($what eq 'connections') { return $self->{accepted} }
     if ($what eq 'open')        { return scalar keys %{ $self->{open} } }
+
+    if ($what eq 'stalled') {
+        return scalar grep { $_->{stalled} } values %{ $self->{open} };
+    }
 
     die "unknown control: $what\n";
 }
@@ -337,9 +344,9 @@ sub close_connection {
     $c->{gone} = 1;
     delete $self->{open}{ $c->{number} };
 
-    # close_notify must not wait either
+    # close_notify must not wait either; a failed handshake left no TLS
     $c->{socket}->close(SSL_no_shutdown => 1, SSL_fast_shutdown => 1)
-        if $self->{tls};
+        if $c->{socket}->isa('IO::Socket::SSL');
 
     close $c->{socket};
 }

@@ -214,6 +214,8 @@ sub login {
     $self->{nginx}->keep_secret(grep { defined && !ref }
                                 @$fields{qw(code state)});
 
+    $browser->leave($self->{provider}->issuer . '/authorize');
+
     my $page = $browser->click($url);
 
     $self->{nginx}->keep_secret(map { $_->{value} } $browser->cookies);
@@ -225,7 +227,11 @@ sub login {
 sub me {
     my ($self, $browser) = @_;
 
-    my $response = $browser->fetch('GET', "$self->{url}/_shop/me");
+    # asked by a page of the shop, whatever page the browser is on
+
+    local $browser->{url} = "$self->{url}/";
+
+    my $response = $browser->fetch('GET', '/_shop/me');
 
     return $response->status == 200 ? $response->json : undef;
 }
@@ -249,8 +255,7 @@ sub signs_in {
     my $ok = $response && $response->status == 303 && $self->me($browser);
 
     Test::More::ok($ok, "$name: signs in")
-        or Test::More::diag($response ? $response->text . $response->body
-                                      : $@);
+        or Test::More::diag($response ? shown($response) : $@);
 
     return $browser;
 }
@@ -290,10 +295,20 @@ sub refuses {
              && !$cookie && (!$browser || !$self->me($browser));
 
     Test::More::ok($ok, "$name: refused")
-        or Test::More::diag("wanted $status $reason, nobody signed in, got ",
-                            $response->text, $response->body);
+        or Test::More::diag("wanted $status $reason, nobody signed in, ",
+                            'got ', shown($response));
 
     return $ok;
+}
+
+
+sub shown {
+    my ($response) = @_;
+
+    return join "\n", $response->status,
+        (map { "Set-Cookie: $_" } $response->headers('Set-Cookie')),
+        (map { "Location: $_" } $response->headers('Location')),
+        substr $response->body, 0, 500;
 }
 
 
