@@ -79,4 +79,17 @@
 #define NGX_SHOP_SSL_PROTOCOLS  (NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3)
 
 
+/* since 1.31.0 CONNECT can reach the access phase */
+
+#ifdef NGX_HTTP_CONNECT
+
+#define ngx_shop_is_connect(r)  ((r)->method == NGX_HTTP_CONNECT)
+
+#else
+
+#define ngx_shop_is_connect(r)  0
+
+#endif
+
+
 #endif /* _NGX_SHOP_COMPAT_H_INCLUDED_ */
