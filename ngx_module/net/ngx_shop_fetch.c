@@ -502,7 +502,11 @@ ngx_shop_fetch_request(ngx_shop_exchange_t *x)
 
     p = ngx_sprintf(p, CRLF);
 
-    x->request->last = ngx_cpymem(p, fetch->body.data, fetch->body.len);
+    if (fetch->body.len) {
+        p = ngx_cpymem(p, fetch->body.data, fetch->body.len);
+    }
+
+    x->request->last = p;
 
     return NGX_OK;
 }

@@ -283,7 +283,13 @@ ngx_shop_peer_prepare(ngx_shop_peer_t *peer)
         return NGX_ERROR;
     }
 
-    *ngx_cpymem(peer->name.data, host.data, host.len) = '\0';
+    /* of a unix socket there may be none */
+
+    if (host.len) {
+        ngx_memcpy(peer->name.data, host.data, host.len);
+    }
+
+    peer->name.data[host.len] = '\0';
 
     return NGX_OK;
 }
