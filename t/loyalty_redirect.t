@@ -79,9 +79,6 @@ my $nginx = nginx(
 
         # within nginx
 
-        location /rewrite/ { rewrite ^ /off/rewritten last; }
-        location /rewrite/on/ { rewrite ^ /on/rewritten last; }
-
         location /try/off/ {
             loyalty   on;
             try_files /no/such/file /off/tried;
@@ -233,8 +230,6 @@ is_told('/error/off/deep', $all, 'two redirects in a row: the first');
 
 # within nginx
 
-is(ours(get('/rewrite/a')->json), '', 'rewrite to off');
-is(ours(get('/rewrite/on/a')->json), $all, 'rewrite to on');
 is(ours(get('/try/off/a')->json), '', 'try_files from on to off');
 is(ours(get('/try/on/a')->json), $all, 'try_files from off to on');
 is(ours(get('/index/')->json), '', 'index from on to off');

@@ -76,7 +76,7 @@ ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
     result->pending = view->pending;
     result->is_new = (view->orders == 0);
 
-    if (ngx_shop_segments_valid(&view->segments)) {
+    if (view->segments.len && ngx_shop_segments_valid(&view->segments)) {
         result->segments = view->segments;
     }
 
