@@ -1,0 +1,171 @@
+# Row 7: what a provider says about itself counts only under the name it was
+# configured with.  A document of somebody else, or one that sends codes and
+# secrets in the clear, starts no login.
+
+use lib 't/lib';
+use ShopTest;
+
+my (%at, %wanted, %text);
+my $provider = provider();
+
+
+# each case is a provider of its own, since documents are kept
+
+sub discovery {
+    my ($what, $reason, $change) = @_;
+    my $name = 'p' . scalar keys %at;
+
+    $at{"/$name"} = { discovery => $change };
+    $text{$name} = $what;
+    $wanted{$name} = $reason;
+}
+
+
+sub document {
+    my ($what, $reason, $fault) = @_;
+    my $name = 'p' . scalar keys %at;
+
+    $at{"/$name"} = { fault => { discovery => $fault } };
+    $text{$name} = $what;
+    $wanted{$name} = $reason;
+}
+
+
+sub next_issuer {
+    return $provider->issuer('/p' . scalar keys %at);
+}
+
+
+# --- row 7: the issuer
+
+discovery('another issuer', 'issuer_mismatch',
+          { issuer => 'https://evil.example' });
+discovery('a slash more', 'issuer_mismatch',
+          { issuer => next_issuer() . '/' });
+discovery('a suffix more', 'issuer_mismatch',
+          { issuer => next_issuer() . 'x' });
+discovery('a part less', 'issuer_mismatch',
+          { issuer => $provider->issuer('') });
+discovery('upper case', 'issuer_mismatch', { issuer => uc next_issuer() });
+discovery('another host case', 'issuer_mismatch',
+          { issuer => next_issuer() =~ s/localhost/LOCALHOST/r });
+discovery('another name of the host', 'issuer_mismatch',
+          { issuer => next_issuer() =~ s/localhost/127.0.0.1/r });
+discovery('a blank more', 'issuer_mismatch',
+          { issuer => next_issuer() . ' ' });
+discovery('an empty issuer', qr/^(?:issuer_mismatch|metadata_malformed)$/,
+          { issuer => '' });
+discovery('no issuer', qr/^(?:issuer_mismatch|metadata_malformed)$/,
+          { issuer => undef });
+discovery('a number as issuer', qr/^(?:issuer_mismatch|metadata_malformed)$/,
+          { issuer => 7 });
+discovery('a list as issuer', qr/^(?:issuer_mismatch|metadata_malformed)$/,
+          { issuer => [ next_issuer() ] });
+discovery('two issuers', 'metadata_malformed',
+          { issuer => { raw => '"' . next_issuer() . '","issuer":"x"' } });
+
+
+# --- endpoints
+
+for my $name (qw(authorization_endpoint token_endpoint jwks_uri)) {
+    discovery("no $name", 'endpoint_missing', { $name => undef });
+    discovery("$name in the clear", 'endpoint_insecure',
+              { $name => 'http://id.example.com/x' });
+    discovery("$name on a host that looks like loopback",
+              'endpoint_insecure',
+              { $name => 'http://localhost.example.com/x' });
+
+    for my $bad ('javascript:alert(1)', '/relative', "http://localhost:1/\n",
+                 'http://user:secret@localhost/', 7, '')
+    {
+        discovery("$name is " . ($bad eq '' ? 'empty' : $bad =~ s/\n/LF/r),
+                  qr/^(?:endpoint_\w+|metadata_malformed)$/,
+                  { $name => $bad });
+    }
+}
+
+discovery('userinfo in the clear',
+          qr/^(?:endpoint_insecure|metadata_malformed)$/,
+          { userinfo_endpoint => 'http://id.example.com/x' });
+
+
+# --- what it can do
+
+discovery('only symmetric algorithms', 'alg_unsupported',
+          { id_token_signing_alg_values_supported => [ 'HS256', 'none' ] });
+discovery('only a client authentication we do not know',
+          'client_auth_unsupported',
+          { token_endpoint_auth_methods_supported => ['private_key_jwt'] });
+discovery('algorithms that are not a list', qr/^(?:alg|metadata)_\w+$/,
+          { id_token_signing_alg_values_supported => 'RS256' });
+
+
+# --- the document
+
+document('not JSON', 'metadata_malformed', { body => 'hello' });
+document('an empty document', 'metadata_malformed', { body => '' });
+document('a list', 'metadata_malformed', { body => '[]' });
+document('a text', 'metadata_malformed', { body => '"x"' });
+document('null', 'metadata_malformed', { body => 'null' });
+document('half of it', 'metadata_malformed',
+         { body => '{"issuer":"' . next_issuer() . '"' });
+document('deep nesting', 'metadata_malformed',
+         { body => '[' x 50000 . ']' x 50000 });
+document('not UTF-8', 'metadata_malformed', { body => "{\"a\":\"\x{ff}\"}" });
+document('a 404', qr/^(?:provider_unavailable|metadata_\w+)$/,
+         { status => 404, body => 'no' });
+document('a 500', qr/^(?:provider_unavailable|metadata_\w+)$/,
+         { status => 500, body => 'no' });
+
+
+my $shop = shop(provider => $provider,
+                providers => { work => '', map { (substr($_, 1) => $_) }
+                                           keys %at });
+
+$provider->set({ at => \%at });
+
+for my $name (sort { substr($a, 1) <=> substr($b, 1) } keys %text) {
+    $provider->forget;
+    $shop->fails(502, $wanted{$name}, "row 7: $text{$name}", name => $name);
+
+    is(scalar(grep { $_->{path} =~ /authorize|token|jwks/ }
+              $provider->requests), 0,
+       "row 7: $text{$name}: nobody was asked anything");
+}
+
+$shop->signs_in('row 7: the issuer as configured');
+
+
+# --- kept for all workers, and lazily fetched
+
+{
+    my $fresh = shop(nginx_options => { workers => 2 });
+    my $count = '/.well-known/openid-configuration';
+
+    is($fresh->provider->count($count), 0, 'nginx starts without asking');
+
+    $fresh->signs_in('the first login') for 1;
+    $fresh->signs_in("login $_") for 2 .. 6;
+
+    is($fresh->provider->count($count), 1, 'the document is fetched once');
+    is($fresh->provider->count('/jwks'), 1, 'so are the keys');
+    is_deeply([ $fresh->provider->violations ], [], 'all to its liking');
+
+    is($fresh->nginx->reload, 1, 'nginx reloads');
+    $fresh->signs_in('after a reload');
+    is($fresh->provider->count($count), 1, 'and remembers both');
+}
+
+
+# --- a provider that comes back
+
+{
+    my $fresh = shop();
+
+    $fresh->provider->set({ fault => { discovery => { status => 503 } } });
+    $fresh->fails(502, qr/./, 'a provider that is down');
+    $fresh->provider->restore;
+    $fresh->signs_in('one that is up again');
+}
+
+done_testing();
