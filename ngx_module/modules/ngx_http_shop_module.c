@@ -190,7 +190,7 @@ ngx_http_shop_create_ctx(ngx_http_request_t *r)
     ngx_memzero(ctx, sizeof(ngx_http_shop_ctx_t));
 
     ctx->request = mr;
-    ctx->rc = NGX_CONF_UNSET;
+    ctx->rc = NGX_DONE;
 
     cln->handler = ngx_http_shop_cleanup;
 
@@ -224,7 +224,7 @@ ngx_http_shop_lookup(ngx_http_request_t *r, ngx_http_shop_ctx_t **ctxp)
         return NGX_DECLINED;
     }
 
-    if (ctx->rc == NGX_CONF_UNSET) {
+    if (ctx->rc == NGX_DONE) {
         ctx->rc = ngx_http_shop_lookup_start(r, ctx);
     }
 

@@ -80,7 +80,7 @@ typedef struct {
     ngx_int_t                  rc;          /* of the lookup: NGX_OK,
                                                NGX_DECLINED, NGX_ERROR;
                                                NGX_AGAIN: under way;
-                                               NGX_CONF_UNSET: not begun */
+                                               NGX_DONE: not begun */
     ngx_shop_session_t         session;     /* with NGX_OK */
     ngx_shop_view_t            view;
 

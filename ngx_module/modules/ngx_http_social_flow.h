@@ -107,4 +107,15 @@ ngx_int_t ngx_http_social_flow_send(ngx_http_social_flow_t *flow,
 ngx_int_t ngx_http_social_flow_response(ngx_http_social_flow_t *flow);
 
 
+/* ngx_http_social_exchange.c: first step of the exchange; its last one goes
+ * on to the sign-in */
+ngx_int_t ngx_http_social_exchange(ngx_http_social_flow_t *flow);
+
+
+/* ngx_http_social_signin.c: first step of the sign-in, and its end */
+ngx_int_t ngx_http_social_signin(ngx_http_social_flow_t *flow);
+ngx_int_t ngx_http_social_finish(ngx_http_social_flow_t *flow,
+    ngx_str_t *path);
+
+
 #endif /* _NGX_HTTP_SOCIAL_FLOW_H_INCLUDED_ */

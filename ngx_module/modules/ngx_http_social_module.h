@@ -136,6 +136,16 @@ char *ngx_http_social_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 
 
+/* ngx_http_social_provider.c: the block "social_provider" */
+
+char *ngx_http_social_provider(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* when all of "http" is read: TLS, resolver, where the metadata are */
+char *ngx_http_social_provider_wire(ngx_conf_t *cf,
+    ngx_http_social_main_conf_t *smcf, ngx_http_social_provider_t *sp);
+
+
 /* ngx_http_social_meta.c: what providers publish */
 
 /*

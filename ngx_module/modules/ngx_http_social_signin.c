@@ -1,0 +1,354 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "modules/ngx_http_social_flow.h"
+#include "modules/ngx_http_loyalty_module.h"
+
+
+/* an identity becomes a customer with a session: see
+ * ngx_http_social_callback.c */
+
+
+static ngx_int_t ngx_http_social_signin_same_issuer(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_claim(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_create(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_created(ngx_http_social_flow_t *flow);
+
+
+/*
+ * Identities are kept under the provider's name, so behind one name there
+ * must always be the same issuer: its subjects would change hands.
+ */
+
+ngx_int_t
+ngx_http_social_signin(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                   argv[4], meta;
+    ngx_shop_redis_op_t        *op;
+    ngx_shop_provider_t        *provider;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    if (flow->provider->issuer_known) {
+        flow->step = ngx_http_social_signin_claim;
+        return NGX_OK;
+    }
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+    provider = &flow->provider->conf;
+
+    op = ngx_http_social_flow_op(flow, 2);
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
+
+    meta.len = smcf->redis->prefix.len + sizeof("meta") - 1;
+    meta.data = ngx_pnalloc(op->pool, meta.len);
+
+    argv[2].len = sizeof("provider:") - 1 + provider->name.len;
+    argv[2].data = ngx_pnalloc(op->pool, argv[2].len);
+
+    if (meta.data == NULL || argv[2].data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(meta.data, "%Vmeta", &smcf->redis->prefix);
+    ngx_sprintf(argv[2].data, "provider:%V", &provider->name);
+
+    ngx_str_set(&argv[0], "HSETNX");
+    argv[1] = meta;
+    argv[3] = provider->issuer;
+
+    if (ngx_shop_redis_add(op, 4, argv) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&argv[0], "HGET");
+
+    if (ngx_shop_redis_add(op, 3, argv) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_signin_same_issuer;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_same_issuer(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t               *issuer;
+    ngx_shop_redis_reply_t  *reply;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    issuer = &flow->provider->conf.issuer;
+    reply = flow->op->replies[1];
+
+    if (reply->type != NGX_SHOP_REDIS_STRING
+        || reply->str.len != issuer->len
+        || ngx_strncmp(reply->str.data, issuer->data, issuer->len) != 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
+                      "provider \"%V\" had another issuer than \"%V\" when "
+                      "its customers were made; give the new one another name",
+                      &flow->provider->conf.name, issuer);
+
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           "issuer_changed");
+    }
+
+    flow->provider->issuer_known = 1;
+    flow->step = ngx_http_social_signin_claim;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_claim(ngx_http_social_flow_t *flow)
+{
+    ngx_http_request_t         *r;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CLAIM_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_new_id(r->pool, &flow->customer,
+                                    r->connection->log)
+           != NGX_OK
+        || ngx_shop_customer_claim(smcf->redis, op,
+                                   &flow->provider->conf.name,
+                                   &flow->identity.subject, &flow->customer)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_signin_claimed;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+/* with the customer known the older session of this browser can end */
+
+static ngx_int_t
+ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow)
+{
+    ngx_http_request_t         *r;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r = flow->request;
+
+    if (ngx_shop_customer_claimed(r->pool, flow->op->replies, &flow->customer)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "unexpected reply from redis for an identity");
+
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "redis_refused");
+    }
+
+    flow->step = ngx_http_social_signin_create;
+
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (!ctx->opened) {
+        return NGX_OK;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
+{
+    time_t                      now;
+    ngx_str_t                   agent;
+    ngx_http_request_t         *r;
+    ngx_shop_profile_t          profile;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_shop_identity_t        *identity;
+    ngx_http_shop_srv_conf_t   *sscf;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+    ctx = ngx_http_shop_get_ctx(r);
+
+    /* the replies are those of the older session's end, where it had one */
+
+    if (ctx->opened && ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    now = ngx_time();
+    identity = &flow->identity;
+
+    if (ngx_shop_session_create(r->pool, smcf->session_sealer, &sscf->host,
+                                &flow->customer, &flow->provider->conf.name,
+                                identity->auth_time, now, &sscf->limits,
+                                &flow->session, &flow->session_cookie,
+                                r->connection->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&profile, sizeof(ngx_shop_profile_t));
+
+    profile.provider = flow->provider->conf.name;
+    profile.subject = identity->subject;
+    profile.email = identity->email;
+    profile.name = identity->name;
+    profile.given_name = identity->given_name;
+    profile.family_name = identity->family_name;
+    profile.locale = identity->locale;
+    profile.email_verified = identity->email_verified;
+
+    ngx_str_null(&agent);
+
+    if (r->headers_in.user_agent) {
+        agent = r->headers_in.user_agent->value;
+    }
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CREATE_COMMANDS
+                                       + NGX_SHOP_LOYALTY_EARN_COMMANDS
+                                       + NGX_SHOP_SESSION_WRITE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_create(smcf->redis, op, &flow->customer,
+                                    &profile, now)
+           != NGX_OK
+        || ngx_shop_loyalty_earn(smcf->redis, op, ngx_http_loyalty_program(r),
+                                 &flow->customer, &flow->attempt_id, now)
+           != NGX_OK
+        || ngx_shop_session_write(smcf->redis, op, &flow->session, &agent,
+                                  now)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_signin_created;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
+{
+    ngx_uint_t                  created;
+    ngx_http_request_t         *r;
+    ngx_shop_redis_reply_t    **reply;
+    ngx_http_shop_srv_conf_t   *sscf;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r = flow->request;
+    reply = flow->op->replies;
+
+    if (ngx_shop_customer_created(reply[0], &created) != NGX_OK
+        || ngx_shop_loyalty_earned(reply[1]) != NGX_OK
+        || ngx_shop_session_done(reply[2]) != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "unexpected reply from redis for a login");
+
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "redis_refused");
+    }
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    if (ngx_shop_cookie_set(r, &sscf->cookie, &flow->session_cookie,
+                            sscf->limits.lifetime, &sscf->cookie_attributes)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_social_result(r, created ? "created" : "ok");
+
+    return ngx_http_social_finish(flow, &flow->attempt.path);
+}
+
+
+ngx_int_t
+ngx_http_social_finish(ngx_http_social_flow_t *flow,
+    ngx_str_t *path)
+{
+    ngx_str_t                  url, empty;
+    ngx_http_request_t        *r;
+    ngx_http_shop_srv_conf_t  *sscf;
+
+    r = flow->request;
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    ngx_str_null(&empty);
+
+    if (ngx_http_social_return_url(r, path, &url) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (flow->attempt_cookie.len
+        && ngx_shop_cookie_set(r, &flow->attempt_cookie, &empty, 0,
+                               &sscf->attempt_attributes)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /*
+     * The browser is still on the way from the provider, a cross-site
+     * navigation, and would not send a "Strict" cookie after a redirect.
+     */
+
+    if (sscf->same_site == NGX_HTTP_SHOP_SAME_SITE_STRICT) {
+        return ngx_http_social_flow_answer(flow,
+                                           ngx_shop_respond_bounce(r, &url));
+    }
+
+    return ngx_http_social_flow_answer(flow,
+                                       ngx_shop_respond_see_other(r, &url));
+}
