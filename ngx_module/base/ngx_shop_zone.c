@@ -627,10 +627,12 @@ static size_t
 ngx_shop_zone_cursor_step(ngx_shop_zone_cursor_t *cursor, size_t len,
     u_char **p)
 {
+    /* the lengths of a record say that there is one more */
+
     if (cursor->left == 0) {
         cursor->pos = cursor->more->data;
         cursor->left = NGX_SHOP_ZONE_MORE;
-        cursor->more = cursor->more->more;
+        cursor->more = cursor->more->more;               /* NOLINT */
     }
 
     *p = cursor->pos;

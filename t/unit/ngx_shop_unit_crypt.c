@@ -91,6 +91,13 @@ ngx_shop_unit_test_t  ngx_shop_unit_crypt_tests[] = {
     "aaaaaa"
 
 
+#define NGX_SHOP_UNIT_HEX63                                                   \
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+
+#define NGX_SHOP_UNIT_BASE64                                                  \
+    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+
+
 static ngx_shop_unit_hmac_t  ngx_shop_unit_hmacs[] = {
 
     { "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
@@ -1082,25 +1089,22 @@ ngx_shop_unit_crypt_keys_refuse(ngx_shop_unit_t *u)
     size_t      i;
     ngx_str_t  *t, *path;
 
-#define HEX63  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
-#define B64    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-
     static ngx_str_t  bad[] = {
-        ngx_string(HEX63),
-        ngx_string(HEX63 "g"),
-        ngx_string(HEX63 "f0"),
-        ngx_string(HEX63 "f" HEX63 "f"),
-        ngx_string("0x" HEX63 "f"),
-        ngx_string(HEX63 "f " HEX63 "f"),
-        ngx_string(HEX63 "\0"),
-        ngx_string(HEX63 "f # comment"),
-        ngx_string(HEX63 "f\nsecret"),
+        ngx_string(NGX_SHOP_UNIT_HEX63),
+        ngx_string(NGX_SHOP_UNIT_HEX63 "g"),
+        ngx_string(NGX_SHOP_UNIT_HEX63 "f0"),
+        ngx_string(NGX_SHOP_UNIT_HEX63 "f" NGX_SHOP_UNIT_HEX63 "f"),
+        ngx_string("0x" NGX_SHOP_UNIT_HEX63 "f"),
+        ngx_string(NGX_SHOP_UNIT_HEX63 "f " NGX_SHOP_UNIT_HEX63 "f"),
+        ngx_string(NGX_SHOP_UNIT_HEX63 "\0"),
+        ngx_string(NGX_SHOP_UNIT_HEX63 "f # comment"),
+        ngx_string(NGX_SHOP_UNIT_HEX63 "f\nsecret"),
         ngx_string("secret"),
-        ngx_string(B64 "=="),
-        ngx_string(B64 "A"),
-        ngx_string(B64 "AA"),
-        ngx_string("=" B64),
-        ngx_string("*" B64),
+        ngx_string(NGX_SHOP_UNIT_BASE64 "=="),
+        ngx_string(NGX_SHOP_UNIT_BASE64 "A"),
+        ngx_string(NGX_SHOP_UNIT_BASE64 "AA"),
+        ngx_string("=" NGX_SHOP_UNIT_BASE64),
+        ngx_string("*" NGX_SHOP_UNIT_BASE64),
         ngx_string("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh="),
         ngx_string("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh"),
         ngx_string("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdH-8"),

@@ -683,7 +683,9 @@ ngx_shop_unit_url_bytes(ngx_shop_unit_t *u)
     const char      *err;
     ngx_uint_t       ch, allowed;
     ngx_shop_url_t   url;
-    u_char           buf[] = "https://h.example/a_b";
+    u_char           buf[sizeof("https://h.example/a_b")];
+
+    (void) ngx_cpymem(buf, "https://h.example/a_b", sizeof(buf));
 
     text.data = buf;
     text.len = sizeof(buf) - 1;
@@ -830,10 +832,13 @@ ngx_shop_unit_url_escape(ngx_shop_unit_t *u)
 static void
 ngx_shop_unit_url_unescape(ngx_shop_unit_t *u)
 {
-    ngx_str_t    src, dst;
-    const char  *bad[] = { "%", "%4", "a%", "%4x", "%x4", "%%41", "%+4",
-                           "%00", "a%00b", "%2", NULL };
-    ngx_uint_t   i;
+    ngx_str_t   src, dst;
+    ngx_uint_t  i;
+
+    static const char  *bad[] = {
+        "%", "%4", "a%", "%4x", "%x4", "%%41", "%+4", "%00", "a%00b", "%2",
+        NULL
+    };
 
     ngx_str_set(&src, "a+b%20c%2Bd%c3%A9%25");
 
@@ -1185,13 +1190,15 @@ ngx_shop_unit_url_return_refuse(ngx_shop_unit_t *u)
 static void
 ngx_shop_unit_url_return_bytes(ngx_shop_unit_t *u)
 {
-    size_t       i, len;
-    ngx_str_t    text, path, host;
-    ngx_uint_t   ch, n, accepted, wrong, insert;
-    const char  *good[] = { "/", "/a", "/evil.example/?b=c",
-                            "https://shop.example.com/a?b",
-                            "https://shop.example.com", NULL };
-    u_char       buf[64];
+    size_t      i, len;
+    ngx_str_t   text, path, host;
+    ngx_uint_t  ch, n, accepted, wrong, insert;
+    u_char      buf[64];
+
+    static const char  *good[] = {
+        "/", "/a", "/evil.example/?b=c", "https://shop.example.com/a?b",
+        "https://shop.example.com", NULL
+    };
 
     n = 0;
     wrong = 0;
@@ -1226,7 +1233,8 @@ ngx_shop_unit_url_return_bytes(ngx_shop_unit_t *u)
                 ngx_shop_unit_url_browse(&path, &host);
 
                 wrong += host.len != 16
-                         || ngx_strncmp(host.data, "shop.example.com", 16);
+                         || ngx_strncmp(host.data, "shop.example.com", 16)
+                            != 0;
             }
         }
     }
@@ -1296,7 +1304,9 @@ ngx_shop_unit_url_return_browser(ngx_shop_unit_t *u)
     uint32_t     seed;
     ngx_str_t    text, path, host;
     ngx_uint_t   i, n, k, accepted, wrong;
-    const char  *parts[] = {
+    u_char       buf[256];
+
+    static const char  *parts[] = {
         "/", "//", "\\", "/", "?", "#", "@", ":", ".", "..", "%2e", "%2f",
         "%5c", "%09", "%00", "%", "\t", "\n", "\r", " ", "a", "evil.example",
         "shop.example.com", "https:", "https://", "HTTPS://", "http:",
@@ -1304,7 +1314,6 @@ ngx_shop_unit_url_return_browser(ngx_shop_unit_t *u)
         ";", "&", "=", "\xc3\xa9", "\xe3\x80\x82", "xn--", "127.1", "0x7f",
         "|", "'", "\"", "<", "-"
     };
-    u_char       buf[256];
 
     seed = 2463534242;
     accepted = 0;

@@ -922,13 +922,6 @@ ngx_shop_unit_zone_workers(ngx_shop_unit_t *u)
         return;
     }
 
-    reader = *u;
-
-    reader.pool = ngx_create_pool(4096, u->log);
-    if (reader.pool == NULL) {
-        return;
-    }
-
     shm = zone->shm_zone->shm;
     shm.size = NGX_SHOP_UNIT_ZONE_SIZE;
 
@@ -968,6 +961,13 @@ ngx_shop_unit_zone_workers(ngx_shop_unit_t *u)
         }
 
         _exit((int) granted);
+    }
+
+    reader = *u;
+    reader.pool = ngx_create_pool(4096, u->log);
+
+    if (reader.pool == NULL) {
+        abort();
     }
 
     torn = 0;
