@@ -16,7 +16,7 @@ my $json = [ 'Content-Type' => 'application/json' ];
 my %steps = (
     '/plain'    => sub { answer(200, $json, '{"a":1}') },
     '/404'      => sub { answer(404, [], 'not here') },
-    '/302'      => sub { answer(302, [ Location => "http://$_[0]->{first}{host}/plain" ], '') },
+    '/302'      => sub { answer(302, [ Location => '/plain' ], '') },
     '/204'      => sub { answer(204, []) },
     '/echo'     => sub { answer(200, [], $_[0]->{raw}) },
     '/chunks'   => sub { [ "HTTP/1.1 200 OK\r\n"
@@ -32,7 +32,8 @@ my %steps = (
     '/1.0'      => sub { [ "HTTP/1.0 200 OK\r\n\r\nold", { close => 1 } ] },
     '/100'      => sub { [ "HTTP/1.1 100 Continue\r\n\r\n", { wait => 0.02 },
                            "HTTP/1.1 103 Early\r\nLink: x\r\n\r\n",
-                           "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" ] },
+                           "HTTP/1.1 200 OK\r\n",
+                           "Content-Length: 2\r\n\r\nok" ] },
     '/drip'     => sub { [ { drip => "HTTP/1.1 200 OK\r\nContent-Length: 3"
                                      . "\r\n\r\nabc",
                              every => 0.002 } ] },

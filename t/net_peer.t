@@ -150,7 +150,8 @@ SKIP: {
         while (my $c = $six->accept) {
             my $text = '';
 
-            1 while $text !~ /\r\n\r\n/ && sysread $c, $text, 4096, length $text;
+            1 while $text !~ /\r\n\r\n/
+                    && sysread $c, $text, 4096, length $text;
 
             syswrite $c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n"
                          . "Connection: close\r\n\r\nsix";
@@ -255,6 +256,19 @@ for my $peer ("unix:$path", "127.0.0.1:$port") {
            (split /:/, $peer)[0] . ", canceled after $delay ms");
     }
 }
+
+# started twice, which is an error of the owner and must be nothing more
+
+my $twice = fetch_nginx(allow => [ qr/was started twice/ ],
+                        conf  => 'max_idle=0');
+
+for my $url ($server->url, "http://127.0.0.2:$port") {
+    $got = fetch($twice, url => "$url/", twice => 1);
+    is($got->{calls}, 1, "$url started twice");
+}
+
+$got = fetch($twice, peer => "127.0.0.1:$port", twice => 1);
+is("$got->{rc} $got->{calls}", 'ok 1', 'a peer started twice');
 
 $nginx->wait_log(qr/"none\.test" could not be resolved \(3: Host not found\)/);
 $nginx->wait_log(qr/could not connect to 127\.0\.0\.3:\d+ of "dead\.test"/);

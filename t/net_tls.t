@@ -113,8 +113,9 @@ bad(server(cert('shop.test', [ [ DNS => 'shop.test' ] ],
                 purpose => 'client')),
     'shop.test', 'that is for clients');
 
-$nginx->wait_log(qr/\[error\].*certificate\ of\ 127\.0\.0\.1:\d+\ is\ not\ valid
-                    \ for\ "shop\.test"\ \(10:\ certificate\ has\ expired\)/x);
+$nginx->wait_log(qr/\[error\].*certificate\ of\ 127\.0\.0\.1:\d+
+                    \ is\ not\ valid\ for\ "shop\.test"
+                    \ \(10:\ certificate\ has\ expired\)/x);
 $nginx->wait_log(qr/not valid for "shop\.test" \(62: [Hh]ostname mismatch\)/);
 $nginx->wait_log(qr/not valid for "shop\.test" \(18: self.signed certificate/);
 ok(!$nginx->log_lines(qr/\[crit\]/), 'and none of this is called critical');
@@ -188,8 +189,9 @@ my $right = named('shop.test');
 my $wrong = named('127.0.0.1');
 
 my $sni = server({
-    SSL_cert => { 'shop.test' => $right->{SSL_cert}, '' => $wrong->{SSL_cert} },
-    SSL_key  => { 'shop.test' => $right->{SSL_key},  '' => $wrong->{SSL_key} },
+    map { my $what = $_;
+          $what => { 'shop.test' => $right->{$what}, '' => $wrong->{$what} } }
+        qw(SSL_cert SSL_key)
 });
 
 good($sni, 'shop.test', 'the name is sent as SNI');
@@ -213,7 +215,10 @@ bad(server({ %{ named('shop.test') },
 # --- no TLS at all --------------------------------------------------------
 
 my $plain = ShopTest::Server->new(
-    raw => sub { ${ $_[0] } = ''; [ "HTTP/1.1 200 OK\r\n\r\n", { close => 1 } ] },
+    raw => sub {
+        ${ $_[0] } = '';
+        return [ "HTTP/1.1 200 OK\r\n\r\n", { close => 1 } ];
+    },
 );
 
 bad($plain, 'shop.test', 'a server that answers in plain text');
@@ -222,9 +227,10 @@ bad(ShopTest::Server->new(raw => sub { [ { close => 1 } ] }), 'shop.test',
     'one that closes');
 bad(ShopTest::Server->new(raw => sub { [ { reset => 1 } ] }), 'shop.test',
     'one that resets');
-bad(ShopTest::Server->new(raw => sub { ${ $_[0] } = '';
-                                       [ "\x16\x03\x03\x00\x10" . 'x' x 16 ] }),
-    'shop.test', 'one that sends rubbish');
+bad(ShopTest::Server->new(raw => sub {
+        ${ $_[0] } = '';
+        return [ "\x16\x03\x03\x00\x10" . 'x' x 16 ];
+    }), 'shop.test', 'one that sends rubbish');
 
 my $mute = ShopTest::Server->new(raw => sub { ${ $_[0] } = ''; [] });
 

@@ -1069,7 +1069,6 @@ ngx_shop_fetch_log(ngx_log_t *log, u_char *buf, size_t len)
     ngx_shop_exchange_t  *x;
 
     x = log->data;
-    p = buf;
 
     if (log->action) {
         p = ngx_snprintf(buf, len, " while %s", log->action);

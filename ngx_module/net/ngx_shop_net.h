@@ -93,8 +93,9 @@ ngx_int_t ngx_shop_peer_needs_resolver(ngx_shop_peer_conf_t *conf);
 /*
  * Starts to connect; all of the name's addresses are tried in turn, those
  * of IPv4 and IPv6 alternating; when none works, "tls" is the reason if one
- * of them failed by it, else it is that of the last one.  The owner sets conf, handler, data and log
- * before, of a zeroed peer, and keeps "conf" and "log" until the answer.
+ * of them failed by it, else it is that of the last one.  The owner sets
+ * conf, handler, data and log before, of a zeroed peer, and keeps "conf" and
+ * "log" until the answer.
  * NGX_AGAIN: one callback, later.  NGX_ERROR: failed at once, no callback;
  * "reason" is set and the failure logged.  With NGX_OK in "rc" the
  * connection is the owner's: its handlers, data and log are to be set, and
@@ -254,8 +255,8 @@ ngx_int_t ngx_shop_fetch_parse(ngx_shop_fetch_parser_t *parser, u_char **pos,
     u_char *last);
 
 /*
- * The peer closed in due form.  NGX_DONE: the body was delimited by that and is whole;
- * NGX_ERROR: truncated.
+ * The peer closed in due form.  NGX_DONE: the body was delimited by that
+ * and is whole; NGX_ERROR: truncated.
  */
 ngx_int_t ngx_shop_fetch_parse_eof(ngx_shop_fetch_parser_t *parser);
 

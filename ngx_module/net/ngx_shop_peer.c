@@ -83,6 +83,7 @@ static void ngx_shop_peer_next(ngx_shop_peer_t *peer, ngx_int_t rc);
 static void ngx_shop_peer_done(ngx_shop_peer_t *peer, ngx_int_t rc);
 static void ngx_shop_peer_clean(ngx_shop_peer_t *peer);
 static void ngx_shop_peer_empty_handler(ngx_event_t *ev);
+static ngx_str_t ngx_shop_peer_bare(ngx_str_t *host);
 static ngx_uint_t ngx_shop_peer_is_literal(ngx_str_t *host);
 static ngx_uint_t ngx_shop_peer_is_localhost(ngx_str_t *host);
 
@@ -142,9 +143,13 @@ ngx_shop_peer_ssl_create(ngx_conf_t *cf, ngx_str_t *ca)
 ngx_int_t
 ngx_shop_peer_needs_resolver(ngx_shop_peer_conf_t *conf)
 {
+    ngx_str_t  host;
+
+    host = ngx_shop_peer_bare(&conf->host);
+
     if (conf->path.len
-        || ngx_shop_peer_is_literal(&conf->host)
-        || ngx_shop_peer_is_localhost(&conf->host))
+        || ngx_shop_peer_is_literal(&host)
+        || ngx_shop_peer_is_localhost(&host))
     {
         return NGX_OK;
     }
@@ -157,6 +162,12 @@ ngx_int_t
 ngx_shop_peer_connect(ngx_shop_peer_t *peer)
 {
     ngx_int_t  rc;
+
+    if (peer->active) {
+        ngx_log_error(NGX_LOG_ALERT, peer->log, 0,
+                      "peer \"%V\" was started twice", &peer->name);
+        return NGX_ERROR;
+    }
 
     rc = ngx_shop_peer_prepare(peer);
 
@@ -249,15 +260,7 @@ ngx_shop_peer_prepare(ngx_shop_peer_t *peer)
         return NGX_ERROR;
     }
 
-    host = peer->conf->host;
-
-    if (host.len > 2 && host.data[0] == '[') {
-        host.data++;
-        host.len -= 2;
-
-    } else if (host.len > 1 && host.data[host.len - 1] == '.') {
-        host.len--;
-    }
+    host = ngx_shop_peer_bare(&peer->conf->host);
 
     if (peer->conf->ssl && host.len == 0) {
         ngx_log_error(NGX_LOG_ERR, peer->log, 0,
@@ -948,6 +951,9 @@ ngx_shop_peer_clean(ngx_shop_peer_t *peer)
         ngx_destroy_pool(peer->pool);
         peer->pool = NULL;
     }
+
+    ngx_str_null(&peer->name);
+    ngx_str_null(&peer->addr_text);
 }
 
 
@@ -959,15 +965,33 @@ ngx_shop_peer_empty_handler(ngx_event_t *ev)
 }
 
 
+/* without the brackets of an IPv6 address, or the final dot of a name */
+
+static ngx_str_t
+ngx_shop_peer_bare(ngx_str_t *host)
+{
+    ngx_str_t  bare;
+
+    bare = *host;
+
+    if (bare.len > 2 && bare.data[0] == '[' && bare.data[bare.len - 1] == ']')
+    {
+        bare.data++;
+        bare.len -= 2;
+
+    } else if (bare.len > 1 && bare.data[bare.len - 1] == '.') {
+        bare.len--;
+    }
+
+    return bare;
+}
+
+
 static ngx_uint_t
 ngx_shop_peer_is_literal(ngx_str_t *host)
 {
 #if (NGX_HAVE_INET6)
     u_char  addr[16];
-
-    if (host->len > 2 && host->data[0] == '[') {
-        return ngx_inet6_addr(host->data + 1, host->len - 2, addr) == NGX_OK;
-    }
 
     if (ngx_inet6_addr(host->data, host->len, addr) == NGX_OK) {
         return 1;
@@ -981,14 +1005,7 @@ ngx_shop_peer_is_literal(ngx_str_t *host)
 static ngx_uint_t
 ngx_shop_peer_is_localhost(ngx_str_t *host)
 {
-    size_t  len;
-
-    len = host->len;
-
-    if (len && host->data[len - 1] == '.') {
-        len--;
-    }
-
-    return len == sizeof("localhost") - 1
-           && ngx_strncasecmp(host->data, (u_char *) "localhost", len) == 0;
+    return host->len == sizeof("localhost") - 1
+           && ngx_strncasecmp(host->data, (u_char *) "localhost", host->len)
+              == 0;
 }

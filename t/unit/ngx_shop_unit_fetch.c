@@ -35,6 +35,7 @@
  *     rival      1: a second one, to the same URL; the first that is done
  *                frees the other
  *     idle       1: only tell how many connections are idle
+ *     twice      1: start it twice, which must change nothing
  *     split      1: put a line feed into the URL that was parsed
  *
  * A client that goes away frees it, too.
@@ -176,6 +177,12 @@ ngx_shop_unit_fetch_handler(ngx_http_request_t *r)
     if (ngx_shop_query_get(r->pool, &r->args, "peer", &peer) == NGX_OK) {
         rc = ngx_shop_unit_fetch_peer(r, ctx, &peer);
 
+        if (ngx_shop_unit_fetch_number(r, "twice", 0)
+            && ngx_shop_peer_connect(&ctx->peer) != NGX_ERROR)
+        {
+            return NGX_ERROR;
+        }
+
     } else {
         ctx->fetch = ngx_shop_unit_fetch_create(r, ctx);
 
@@ -187,6 +194,12 @@ ngx_shop_unit_fetch_handler(ngx_http_request_t *r)
 
         if (ctx->rival && rc == NGX_AGAIN) {
             rc = ngx_shop_fetch_start(ctx->rival);
+        }
+
+        if (ngx_shop_unit_fetch_number(r, "twice", 0)
+            && ngx_shop_fetch_start(ctx->fetch) != NGX_ERROR)
+        {
+            return NGX_ERROR;
         }
     }
 

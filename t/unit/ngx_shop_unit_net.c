@@ -47,6 +47,8 @@ static void ngx_shop_unit_net_extension_limit(ngx_shop_unit_t *u);
 static void ngx_shop_unit_net_small_chunks(ngx_shop_unit_t *u);
 static void ngx_shop_unit_net_large_body(ngx_shop_unit_t *u);
 static void ngx_shop_unit_net_final(ngx_shop_unit_t *u);
+static void ngx_shop_unit_net_header(ngx_shop_unit_t *u);
+static void ngx_shop_unit_net_resolver(ngx_shop_unit_t *u);
 static void ngx_shop_unit_net_cases(ngx_shop_unit_t *u,
     ngx_shop_unit_net_case_t *cases);
 static ngx_uint_t ngx_shop_unit_net_same(ngx_shop_unit_t *u, ngx_str_t *text);
@@ -645,6 +647,8 @@ ngx_shop_unit_test_t  ngx_shop_unit_net_tests[] = {
     { "many small chunks", ngx_shop_unit_net_small_chunks },
     { "a large body", ngx_shop_unit_net_large_body },
     { "after the end", ngx_shop_unit_net_final },
+    { "a header of the owner", ngx_shop_unit_net_header },
+    { "a resolver is needed", ngx_shop_unit_net_resolver },
     { NULL, NULL }
 };
 
@@ -980,6 +984,124 @@ ngx_shop_unit_net_final(ngx_shop_unit_t *u)
                          "also when the connection ends");
     ngx_shop_unit_ok(u, ngx_strcmp(parser.reason, "malformed") == 0,
                      "for its first reason");
+}
+
+
+static void
+ngx_shop_unit_net_header(ngx_shop_unit_t *u)
+{
+    ngx_int_t          rc;
+    ngx_str_t          value;
+    ngx_uint_t         ch, token, failed;
+    const char       **name;
+    ngx_shop_net_t     net;
+    ngx_shop_fetch_t  *fetch;
+    char               buf[4];
+
+    static const char  *reserved[] = {
+        "Host", "host", "CONNECTION", "Content-Length", "transfer-encoding",
+        "Accept-Encoding", "Expect", "TE", "Trailer", "Upgrade", NULL
+    };
+
+    ngx_shop_net_init(&net);
+
+    fetch = ngx_shop_fetch_create(&net, u->log);
+
+    if (!ngx_shop_unit_ok(u, fetch != NULL, "there is a fetch")) {
+        return;
+    }
+
+    ngx_str_set(&value, "value");
+
+    for (name = reserved; *name; name++) {
+        ngx_shop_unit_is_int(u, ngx_shop_fetch_header(fetch, *name, &value),
+                             NGX_ERROR, "%s is not the owner's", *name);
+    }
+
+    ngx_shop_unit_is_int(u, ngx_shop_fetch_header(fetch, "", &value),
+                         NGX_ERROR, "an empty name is refused");
+    ngx_shop_unit_is_int(u, fetch->headers.nelts, 0, "nothing was added");
+
+    failed = 0;
+
+    for (ch = 1; ch < 256; ch++) {
+        (void) ngx_snprintf((u_char *) buf, 4, "X%cA%Z", (char) ch);
+
+        token = (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z')
+                || (ch >= 'A' && ch <= 'Z')
+                || ngx_strchr("!#$%&'*+-.^_`|~", (char) ch) != NULL;
+
+        rc = ngx_shop_fetch_header(fetch, buf, &value);
+
+        failed += (rc != (token ? NGX_OK : NGX_ERROR));
+    }
+
+    ngx_shop_unit_is_int(u, failed, 0, "names are tokens");
+
+    failed = 0;
+
+    for (ch = 0; ch < 256; ch++) {
+        value.len = ngx_sprintf((u_char *) buf, "a%cb", (char) ch)
+                    - (u_char *) buf;
+        value.data = (u_char *) buf;
+
+        token = (ch != CR && ch != LF && ch != '\0');
+
+        rc = ngx_shop_fetch_header(fetch, "X-A", &value);
+
+        failed += (rc != (token ? NGX_OK : NGX_ERROR));
+    }
+
+    ngx_shop_unit_is_int(u, failed, 0, "values hold no CR, LF or NUL");
+
+    ngx_shop_fetch_free(fetch);
+}
+
+
+static void
+ngx_shop_unit_net_resolver(ngx_shop_unit_t *u)
+{
+    ngx_uint_t             i;
+    ngx_shop_peer_conf_t   conf;
+
+    static struct {
+        ngx_str_t   host;
+        ngx_int_t   rc;
+    } hosts[] = {
+        { ngx_string("127.0.0.1"), NGX_OK },
+        { ngx_string("10.1.2.3"), NGX_OK },
+        { ngx_string("[::1]"), NGX_OK },
+        { ngx_string("::1"), NGX_OK },
+        { ngx_string("[2001:db8::a]"), NGX_OK },
+        { ngx_string("localhost"), NGX_OK },
+        { ngx_string("LocalHost"), NGX_OK },
+        { ngx_string("localhost."), NGX_OK },
+        { ngx_string("shop.example"), NGX_DECLINED },
+        { ngx_string("localhost.example"), NGX_DECLINED },
+        { ngx_string("xlocalhost"), NGX_DECLINED },
+        { ngx_string("127.0.0"), NGX_DECLINED },
+        { ngx_string("127.0.0.256"), NGX_DECLINED },
+        { ngx_string("127.0.0.1.example"), NGX_DECLINED },
+        { ngx_string("[::1"), NGX_DECLINED },
+        { ngx_string("[]"), NGX_DECLINED },
+        { ngx_string("["), NGX_DECLINED },
+        { ngx_string("."), NGX_DECLINED },
+        { ngx_string(""), NGX_DECLINED },
+        { ngx_null_string, NGX_ERROR }
+    };
+
+    for (i = 0; hosts[i].rc != NGX_ERROR; i++) {
+        ngx_memzero(&conf, sizeof(ngx_shop_peer_conf_t));
+        conf.host = hosts[i].host;
+
+        ngx_shop_unit_is_int(u, ngx_shop_peer_needs_resolver(&conf),
+                             hosts[i].rc, "for \"%V\"", &conf.host);
+    }
+
+    ngx_str_set(&conf.path, "/run/redis.sock");
+
+    ngx_shop_unit_is_int(u, ngx_shop_peer_needs_resolver(&conf), NGX_OK,
+                         "not for a unix socket");
 }
 
 
