@@ -61,6 +61,7 @@ typedef struct {
 
 static void ngx_shop_unit_jose_rfc(ngx_shop_unit_t *u);
 static void ngx_shop_unit_jose_rfc_hmac(ngx_shop_unit_t *u);
+static void ngx_shop_unit_jose_damaged(ngx_shop_unit_t *u);
 static void ngx_shop_unit_jose_names(ngx_shop_unit_t *u);
 static void ngx_shop_unit_jose_sets(ngx_shop_unit_t *u);
 static void ngx_shop_unit_jose_useless(ngx_shop_unit_t *u);
@@ -113,6 +114,7 @@ static void ngx_shop_unit_jose_rules(ngx_shop_jwt_rules_t *rules);
 ngx_shop_unit_test_t  ngx_shop_unit_jose_tests[] = {
     { "examples of the RFCs", ngx_shop_unit_jose_rfc },
     { "examples of the RFCs with HMAC", ngx_shop_unit_jose_rfc_hmac },
+    { "damaged tokens and sets", ngx_shop_unit_jose_damaged },
     { "names of algorithms", ngx_shop_unit_jose_names },
     { "JWK sets", ngx_shop_unit_jose_sets },
     { "keys of no use", ngx_shop_unit_jose_useless },
@@ -243,6 +245,87 @@ ngx_shop_unit_jose_rfc_hmac(ngx_shop_unit_t *u)
                             && ngx_strcmp(jws.reason, "alg_refused") == 0,
                          "%s: not allowed by the shop", v->name);
     }
+}
+
+
+/*
+ * No byte of a token may change, be it to its neighbor in base64 only, and no
+ * part of one or of a key set may be missing.  Each text is in a block of its
+ * very size.
+ */
+
+static void
+ngx_shop_unit_jose_damaged(ngx_shop_unit_t *u)
+{
+    size_t                         i;
+    ngx_str_t                      text;
+    ngx_pool_t                    *pool;
+    ngx_uint_t                     changed, cut, n;
+    ngx_shop_jws_t                 jws;
+    ngx_shop_jwks_t               *jwks;
+    ngx_shop_unit_jose_vector_t   *v;
+
+    for (v = ngx_shop_unit_jose_vectors; v->name; v++) {
+
+        jwks = ngx_shop_jwks_parse(u->pool, &v->jwks, u->log);
+        changed = 0;
+        cut = 0;
+
+        for (i = 0; i < v->token.len; i++) {
+
+            for (n = 0; n < 2; n++) {
+
+                pool = ngx_create_pool(NGX_MIN_POOL_SIZE, u->log);
+
+                text.len = n ? i : v->token.len;
+                text.data = ngx_alloc(text.len ? text.len : 1, u->log);
+                ngx_memcpy(text.data, v->token.data, text.len);
+
+                if (n == 0) {
+                    text.data[i] ^= 0x01;
+                }
+
+                if (ngx_shop_jws_verify(pool, &text, NGX_SHOP_JWS_ASYMMETRIC,
+                                        jwks, NULL, &jws, u->log)
+                    == NGX_OK)
+                {
+                    if (n) {
+                        cut++;
+
+                    } else {
+                        changed++;
+                    }
+                }
+
+                ngx_free(text.data);
+                ngx_destroy_pool(pool);
+            }
+        }
+
+        ngx_shop_unit_is_int(u, changed, 0, "%s: no byte may change",
+                             v->name);
+        ngx_shop_unit_is_int(u, cut, 0, "%s: none may be missing", v->name);
+    }
+
+    cut = 0;
+
+    for (i = 0; i < ngx_shop_unit_jose_rfc7517.len; i++) {
+
+        pool = ngx_create_pool(NGX_MIN_POOL_SIZE, u->log);
+
+        text.len = i;
+        text.data = ngx_alloc(text.len ? text.len : 1, u->log);
+        ngx_memcpy(text.data, ngx_shop_unit_jose_rfc7517.data, text.len);
+
+        if (ngx_shop_jwks_parse(pool, &text, u->log) != NULL) {
+            cut++;
+        }
+
+        ngx_free(text.data);
+        ngx_destroy_pool(pool);
+    }
+
+    ngx_shop_unit_is_int(u, cut, 0, "a set is whole or none");
 }
 
 
@@ -417,6 +500,26 @@ ngx_shop_unit_jose_useless(ngx_shop_unit_t *u)
         NULL
     };
 
+    static const char  *exponents[] = {
+        "AQ", "Ag", "AAAB", "AQAA", "__________8B", "AA", NULL
+    };
+
+    static const struct {
+        const char  *what;
+        size_t       len;
+        u_char       first;
+        u_char       last;
+        ngx_uint_t   expected;
+    } moduli[] = {
+        { "8192 bits", 1024, 0x80, 0x01, 1 },
+        { "8192 bits behind a zero byte", 1025, 0x00, 0x01, 1 },
+        { "8193 bits", 1025, 0x01, 0x01, 0 },
+        { "16384 bits", 2048, 0x80, 0x01, 0 },
+        { "2047 bits", 256, 0x7f, 0x01, 0 },
+        { "an even one", 256, 0x80, 0x02, 0 },
+        { NULL, 0, 0, 0, 0 }
+    };
+
     jwks = ngx_shop_unit_jose_set_of(u, jose_rsa,
                                      ",\"use\":\"sig\",\"key_ops\":"
                                      "[\"sign\",\"verify\"],\"x5c\":[1]");
@@ -450,10 +553,6 @@ ngx_shop_unit_jose_useless(ngx_shop_unit_t *u)
 
     n = ngx_shop_unit_jose_encode(u, bytes, 256);
 
-    static const char  *exponents[] = {
-        "AQ", "Ag", "AAAB", "AQAA", "__________8B", "AA", NULL
-    };
-
     for (i = 0; exponents[i]; i++) {
         p = ngx_shop_unit_jose_format(u,
                              "{\"kty\":\"RSA\",\"n\":\"%V\",\"e\":\"%s\"}%Z",
@@ -468,22 +567,6 @@ ngx_shop_unit_jose_useless(ngx_shop_unit_t *u)
                                   n)->data;
     jwks = ngx_shop_unit_jose_set(u, (char *) p);
     ngx_shop_unit_ok(u, jwks && jwks->keys.nelts == 1, "RSA exponent 3");
-
-    static const struct {
-        const char  *what;
-        size_t       len;
-        u_char       first;
-        u_char       last;
-        ngx_uint_t   expected;
-    } moduli[] = {
-        { "8192 bits", 1024, 0x80, 0x01, 1 },
-        { "8192 bits behind a zero byte", 1025, 0x00, 0x01, 1 },
-        { "8193 bits", 1025, 0x01, 0x01, 0 },
-        { "16384 bits", 2048, 0x80, 0x01, 0 },
-        { "2047 bits", 256, 0x7f, 0x01, 0 },
-        { "an even one", 256, 0x80, 0x02, 0 },
-        { NULL, 0, 0, 0, 0 }
-    };
 
     for (i = 0; moduli[i].what; i++) {
         ngx_memset(bytes, 0xff, sizeof(bytes));
@@ -836,6 +919,9 @@ ngx_shop_unit_jose_confusion(ngx_shop_unit_t *u)
     jwk = ngx_shop_unit_jose_jwk(u, jose_rsa, "");
     input = ngx_shop_unit_jose_input(u, "{\"alg\":\"HS256\"}", "{}");
 
+    ngx_str_set(&secret, "the secret of the shop at its provider");
+    algs = NGX_SHOP_JWS_ASYMMETRIC|NGX_SHOP_JWS_HS256;
+
     pem = NULL;
     len = (size_t) i2d_PUBKEY(ngx_shop_unit_jose_key(jose_rsa), &pem);
 
@@ -861,9 +947,6 @@ ngx_shop_unit_jose_confusion(ngx_shop_unit_t *u)
         ngx_shop_unit_jose_refused(u, token, NGX_SHOP_JWS_ASYMMETRIC, jwks,
                                    NGX_ERROR, "alg_refused",
                                    "a public key as the secret");
-
-        ngx_str_set(&secret, "the secret of the shop at its provider");
-        algs = NGX_SHOP_JWS_ASYMMETRIC|NGX_SHOP_JWS_HS256;
 
         rc = ngx_shop_jws_verify(u->pool, token, algs, jwks, &secret, &jws,
                                  u->log);
@@ -1081,6 +1164,7 @@ ngx_shop_unit_jose_kid(ngx_shop_unit_t *u)
         if (i == 0) {
             ngx_shop_unit_jose_verified(u, plain, algs, jwks,
                                         "the 14th key fits");
+
         } else {
             ngx_shop_unit_jose_refused(u, plain, algs, jwks, NGX_DECLINED,
                                        "signature_invalid",

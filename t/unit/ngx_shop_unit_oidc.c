@@ -53,6 +53,7 @@ static void ngx_shop_unit_oidc_names(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_email(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_verified(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_userinfo(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_damaged(ngx_shop_unit_t *u);
 
 static void ngx_shop_unit_oidc_provider(ngx_shop_provider_t *provider);
 static ngx_str_t *ngx_shop_unit_oidc_str(ngx_shop_unit_t *u,
@@ -91,6 +92,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_oidc_tests[] = {
     { "row 16: e-mail", ngx_shop_unit_oidc_email },
     { "verified e-mail", ngx_shop_unit_oidc_verified },
     { "row 15: userinfo", ngx_shop_unit_oidc_userinfo },
+    { "damaged documents", ngx_shop_unit_oidc_damaged },
     { NULL, NULL }
 };
 
@@ -124,6 +126,7 @@ ngx_shop_unit_oidc_discovery_url(ngx_shop_unit_t *u)
         ngx_shop_unit_is(u, &url, cases[i][1], "%s", cases[i][0]);
     }
 
+    ngx_shop_unit_oidc_provider(&provider);
     ngx_str_set(&provider.discovery, "https://other.example/x");
 
     (void) ngx_shop_provider_discovery_url(u->pool, &provider, &url);
@@ -1279,6 +1282,7 @@ static void
 ngx_shop_unit_oidc_names(ngx_shop_unit_t *u)
 {
     u_char               *p;
+    size_t                len;
     ngx_str_t            *text;
     ngx_uint_t            i;
     ngx_shop_identity_t   identity;
@@ -1319,17 +1323,17 @@ ngx_shop_unit_oidc_names(ngx_shop_unit_t *u)
                          cases[i].what);
     }
 
-    for (i = 255; i < 257; i++) {
-        p = ngx_pcalloc(u->pool, i + 1);
-        ngx_memset(p, 'n', i);
+    for (len = 255; len < 257; len++) {
+        p = ngx_pcalloc(u->pool, len + 1);
+        ngx_memset(p, 'n', len);
 
         text = ngx_shop_unit_oidc_format(u,
                                      "{\"sub\":\"s\",\"name\":\"%s\"}%Z", p);
 
         (void) ngx_shop_unit_oidc_identity(u, &provider, (char *) text->data,
                                            &identity);
-        ngx_shop_unit_is_int(u, identity.name.len, i == 255 ? 255 : 0,
-                             "%ui bytes", i);
+        ngx_shop_unit_is_int(u, identity.name.len, len == 255 ? 255 : 0,
+                             "%uz bytes", len);
     }
 }
 
@@ -1338,6 +1342,7 @@ static void
 ngx_shop_unit_oidc_email(ngx_shop_unit_t *u)
 {
     u_char               *p;
+    size_t                len;
     ngx_str_t            *text;
     ngx_uint_t            i;
     ngx_shop_identity_t   identity;
@@ -1383,9 +1388,9 @@ ngx_shop_unit_oidc_email(ngx_shop_unit_t *u)
         ngx_shop_unit_is_int(u, identity.email_verified, 0, "not verified");
     }
 
-    for (i = 254; i < 256; i++) {
-        p = ngx_pcalloc(u->pool, i + 1);
-        ngx_memset(p, 'e', i);
+    for (len = 254; len < 256; len++) {
+        p = ngx_pcalloc(u->pool, len + 1);
+        ngx_memset(p, 'e', len);
         p[60] = '@';
 
         text = ngx_shop_unit_oidc_format(u,
@@ -1393,8 +1398,8 @@ ngx_shop_unit_oidc_email(ngx_shop_unit_t *u)
 
         (void) ngx_shop_unit_oidc_identity(u, &provider, (char *) text->data,
                                            &identity);
-        ngx_shop_unit_is_int(u, identity.email.len, i == 254 ? 254 : 0,
-                             "%ui bytes", i);
+        ngx_shop_unit_is_int(u, identity.email.len, len == 254 ? 254 : 0,
+                             "%uz bytes", len);
     }
 }
 
@@ -1554,6 +1559,101 @@ ngx_shop_unit_oidc_userinfo(ngx_shop_unit_t *u)
                                       &identity, &told);
 
     ngx_shop_unit_is_int(u, identity.email_verified, 1, "both are added");
+}
+
+
+#define OIDC_INFO                                                             \
+    "{\"sub\":\"s\",\"email\":\"a@b\",\"email_verified\":true,"               \
+    "\"name\":\"J\xc3\xb6rg\"}"
+
+
+/*
+ * Every document with each of its bytes replaced, and cut at each length, in
+ * a block of that very size.  What comes of a replaced byte may be a good
+ * document; a cut one never is.
+ */
+
+static void
+ngx_shop_unit_oidc_damaged(ngx_shop_unit_t *u)
+{
+    u_char               *p;
+    size_t                len, k;
+    ngx_str_t             text;
+    ngx_int_t             rc;
+    ngx_pool_t           *pool;
+    ngx_uint_t            i, n, cut;
+    const char           *told;
+    ngx_shop_token_t      token;
+    ngx_shop_identity_t   identity;
+    ngx_shop_metadata_t   metadata;
+    ngx_shop_provider_t   provider;
+
+    static const char  *documents[] = {
+        OIDC_META("\"token_endpoint_auth_methods_supported\":"
+                  "[\"client_secret_post\"],"),
+        "{" OIDC_ACCESS "," OIDC_BEARER "," OIDC_ID ",\"expires_in\":60}",
+        OIDC_INFO
+    };
+
+    static const u_char  bytes[] = "\"\\{}[],:0-e.\x00\x1f\x7f\xc3\xf4\xff";
+
+    ngx_shop_unit_oidc_provider(&provider);
+    (void) ngx_shop_unit_oidc_identity(u, &provider, "{\"sub\":\"s\"}",
+                                       &identity);
+
+    cut = 0;
+
+    for (i = 0; i < 3; i++) {
+
+        len = ngx_strlen(documents[i]);
+
+        for (k = 0; k < len; k++) {
+
+            for (n = 0; n < sizeof(bytes); n++) {
+
+                pool = ngx_create_pool(NGX_MIN_POOL_SIZE, u->log);
+
+                text.len = n ? len : k;
+                text.data = ngx_alloc(text.len + 1, u->log);
+                p = ngx_cpymem(text.data, documents[i], text.len);
+                *p = '\0';
+
+                if (n) {
+                    text.data[k] = bytes[n - 1];
+                }
+
+                switch (i) {
+
+                case 0:
+                    rc = ngx_shop_discovery_parse(pool, &provider, &text,
+                                                  &metadata, &told);
+                    break;
+
+                case 1:
+                    rc = ngx_shop_token_parse(pool, 200, &text, &token,
+                                              &told);
+                    break;
+
+                default:
+                    rc = ngx_shop_identity_userinfo(pool, &provider, 200,
+                                                    &text, &identity, &told);
+
+                    ngx_str_null(&identity.email);
+                    ngx_str_null(&identity.name);
+                    break;
+                }
+
+                if (n == 0 && rc == NGX_OK) {
+                    cut++;
+                }
+
+                ngx_free(text.data);
+                ngx_destroy_pool(pool);
+            }
+        }
+    }
+
+    ngx_shop_unit_is_int(u, cut, 0, "cut anywhere, they are refused");
 }
 
 
