@@ -206,6 +206,7 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     rules.leeway = NGX_SHOP_OIDC_LEEWAY;
     rules.issuer = provider->issuer;
     rules.audience = provider->client_id;
+    rules.typ = jws->typ;
     rules.alg = jws->alg;
 
     if (provider->nonce != NGX_SHOP_NONCE_OFF) {

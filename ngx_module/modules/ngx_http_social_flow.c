@@ -203,13 +203,15 @@ ngx_http_social_flow_timeout(ngx_event_t *ev)
 {
     ngx_http_social_flow_t *flow = ev->data;
 
-    if (flow->op != NULL) {
-        (void) ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                           "redis_timeout");
+    /* an operation that was answered stays a field until the next one */
 
-    } else {
+    if (flow->fetch != NULL || flow->waiter.waiting) {
         (void) ngx_http_social_flow_refuse(flow, NGX_HTTP_GATEWAY_TIME_OUT,
                                            "provider_timeout");
+
+    } else {
+        (void) ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "redis_timeout");
     }
 
     ngx_http_social_flow_done(flow);
