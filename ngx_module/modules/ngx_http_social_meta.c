@@ -47,8 +47,6 @@ static ngx_int_t ngx_http_social_accept(ngx_http_social_document_t *doc,
     ngx_shop_fetch_t *fetch, const char **reason, ngx_uint_t *status);
 static ngx_int_t ngx_http_social_parse(ngx_http_social_document_t *doc,
     ngx_str_t *key, ngx_str_t *text, time_t stored, const char **reason);
-static ngx_int_t ngx_http_social_configured(ngx_http_social_document_t *doc,
-    const char **reason);
 static ngx_int_t ngx_http_social_keep_url(ngx_pool_t *pool,
     ngx_shop_url_t *url);
 static void ngx_http_social_wait_for(ngx_http_social_document_t *doc,
@@ -61,14 +59,20 @@ ngx_http_social_metadata(ngx_http_social_provider_t *sp,
 {
     ngx_http_social_document_t  *doc;
 
+    static ngx_str_t  configured = ngx_string("configured");
+
     doc = &sp->metadata;
 
     if (sp->discovery.host.len) {
         return ngx_http_social_document(doc, &sp->discovery, waiter, copy);
     }
 
+    /* every endpoint is configured: that is all there is to know */
+
     if (doc->copy == NULL
-        && ngx_http_social_configured(doc, &waiter->reason) != NGX_OK)
+        && ngx_http_social_parse(doc, &configured, NULL, ngx_time(),
+                                 &waiter->reason)
+           != NGX_OK)
     {
         waiter->status = NGX_HTTP_BAD_GATEWAY;
         return NGX_ERROR;
@@ -488,45 +492,6 @@ failed:
     ngx_destroy_pool(pool);
 
     return NGX_ERROR;
-}
-
-
-/* what the shop configured, in the form in which others publish it */
-
-static ngx_int_t
-ngx_http_social_configured(ngx_http_social_document_t *doc,
-    const char **reason)
-{
-    ngx_int_t         rc;
-    ngx_str_t         text, key;
-    ngx_pool_t       *pool;
-    ngx_shop_json_t  *json;
-
-    *reason = "internal_error";
-
-    pool = ngx_create_pool(4096, ngx_cycle->log);
-    if (pool == NULL) {
-        return NGX_ERROR;
-    }
-
-    json = ngx_shop_json_new_object(pool);
-
-    rc = NGX_ERROR;
-    ngx_str_set(&key, "configured");
-
-    if (json != NULL
-        && ngx_shop_json_set(pool, json, "issuer",
-                             ngx_shop_json_new_string(pool,
-                                                &doc->provider->conf.issuer))
-           == NGX_OK
-        && ngx_shop_json_dump(pool, json, &text) == NGX_OK)
-    {
-        rc = ngx_http_social_parse(doc, &key, &text, ngx_time(), reason);
-    }
-
-    ngx_destroy_pool(pool);
-
-    return rc;
 }
 
 

@@ -602,15 +602,10 @@ static char *
 ngx_http_social_set_extra(ngx_conf_t *cf, ngx_shop_provider_t *provider,
     ngx_uint_t offset)
 {
-    u_char              *eq;
-    ngx_str_t           *value;
-    ngx_uint_t           i, j;
-    ngx_keyval_t        *kv;
-    static const char   *ours[] = {
-        "response_type", "client_id", "redirect_uri", "scope", "state",
-        "nonce", "code_challenge", "code_challenge_method", "response_mode",
-        "request", "request_uri", NULL
-    };
+    u_char        *eq;
+    ngx_str_t     *value;
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
 
     value = cf->args->elts;
 
@@ -640,13 +635,9 @@ ngx_http_social_set_extra(ngx_conf_t *cf, ngx_shop_provider_t *provider,
         kv->value.data = eq + 1;
         kv->value.len = value[i].data + value[i].len - kv->value.data;
 
-        for (j = 0; ours[j]; j++) {
-            if (kv->key.len == ngx_strlen(ours[j])
-                && ngx_strncmp(kv->key.data, ours[j], kv->key.len) == 0)
-            {
-                return ngx_http_social_bad_field(cf, "parameters that the "
-                                                 "login does not set itself");
-            }
+        if (ngx_shop_authreq_reserved(&kv->key)) {
+            return ngx_http_social_bad_field(cf, "parameters that the login "
+                                                 "does not set itself");
         }
     }
 
