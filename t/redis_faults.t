@@ -36,13 +36,23 @@ sub recovers {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    wait_for {
-        $answer = ask('c=ECHO+back');
-        $answer ne "error redis_unavailable\n"
-            && $answer ne "error redis_refused\n"
-    } 'an answer';
+    wait_for { ($answer = ask('c=ECHO+back')) !~ /^error / } 'an answer';
 
     is($answer, "ok \"back\"\n", "$what, and the next is fine");
+}
+
+# when the fake got ECHO from a request that is under way
+
+sub echo_from {
+    my ($uri, $client) = @_;
+
+    $client ||= $nginx->connect;
+
+    $fault->asked;
+    $client->send('GET', $uri);
+    wait_for { $fault->asked('ECHO') } "the command of $uri";
+
+    return $client;
 }
 
 sub took {
@@ -135,11 +145,8 @@ recovers('half a reply');
 
 $fault->once(ECHO => [ { stall => 1 } ]);
 
-my $first = $nginx->connect;
+my $first = echo_from('/ask?c=ECHO+first');
 my $second = $nginx->connect;
-
-$first->send('GET', '/ask?c=ECHO+first');
-wait_for { $fault->asked('ECHO') } 'the first';
 
 ShopTest::pause(0.15);
 $second->send('GET', '/ask?c=ECHO+second');
@@ -159,10 +166,7 @@ my $before = $fault->connections;
 
 $fault->once(ECHO => [ { wait => 0.15 }, '%s' ]);
 
-my $gone = $nginx->connect;
-$gone->send('GET', '/ask?c=ECHO+gone&c=ECHO+gone2');
-wait_for { $fault->asked('ECHO') } 'the command';
-$gone->close;
+echo_from('/ask?c=ECHO+gone&c=ECHO+gone2')->close;
 
 is(ask('c=ECHO+mine&c=ECHO+also'), "ok \"mine\" \"also\"\n",
    'after a client left, the next has its own reply');
@@ -171,10 +175,7 @@ state_is(qr/ops=0/);
 
 $fault->once(ECHO => [ "\$200\r\nab", { wait => 0.15 }, 'c' x 198 . "\r\n" ]);
 
-$gone = $nginx->connect;
-$gone->send('GET', '/ask?c=ECHO+gone');
-wait_for { $fault->asked('ECHO') } 'the command';
-$gone->reset;
+echo_from('/ask?c=ECHO+gone')->reset;
 
 is(ask('c=ECHO+mine'), "ok \"mine\"\n",
    'also when the client left in the middle of a reply');
@@ -308,12 +309,46 @@ ShopTest::stop_process($hasty, 'KILL', 3);
 # --- a worker that leaves
 
 $fault->on(ECHO => [ { wait => 0.1 }, '%s' ]);
-$first->send('GET', '/ask?c=ECHO+last');
-wait_for { $fault->asked('ECHO') } 'the last';
+echo_from('/ask?c=ECHO+last', $first);
 
 kill 'QUIT', $nginx->pid;
 
 is($first->response->body, "ok \"last\"\n",
    'a worker that shuts down still gets its reply');
+
+# one that is told to end at once fails what is out
+
+$fault->on(ECHO => [ { stall => 1 } ]);
+
+$nginx = nginx(unit => 1, module => 0, http => <<"CONF");
+    unit_redis @{[ $fault->url ]} timeout=30000;
+    server {
+        listen 127.0.0.1:%%port%%;
+        location /ask { unit_redis_ask; }
+    }
+CONF
+
+my $stuck = echo_from('/ask?c=ECHO+last&n=3');
+$nginx->stop('TERM');
+is($stuck->response->body, $unavailable x 3,
+   'a worker that ends at once fails what is out');
+
+# one that has nothing to do but an idle connection does not linger
+
+$fault->on(ECHO => undef);
+
+$nginx = nginx(unit => 1, module => 0, http => <<"CONF");
+    unit_redis @{[ $fault->url ]} timeout=30000;
+    server {
+        listen 127.0.0.1:%%port%%;
+        location /ask { unit_redis_ask; }
+    }
+CONF
+
+is(ask('c=ECHO+1&n=2'), "ok \"1\"\n" x 2, 'two connections');
+
+$start = ShopTest::now();
+$nginx->stop;
+cmp_ok(ShopTest::now() - $start, '<', 2, 'do not keep a worker');
 
 done_testing();

@@ -45,7 +45,7 @@
  * come back in step.  Who asks meanwhile is told so at once.  Then the next
  * who asks makes an attempt, as nobody else does: no timer reconnects.  If
  * the failure before was a quick one (refused, reset), so will be the next,
- * and it is worth waiting for; if it was a timeout, nobody waits, and the
+ * and it is worth waiting for; if it took its time, nobody waits, and the
  * attempt goes on behind the scenes.  One request is held for one timeout,
  * once; then all are answered at once until the server is back.
  *
@@ -215,6 +215,7 @@ ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn)
     peer->log = &conn->log;
 
     conn->state = NGX_SHOP_REDIS_CONNECTING;
+    conn->started = ngx_current_msec;
 
     if (ngx_shop_peer_connect(peer) == NGX_ERROR) {
         ngx_shop_redis_conn_fail(conn, "redis_unavailable", peer->reason, 0);
@@ -236,8 +237,7 @@ ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer)
     redis = conn->redis;
 
     if (peer->rc != NGX_OK) {
-        ngx_shop_redis_conn_fail(conn, "redis_unavailable", peer->reason,
-                                 ngx_strcmp(peer->reason, "timeout") == 0);
+        ngx_shop_redis_conn_fail(conn, "redis_unavailable", peer->reason, 0);
         ngx_shop_redis_deliver(redis);
         return;
     }
@@ -738,6 +738,14 @@ ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn, const char *reason,
     ngx_shop_redis_t  *redis;
 
     redis = conn->redis;
+
+    /* an attempt that held its first operation for long, for any reason */
+
+    if (conn->state != NGX_SHOP_REDIS_READY
+        && ngx_current_msec - conn->started > redis->timeout / 2)
+    {
+        slow = 1;
+    }
 
     backoff = NGX_SHOP_REDIS_BACKOFF_MIN;
 

@@ -95,14 +95,16 @@ struct ngx_shop_redis_conn_s {
                                                part of it is not copied */
 
     ngx_shop_redis_op_t          *setup;
+    ngx_msec_t                    started;  /* to connect */
     ngx_msec_t                    setup_deadline;
     ngx_event_t                   timer;
     ngx_msec_t                    last_read;
-    unsigned                      created:1;  /* shop:meta was written */
 
     u_char                       *pos;      /* what of "out" is to be sent */
     u_char                       *last;
     u_char                        out[NGX_SHOP_REDIS_BUFFER_SIZE];
+
+    unsigned                      created:1;  /* shop:meta was written */
 };
 
 

@@ -21,12 +21,15 @@ static void ngx_shop_unit_redis_bytes(ngx_shop_unit_t *u);
 static void ngx_shop_unit_redis_pools(ngx_shop_unit_t *u);
 static void ngx_shop_unit_redis_caps(ngx_shop_unit_t *u);
 static void ngx_shop_unit_redis_garbage(ngx_shop_unit_t *u);
+static void ngx_shop_unit_redis_mutations(ngx_shop_unit_t *u);
 static void ngx_shop_unit_redis_values(ngx_shop_unit_t *u);
 static void ngx_shop_unit_redis_scripts(ngx_shop_unit_t *u);
 
 static ngx_int_t ngx_shop_unit_redis_parse(ngx_shop_unit_t *u,
     const char *data, size_t len, ngx_shop_redis_reply_t **reply,
     const char **error);
+static ngx_uint_t ngx_shop_unit_redis_random(uint32_t *seed);
+static size_t ngx_shop_unit_redis_walk(ngx_shop_redis_reply_t *reply);
 
 
 ngx_shop_unit_test_t  ngx_shop_unit_redis_tests[] = {
@@ -40,6 +43,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_redis_tests[] = {
     { "pools of replies", ngx_shop_unit_redis_pools },
     { "caps", ngx_shop_unit_redis_caps },
     { "garbage", ngx_shop_unit_redis_garbage },
+    { "mutations", ngx_shop_unit_redis_mutations },
     { "values", ngx_shop_unit_redis_values },
     { "scripts", ngx_shop_unit_redis_scripts },
     { NULL, NULL }
@@ -725,6 +729,127 @@ ngx_shop_unit_redis_garbage(ngx_shop_unit_t *u)
         ngx_shop_unit_is_int(u, rc, NGX_ERROR, "%ui is refused: %s", i,
                              error);
     }
+}
+
+
+/*
+ * Replies with some bytes wrong, in pieces of random size.  Always the same
+ * ones, so that a failure can be had again; sanitizers do the checking.
+ */
+
+static void
+ngx_shop_unit_redis_mutations(ngx_shop_unit_t *u)
+{
+    size_t                    i, n, at, len;
+    uint32_t                  seed;
+    ngx_int_t                 rc;
+    ngx_pool_t               *pool;
+    ngx_uint_t                round, k, taken, refused, open;
+    ngx_shop_redis_reply_t   *reply;
+    ngx_shop_redis_reader_t  *reader;
+    u_char                    buf[256];
+
+    static const char  *corpus[] = {
+        "+OK\r\n-ERR no\r\n:-15\r\n$3\r\nabc\r\n$-1\r\n",
+        "*3\r\n$1\r\n1\r\n$2\r\n64\r\n$4\r\nseed\r\n+OK\r\n",
+        "*2\r\n*2\r\n:1\r\n*1\r\n$0\r\n\r\n*0\r\n$10\r\n0123456789\r\n",
+        "*-1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n+x\r\n"
+    };
+
+    static const u_char  bytes[] = "*$:+-0123456789\r\n%#,_=>(~|x\0\xff";
+
+    seed = 1;
+    taken = 0;
+    refused = 0;
+    open = 0;
+
+    for (round = 0; round < 20000; round++) {
+
+        k = round % 4;
+        len = ngx_strlen(corpus[k]);
+        ngx_memcpy(buf, corpus[k], len);
+
+        for (k = ngx_shop_unit_redis_random(&seed) % 4; k > 0; k--) {
+            at = ngx_shop_unit_redis_random(&seed) % len;
+            n = ngx_shop_unit_redis_random(&seed) % (sizeof(bytes) - 1);
+
+            buf[at] = bytes[n];
+        }
+
+        reader = ngx_shop_redis_reader_create();
+        pool = ngx_create_pool(512, u->log);
+
+        if (reader == NULL || pool == NULL) {
+            return;
+        }
+
+        rc = NGX_AGAIN;
+
+        for (i = 0; i < len && rc != NGX_ERROR; i += n) {
+
+            n = 1 + ngx_shop_unit_redis_random(&seed) % 40;
+            n = ngx_min(n, len - i);
+
+            if (ngx_shop_redis_reader_feed(reader, buf + i, n) != NGX_OK) {
+                break;
+            }
+
+            do {
+                rc = ngx_shop_redis_reader_next(reader, pool, &reply);
+
+                if (rc == NGX_OK) {
+                    taken += ngx_shop_unit_redis_walk(reply);
+                }
+
+            } while (rc == NGX_OK && ngx_shop_redis_reader_more(reader));
+        }
+
+        if (rc == NGX_ERROR) {
+            refused++;
+
+        } else if (rc == NGX_AGAIN) {
+            open++;
+        }
+
+        ngx_shop_redis_reader_free(reader);
+        ngx_destroy_pool(pool);
+    }
+
+    ngx_shop_unit_ok(u, taken > 20000, "%ui values were taken", taken);
+    ngx_shop_unit_ok(u, refused > 1000, "%ui replies were refused", refused);
+    ngx_shop_unit_ok(u, open > 100, "%ui were not whole", open);
+}
+
+
+static ngx_uint_t
+ngx_shop_unit_redis_random(uint32_t *seed)
+{
+    *seed = *seed * 1103515245 + 12345;
+
+    return (*seed >> 16) & 0x7fff;
+}
+
+
+/* visits all of a reply, and returns how many values it has */
+
+static size_t
+ngx_shop_unit_redis_walk(ngx_shop_redis_reply_t *reply)
+{
+    size_t      n;
+    ngx_uint_t  i;
+
+    n = 1;
+
+    if (reply->type == NGX_SHOP_REDIS_ARRAY) {
+        for (i = 0; i < reply->nelts; i++) {
+            n += ngx_shop_unit_redis_walk(reply->elts[i]);
+        }
+
+    } else if (reply->str.data && reply->str.data[reply->str.len] != '\0') {
+        n += 1000000;
+    }
+
+    return n;
 }
 
 
