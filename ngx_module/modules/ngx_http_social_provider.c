@@ -15,18 +15,23 @@
 #define NGX_HTTP_SOCIAL_PROVIDERS_MAX  100
 
 
-typedef char *(*ngx_http_social_field_pt)(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
-
-
 /* a field of a "social_provider" block */
 
-typedef struct {
+typedef struct ngx_http_social_field_s  ngx_http_social_field_t;
+
+struct ngx_http_social_field_s {
     ngx_str_t                  name;
     ngx_uint_t                 args;        /* 1: one value, 2: one or more */
-    ngx_http_social_field_pt   set;
-    ngx_uint_t                 offset;      /* of an ngx_str_t */
-} ngx_http_social_field_t;
+
+    char                    *(*set)(ngx_conf_t *cf,
+                                  ngx_shop_provider_t *provider,
+                                  ngx_http_social_field_t *field);
+
+    ngx_uint_t                 offset;      /* of an ngx_str_t, or of an
+                                               ngx_uint_t with words */
+    ngx_conf_enum_t           *words;
+    const char                *allowed;
+};
 
 
 static char *ngx_http_social_provider_field(ngx_conf_t *cf,
@@ -34,82 +39,121 @@ static char *ngx_http_social_provider_field(ngx_conf_t *cf,
 static char *ngx_http_social_provider_finish(ngx_conf_t *cf,
     ngx_http_social_provider_t *sp);
 static char *ngx_http_social_set_text(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
+    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_url(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
+    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_secret(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
+    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_scope(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
+    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_alg(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
-static char *ngx_http_social_set_client_auth(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
-static char *ngx_http_social_set_pkce(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
-static char *ngx_http_social_set_nonce(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
-static char *ngx_http_social_set_resp_mode(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
-static char *ngx_http_social_set_email_trust(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
+    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
+static char *ngx_http_social_set_enum(ngx_conf_t *cf,
+    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_extra(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset);
+    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
 static char *ngx_http_social_bad_field(ngx_conf_t *cf, const char *allowed);
-static ngx_uint_t ngx_http_social_choose(ngx_conf_t *cf, const char **words);
 
 
 #define ngx_http_social_offset(field)  offsetof(ngx_shop_provider_t, field)
 
 
+static ngx_conf_enum_t  ngx_http_social_client_auth[] = {
+    { ngx_string("basic"), NGX_SHOP_AUTH_BASIC },
+    { ngx_string("post"), NGX_SHOP_AUTH_POST },
+    { ngx_string("none"), NGX_SHOP_AUTH_NONE },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_social_pkce[] = {
+    { ngx_string("s256"), 1 },
+    { ngx_string("off"), 0 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_social_nonce[] = {
+    { ngx_string("strict"), NGX_SHOP_NONCE_STRICT },
+    { ngx_string("if_present"), NGX_SHOP_NONCE_IF_PRESENT },
+    { ngx_string("off"), NGX_SHOP_NONCE_OFF },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_social_resp_mode[] = {
+    { ngx_string("query"), 0 },
+    { ngx_string("form_post"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_social_email_trust[] = {
+    { ngx_string("never"), 0 },
+    { ngx_string("claim"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("preset"), 1, ngx_http_social_set_text,
-      ngx_http_social_offset(preset) },
+      ngx_http_social_offset(preset), NULL, NULL },
 
     { ngx_string("label"), 1, ngx_http_social_set_text,
-      ngx_http_social_offset(label) },
+      ngx_http_social_offset(label), NULL, NULL },
 
     { ngx_string("client_id"), 1, ngx_http_social_set_text,
-      ngx_http_social_offset(client_id) },
+      ngx_http_social_offset(client_id), NULL, NULL },
 
-    { ngx_string("client_secret_file"), 1, ngx_http_social_set_secret, 0 },
+    { ngx_string("client_secret_file"), 1, ngx_http_social_set_secret,
+      0, NULL, NULL },
 
     { ngx_string("issuer"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(issuer) },
+      ngx_http_social_offset(issuer), NULL, NULL },
 
     { ngx_string("discovery"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(discovery) },
+      ngx_http_social_offset(discovery), NULL, NULL },
 
     { ngx_string("authz"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(authz) },
+      ngx_http_social_offset(authz), NULL, NULL },
 
     { ngx_string("token"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(token) },
+      ngx_http_social_offset(token), NULL, NULL },
 
     { ngx_string("userinfo"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(userinfo) },
+      ngx_http_social_offset(userinfo), NULL, NULL },
 
     { ngx_string("jwks"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(jwks) },
+      ngx_http_social_offset(jwks), NULL, NULL },
 
-    { ngx_string("scope"), 2, ngx_http_social_set_scope, 0 },
+    { ngx_string("scope"), 2, ngx_http_social_set_scope, 0, NULL, NULL },
 
-    { ngx_string("alg"), 2, ngx_http_social_set_alg, 0 },
+    { ngx_string("alg"), 2, ngx_http_social_set_alg, 0, NULL, NULL },
 
-    { ngx_string("client_auth"), 1, ngx_http_social_set_client_auth, 0 },
+    { ngx_string("authz_extra"), 2, ngx_http_social_set_extra, 0, NULL, NULL },
 
-    { ngx_string("pkce"), 1, ngx_http_social_set_pkce, 0 },
+    { ngx_string("client_auth"), 1, ngx_http_social_set_enum,
+      ngx_http_social_offset(client_auth), ngx_http_social_client_auth,
+      "\"basic\", \"post\", \"none\"" },
 
-    { ngx_string("nonce"), 1, ngx_http_social_set_nonce, 0 },
+    { ngx_string("pkce"), 1, ngx_http_social_set_enum,
+      ngx_http_social_offset(pkce), ngx_http_social_pkce,
+      "\"s256\" and \"off\"" },
 
-    { ngx_string("resp_mode"), 1, ngx_http_social_set_resp_mode, 0 },
+    { ngx_string("nonce"), 1, ngx_http_social_set_enum,
+      ngx_http_social_offset(nonce), ngx_http_social_nonce,
+      "\"strict\", \"if_present\" and \"off\"" },
 
-    { ngx_string("email_trust"), 1, ngx_http_social_set_email_trust, 0 },
+    { ngx_string("resp_mode"), 1, ngx_http_social_set_enum,
+      ngx_http_social_offset(form_post), ngx_http_social_resp_mode,
+      "\"query\" and \"form_post\"" },
 
-    { ngx_string("authz_extra"), 2, ngx_http_social_set_extra, 0 },
+    { ngx_string("email_trust"), 1, ngx_http_social_set_enum,
+      ngx_http_social_offset(email_trusted), ngx_http_social_email_trust,
+      "\"claim\" and \"never\"" },
 
-    { ngx_null_string, 0, NULL, 0 }
+    { ngx_null_string, 0, NULL, 0, NULL, NULL }
 };
 
 
@@ -220,7 +264,7 @@ ngx_http_social_provider_field(ngx_conf_t *cf, ngx_command_t *dummy,
             return NGX_CONF_ERROR;
         }
 
-        rv = field->set(cf, &sp->conf, field->offset);
+        rv = field->set(cf, &sp->conf, field);
 
         if (rv != NGX_CONF_OK && rv != NGX_CONF_ERROR) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s", &value[0],
@@ -325,15 +369,15 @@ ngx_http_social_provider_finish(ngx_conf_t *cf,
 
 static char *
 ngx_http_social_set_text(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
+    ngx_http_social_field_t *field)
 {
-    ngx_str_t   *value, *field;
+    ngx_str_t   *value, *text;
     ngx_uint_t   i;
 
     value = cf->args->elts;
-    field = (ngx_str_t *) ((u_char *) provider + offset);
+    text = (ngx_str_t *) ((u_char *) provider + field->offset);
 
-    if (field->len) {
+    if (text->len) {
         return "is duplicate";
     }
 
@@ -347,7 +391,7 @@ ngx_http_social_set_text(ngx_conf_t *cf, ngx_shop_provider_t *provider,
         }
     }
 
-    *field = value[1];
+    *text = value[1];
 
     return NGX_CONF_OK;
 }
@@ -355,7 +399,7 @@ ngx_http_social_set_text(ngx_conf_t *cf, ngx_shop_provider_t *provider,
 
 static char *
 ngx_http_social_set_url(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
+    ngx_http_social_field_t *field)
 {
     ngx_str_t       *value;
     const char      *err;
@@ -379,13 +423,13 @@ ngx_http_social_set_url(ngx_conf_t *cf, ngx_shop_provider_t *provider,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_social_set_text(cf, provider, offset);
+    return ngx_http_social_set_text(cf, provider, field);
 }
 
 
 static char *
 ngx_http_social_set_secret(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
+    ngx_http_social_field_t *field)
 {
     ngx_str_t  *value;
 
@@ -414,7 +458,7 @@ ngx_http_social_set_secret(ngx_conf_t *cf, ngx_shop_provider_t *provider,
 
 static char *
 ngx_http_social_set_scope(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
+    ngx_http_social_field_t *field)
 {
     u_char      *p;
     size_t       len;
@@ -466,7 +510,7 @@ ngx_http_social_set_scope(ngx_conf_t *cf, ngx_shop_provider_t *provider,
 
 static char *
 ngx_http_social_set_alg(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
+    ngx_http_social_field_t *field)
 {
     ngx_str_t   *value;
     ngx_uint_t   i, alg;
@@ -493,106 +537,26 @@ ngx_http_social_set_alg(ngx_conf_t *cf, ngx_shop_provider_t *provider,
 
 
 static char *
-ngx_http_social_set_client_auth(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset)
+ngx_http_social_set_enum(ngx_conf_t *cf, ngx_shop_provider_t *provider,
+    ngx_http_social_field_t *field)
 {
-    static const char              *words[] = {
-        "basic", "post", "none", NULL
-    };
-    static ngx_shop_client_auth_e   values[] = {
-        NGX_SHOP_AUTH_BASIC, NGX_SHOP_AUTH_POST, NGX_SHOP_AUTH_NONE,
-        NGX_SHOP_AUTH_UNSET
-    };
+    ngx_str_t        *value;
+    ngx_uint_t       *np;
+    ngx_conf_enum_t  *e;
 
-    provider->client_auth = values[ngx_http_social_choose(cf, words)];
+    value = cf->args->elts;
+    np = (ngx_uint_t *) ((u_char *) provider + field->offset);
 
-    if (provider->client_auth == NGX_SHOP_AUTH_UNSET) {
-        return ngx_http_social_bad_field(cf, "\"basic\", \"post\", \"none\"");
+    for (e = field->words; e->name.len; e++) {
+        if (e->name.len == value[1].len
+            && ngx_strncmp(e->name.data, value[1].data, value[1].len) == 0)
+        {
+            *np = e->value;
+            return NGX_CONF_OK;
+        }
     }
 
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_social_set_pkce(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
-{
-    ngx_uint_t          i;
-    static const char  *words[] = { "off", "s256", NULL };
-
-    i = ngx_http_social_choose(cf, words);
-
-    if (i == 2) {
-        return ngx_http_social_bad_field(cf, "\"s256\" and \"off\"");
-    }
-
-    provider->pkce = (i == 1);
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_social_set_nonce(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
-{
-    ngx_uint_t               i;
-    static const char       *words[] = {
-        "strict", "if_present", "off", NULL
-    };
-    static ngx_shop_nonce_e  values[] = {
-        NGX_SHOP_NONCE_STRICT, NGX_SHOP_NONCE_IF_PRESENT, NGX_SHOP_NONCE_OFF
-    };
-
-    i = ngx_http_social_choose(cf, words);
-
-    if (i == 3) {
-        return ngx_http_social_bad_field(cf, "\"strict\", \"if_present\" "
-                                             "and \"off\"");
-    }
-
-    provider->nonce = values[i];
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_social_set_resp_mode(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
-{
-    ngx_uint_t          i;
-    static const char  *words[] = { "query", "form_post", NULL };
-
-    i = ngx_http_social_choose(cf, words);
-
-    if (i == 2) {
-        return ngx_http_social_bad_field(cf, "\"query\" and \"form_post\"");
-    }
-
-    provider->form_post = (i == 1);
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_social_set_email_trust(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_uint_t offset)
-{
-    ngx_uint_t          i;
-    static const char  *words[] = { "never", "claim", NULL };
-
-    i = ngx_http_social_choose(cf, words);
-
-    if (i == 2) {
-        return ngx_http_social_bad_field(cf, "\"claim\" and \"never\"");
-    }
-
-    provider->email_trusted = (i == 1);
-
-    return NGX_CONF_OK;
+    return ngx_http_social_bad_field(cf, field->allowed);
 }
 
 
@@ -600,7 +564,7 @@ ngx_http_social_set_email_trust(ngx_conf_t *cf,
 
 static char *
 ngx_http_social_set_extra(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_uint_t offset)
+    ngx_http_social_field_t *field)
 {
     u_char        *eq;
     ngx_str_t     *value;
@@ -657,28 +621,6 @@ ngx_http_social_bad_field(ngx_conf_t *cf, const char *allowed)
                        &value[1], &value[0], allowed);
 
     return NGX_CONF_ERROR;
-}
-
-
-/* the index of the value among "words", or that of their end */
-
-static ngx_uint_t
-ngx_http_social_choose(ngx_conf_t *cf, const char **words)
-{
-    ngx_str_t   *value;
-    ngx_uint_t   i;
-
-    value = cf->args->elts;
-
-    for (i = 0; words[i]; i++) {
-        if (ngx_strlen(words[i]) == value[1].len
-            && ngx_strncmp(words[i], value[1].data, value[1].len) == 0)
-        {
-            break;
-        }
-    }
-
-    return i;
 }
 
 

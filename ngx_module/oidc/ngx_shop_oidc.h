@@ -86,12 +86,11 @@ typedef struct {
     ngx_array_t                authz_extra;      /* of ngx_keyval_t, raw:
                                                escaped when they are sent */
     ngx_uint_t                 algs;        /* 0: from the metadata */
-    ngx_shop_client_auth_e     client_auth;
-    ngx_shop_nonce_e           nonce;
-
-    unsigned                   pkce:1;
-    unsigned                   form_post:1;      /* ask for it */
-    unsigned                   email_trusted:1;  /* a true email_verified
+    ngx_uint_t                 client_auth; /* ngx_shop_client_auth_e */
+    ngx_uint_t                 nonce;       /* ngx_shop_nonce_e */
+    ngx_uint_t                 pkce;        /* 1: S256 */
+    ngx_uint_t                 form_post;   /* 1: ask for it */
+    ngx_uint_t                 email_trusted;    /* 1: a true email_verified
                                                     is believed */
 } ngx_shop_provider_t;
 
