@@ -545,6 +545,10 @@ ngx_http_social_fetch_failed(const char *why, const char **reason,
         *reason = "provider_timeout";
         *status = NGX_HTTP_GATEWAY_TIME_OUT;
 
+    } else if (ngx_strcmp(why, "internal") == 0) {
+        *reason = "internal_error";
+        *status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
     } else {
         *reason = "provider_unavailable";
         *status = NGX_HTTP_BAD_GATEWAY;
