@@ -307,7 +307,8 @@ sanitized_nginx() {
 
 # nginx gets AddressSanitizer only, as it has its own view of what C allows;
 # with NGX_DEBUG_PALLOC each allocation from a pool is one that the sanitizer
-# sees.  The module gets UBSan besides.
+# sees.  The module gets UBSan besides, and -Bsymbolic: its "ngx_modules" is
+# not to be taken for nginx's.
 
 cmd_asan() {
     local address='-fsanitize=address -fno-omit-frame-pointer'
@@ -331,7 +332,7 @@ cmd_asan() {
     configure_and_make "$build/asan/src" "$build/asan/objs" modules \
         --with-cc=clang \
         --with-cc-opt="$debug $address $undefined" \
-        --with-ld-opt="$address $undefined" \
+        --with-ld-opt="$address $undefined -Wl,-Bsymbolic" \
         "${NGX_CONF_FLAGS[@]}" \
         --add-dynamic-module="$root" \
         --add-dynamic-module="$root/t/unit"
@@ -356,6 +357,7 @@ END
 
     export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
     export UBSAN_OPTIONS=print_stacktrace=1
+    export LSAN_OPTIONS=suppressions=$root/t/lsan.supp:print_suppressions=0
 
     prove -j "${JOBS:-2}" "$@"
 }
@@ -397,6 +399,12 @@ cmd_matrix() {
         printf '#!/bin/sh\nexit 101\n' \
             | as_root tee "$chroot.new/usr/sbin/policy-rc.d" >/dev/null
         as_root chmod 755 "$chroot.new/usr/sbin/policy-rc.d"
+
+        # a mirror may be a snapshot of some day
+
+        echo 'Acquire::Check-Valid-Until "false";' \
+            | as_root tee "$chroot.new/etc/apt/apt.conf.d/50snapshot" \
+            >/dev/null
 
         as_root mv "$chroot.new" "$chroot"
     fi
@@ -454,12 +462,14 @@ cmd_lint() {
         --error-exitcode=1 -j "${JOBS:-2}" -I ngx_module ngx_module t/unit \
         || failed=1
 
+    # NGX_DEBUG is off, since the debug form of ngx_queue_remove() looks like
+    # a use of NULL to it
+
     say "lint: clang-tidy"
     # shellcheck disable=SC2086
     (cd "$nginx_src" && printf '%s\0' "${sources[@]}" \
-        | xargs -0 -n 4 -P "${JOBS:-2}" sh -c \
-            'clang-tidy --quiet "$@" -- $0 2>/dev/null' "$includes") \
-        || failed=1
+        | xargs -0 -n 4 -P "${JOBS:-2}" sh -c 'clang-tidy --quiet "$@" -- \
+            -DNGX_DEBUG=0 $0 2>/dev/null' "$includes") || failed=1
 
     [ $failed = 0 ] || die "lint: there is something to mend"
 

@@ -22,18 +22,18 @@ for my $suite ($text =~ /^# suite (\S+)$/mg) {
         ($code, $text) = unit($suite);
 
         my ($checks, $planned) = (0, 0);
-        my @said;
+        my ($passed, @said) = (1);
 
         for (split /\n/, $text) {
             if (/^(not )?ok \d+ - (.*)/) {
                 $checks++;
-                ok(!$1, $2);
+                $passed = ok(!$1, $2);
 
             } elsif (/^1\.\.(\d+)$/) {
                 $planned = $1;
 
             } elsif (/^# (.*)/) {
-                diag($1);
+                $passed ? note($1) : diag($1);
 
             } else {
                 push @said, "$_\n";
