@@ -231,10 +231,9 @@ ngx_shop_redis_submit(ngx_shop_redis_op_t *op)
         return ngx_shop_redis_refuse(op, NGX_ERROR, "redis_unavailable");
     }
 
-    if (op->ncommands == 0 || state->conn || state->queued) {
-        ngx_log_error(NGX_LOG_ALERT, op->log, 0,
-                      "redis operation submitted empty or twice");
-        return NGX_ERROR;
+    if (op->ncommands == 0) {
+        ngx_log_error(NGX_LOG_ALERT, op->log, 0, "empty redis operation");
+        return ngx_shop_redis_refuse(op, NGX_ERROR, "redis_unavailable");
     }
 
     if (redis->nops >= redis->max_queue) {
@@ -414,8 +413,11 @@ ngx_shop_redis_note_fault(ngx_shop_redis_reply_t *reply, ngx_log_t *log)
 char *
 ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
 {
-    u_char     *p, *last, *end, *colon;
+    u_char     *p, *c, *last, *end, *colon;
     ngx_int_t   port;
+#if (NGX_HAVE_INET6)
+    u_char      addr[16];
+#endif
 
     redis->text = *url;
     redis->db = 0;
@@ -482,14 +484,13 @@ ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
         end = last;
     }
 
-    colon = NULL;
-
     if (p < end && *p == '[') {
         colon = ngx_strlchr(p, end, ']');
 
+#if (NGX_HAVE_INET6)
         if (colon == NULL
-            || ngx_inet6_addr(p + 1, colon - p - 1,
-                              (u_char [16]) { 0 }) != NGX_OK)
+            || ngx_inet6_addr(p + 1, colon - p - 1, addr) != NGX_OK)
+#endif
         {
             return "has no IPv6 address between its brackets";
         }
@@ -505,6 +506,12 @@ ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
 
     } else {
         colon = ngx_strlchr(p, end, ':');
+
+        for (c = p; c < (colon ? colon : end); c++) {
+            if (!isalnum(*c) && *c != '-' && *c != '.' && *c != '_') {
+                return "has an invalid character in its host name";
+            }
+        }
     }
 
     redis->peer.host.data = p;
