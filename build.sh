@@ -158,8 +158,6 @@ configure_and_make() {
         cat "$src/src/core/nginx.h"
 
         if [ "$target" = modules ]; then
-            env | grep "^NGX_SHOP_" || true
-            ls ngx_module/*/* t/unit
             cat config t/unit/config ngx_module/redis/*.{awk,lua}
         fi
     } | sha256sum)
@@ -225,10 +223,15 @@ install_peers() {
 
     cmd_deps peers
 
+    exec 7>"$build/peers.lock"
+    flock 7
+
     if ! cmp -s t/package-lock.json t/node_modules/.installed.json; then
-        (cd t && npm ci --ignore-scripts --no-audit --no-fund)
+        (cd t && npm ci --ignore-scripts --no-audit --no-fund 7>&-)
         cp t/package-lock.json t/node_modules/.installed.json
     fi
+
+    exec 7>&-
 }
 
 
