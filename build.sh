@@ -86,7 +86,8 @@ packages() {
             echo redis-server=redis-server
             ;;
         lint)
-            echo perl cppcheck=cppcheck clang=clang clang-tidy=clang-tidy
+            echo perl git=git
+            echo cppcheck=cppcheck clang=clang clang-tidy=clang-tidy
             ;;
         asan)
             echo clang=clang llvm-symbolizer=llvm libclang-rt-dev
@@ -487,6 +488,7 @@ cmd_lint() {
 
 cmd_install() {
     local dest=${DESTDIR:-} modules available enabled
+    local -a as=()
 
     cmd_build
 
@@ -494,17 +496,24 @@ cmd_install() {
     available=/usr/share/nginx/modules-available
     enabled=/etc/nginx/modules-enabled
 
-    install -D -m 644 "$build/objs/ngx_http_shop_module.so" \
+    [ -n "$dest" ] || as=(as_root)
+
+    "${as[@]}" install -D -m 644 "$build/objs/ngx_http_shop_module.so" \
         "$dest${modules:=/usr/lib/nginx/modules}/ngx_http_shop_module.so"
 
-    echo 'load_module modules/ngx_http_shop_module.so;' \
-        | install -D -m 644 /dev/stdin "$dest$available/mod-http-shop.conf"
-
-    mkdir -p "$dest$enabled"
-    ln -sf "$available/mod-http-shop.conf" \
-        "$dest$enabled/50-mod-http-shop.conf"
-
     say "installed $dest$modules/ngx_http_shop_module.so"
+
+    if [ -d $enabled ]; then
+        echo "load_module $modules/ngx_http_shop_module.so;" \
+            | "${as[@]}" install -D -m 644 /dev/stdin \
+                "$dest$available/mod-http-shop.conf"
+
+        "${as[@]}" install -d "$dest$enabled"
+        "${as[@]}" ln -sf "$available/mod-http-shop.conf" \
+            "$dest$enabled/50-mod-http-shop.conf"
+
+        say "loaded by $dest$enabled/50-mod-http-shop.conf"
+    fi
 }
 
 
