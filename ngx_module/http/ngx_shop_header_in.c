@@ -177,7 +177,10 @@ ngx_shop_header_names_match(ngx_shop_header_names_t *names,
 }
 
 
-/* CGI and its heirs make one name of "-", "_" and both cases: so do we */
+/*
+ * CGI and its heirs make one name of "-", "_" and both cases, and PHP of "."
+ * and some others, too: all that is no letter and no digit is the same to us.
+ */
 
 static ngx_uint_t
 ngx_shop_header_name_equal(ngx_str_t *lowcase, u_char *name, size_t len)
@@ -194,7 +197,13 @@ ngx_shop_header_name_equal(ngx_str_t *lowcase, u_char *name, size_t len)
         a = lowcase->data[i];
         b = ngx_tolower(name[i]);
 
-        if (a != b && !((a == '-' || a == '_') && (b == '-' || b == '_'))) {
+        if (a == b) {
+            continue;
+        }
+
+        if ((a != '-' && a != '_')
+            || (b >= 'a' && b <= 'z') || (b >= '0' && b <= '9'))
+        {
             return 0;
         }
     }

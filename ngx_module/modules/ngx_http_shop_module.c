@@ -13,6 +13,7 @@
 
 
 static ngx_int_t ngx_http_shop_post_read_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_shop_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_shop_lookup_start(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 static ngx_int_t ngx_http_shop_find_session(ngx_http_request_t *r,
@@ -137,6 +138,24 @@ ngx_http_shop_post_read_handler(ngx_http_request_t *r)
     ctx->cookies = cookies;
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * A request that is refused while its headers are read goes to "error_page"
+ * without that phase, and a proxy there would send what the client forged.
+ * So what was redirected is looked through again; to a named location it
+ * comes in the second of the phases that have this handler.
+ */
+
+static ngx_int_t
+ngx_http_shop_rewrite_handler(ngx_http_request_t *r)
+{
+    if (!r->internal || r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_shop_post_read_handler(r);
 }
 
 
@@ -574,6 +593,20 @@ ngx_http_shop_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_shop_post_read_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_SERVER_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_shop_rewrite_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_shop_rewrite_handler;
 
     return ngx_shop_respond_init(cf);
 }

@@ -59,7 +59,21 @@ ngx_http_social_callback(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp)
 {
     ngx_int_t                rc;
+    ngx_http_shop_ctx_t     *ctx;
     ngx_http_social_flow_t  *flow;
+
+    ctx = ngx_http_shop_create_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* nobody has kept the arguments if the request was redirected to here */
+
+    if (ctx->callback.data == NULL
+        && ngx_shop_mask_args(r, &ctx->callback) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     if (r->method == NGX_HTTP_POST) {
 

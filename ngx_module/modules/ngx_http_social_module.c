@@ -310,7 +310,9 @@ ngx_http_social_handler(ngx_http_request_t *r)
 
     endpoint = ngx_http_social_endpoint(r, &rest);
 
-    if (endpoint == NULL) {
+    /* a part of a page cannot sign in: its redirect and cookies are lost */
+
+    if (endpoint == NULL || (endpoint->provider_handler && r != r->main)) {
         return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND, "not_found");
     }
 
