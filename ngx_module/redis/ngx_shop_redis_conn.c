@@ -36,9 +36,10 @@
  * connection is the first to end, and one timer for each connection is
  * enough; it is set once and looks around when it fires.  A connection whose
  * oldest operation is overdue is closed, with all that is on it, and so are
- * those that have not said a word since that operation was submitted: the
- * server is frozen or unreachable, and later requests should not find that
- * out one by one.  An orphan counts as well.
+ * those that have not said a word in the second half of that time: the server
+ * is frozen or unreachable, and later requests should not find that out one
+ * by one.  An idle connection may go for nothing, which costs little.  An
+ * orphan counts as well.
  *
  * The breaker.  After a failure no attempt is made for a while: exponential
  * back-off with full jitter, so that the workers of many machines do not
@@ -655,7 +656,6 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
     char                    *action;
     ngx_uint_t               i;
     ngx_msec_t               since;
-    ngx_queue_t             *q;
     ngx_shop_redis_t        *redis;
     ngx_shop_redis_conn_t   *other;
     ngx_shop_redis_state_t  *state;
@@ -693,9 +693,7 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
         return;
     }
 
-    q = ngx_queue_head(&conn->ops);
-    state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
-    since = state->deadline - redis->timeout;
+    since = ngx_current_msec - redis->timeout / 2;
 
     ngx_shop_redis_conn_fail(conn, "redis_unavailable", "timeout", 1);
 
