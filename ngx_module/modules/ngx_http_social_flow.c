@@ -205,7 +205,7 @@ ngx_http_social_flow_timeout(ngx_event_t *ev)
 
     /* an operation that was answered stays a field until the next one */
 
-    if (flow->fetch != NULL || flow->waiter.waiting) {
+    if (flow->fetch != NULL || flow->waiter.document != NULL) {
         (void) ngx_http_social_flow_refuse(flow, NGX_HTTP_GATEWAY_TIME_OUT,
                                            "provider_timeout");
 

@@ -43,7 +43,6 @@ static ngx_int_t ngx_http_social_chooser_url(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *url);
 
 static ngx_int_t ngx_http_social_init(ngx_conf_t *cf);
-static ngx_int_t ngx_http_social_init_process(ngx_cycle_t *cycle);
 static void ngx_http_social_exit_process(ngx_cycle_t *cycle);
 
 
@@ -69,7 +68,7 @@ ngx_module_t  ngx_http_social_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    ngx_http_social_init_process,          /* init process */
+    NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     ngx_http_social_exit_process,          /* exit process */
@@ -636,29 +635,6 @@ ngx_http_social_init(ngx_conf_t *cf)
 }
 
 
-static ngx_int_t
-ngx_http_social_init_process(ngx_cycle_t *cycle)
-{
-    ngx_uint_t                     i;
-    ngx_http_social_provider_t   **spp;
-    ngx_http_social_main_conf_t   *smcf;
-
-    smcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_social_module);
-
-    if (smcf == NULL) {
-        return NGX_OK;
-    }
-
-    spp = smcf->providers.elts;
-
-    for (i = 0; i < smcf->providers.nelts; i++) {
-        ngx_http_social_provider_init(spp[i]);
-    }
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_http_social_exit_process(ngx_cycle_t *cycle)
 {
@@ -675,8 +651,6 @@ ngx_http_social_exit_process(ngx_cycle_t *cycle)
     spp = smcf->providers.elts;
 
     for (i = 0; i < smcf->providers.nelts; i++) {
-        if (spp[i]->metadata.provider != NULL) {
-            ngx_http_social_provider_exit(spp[i]);
-        }
+        ngx_http_social_provider_exit(spp[i]);
     }
 }

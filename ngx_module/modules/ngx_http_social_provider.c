@@ -640,6 +640,8 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
 
     sp->zone = shop->zone;
 
+    ngx_http_social_provider_init(sp, &cf->cycle->new_log);
+
     ngx_shop_net_init(&sp->net);
 
     sp->net.ssl = smcf->ssl;
