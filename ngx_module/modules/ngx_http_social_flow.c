@@ -11,8 +11,10 @@
 #include "modules/ngx_http_social_flow.h"
 
 
+static ngx_int_t ngx_http_social_flow_steps(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_run(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_done(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_flow_end(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_refused(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_close(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_cleanup(void *data);
@@ -53,6 +55,11 @@ ngx_http_social_flow_create(ngx_http_request_t *r,
 }
 
 
+/*
+ * What needs no waiting ends here as any content handler does, by its code:
+ * nginx still holds the request, which finalizing it could free.
+ */
+
 ngx_int_t
 ngx_http_social_flow_start(ngx_http_social_flow_t *flow,
     ngx_http_social_step_pt step)
@@ -61,21 +68,32 @@ ngx_http_social_flow_start(ngx_http_social_flow_t *flow,
 
     r = flow->request;
 
-    r->main->count++;
-    r->read_event_handler = ngx_http_test_reading;
-
     flow->step = step;
 
     ngx_add_timer(&flow->timer, NGX_HTTP_SOCIAL_TIMEOUT);
 
-    ngx_http_social_flow_run(flow);
+    if (ngx_http_social_flow_steps(flow) != NGX_AGAIN) {
+        return ngx_http_social_flow_end(flow);
+    }
+
+    /* without its events a client that leaves would not be noticed */
+
+    if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        ngx_http_social_flow_close(flow);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->main->count++;
+    r->read_event_handler = ngx_http_test_reading;
 
     return NGX_DONE;
 }
 
 
-static void
-ngx_http_social_flow_run(ngx_http_social_flow_t *flow)
+/* NGX_AGAIN: an operation is out; else the answer is decided */
+
+static ngx_int_t
+ngx_http_social_flow_steps(ngx_http_social_flow_t *flow)
 {
     ngx_int_t  rc;
 
@@ -83,43 +101,54 @@ ngx_http_social_flow_run(ngx_http_social_flow_t *flow)
         rc = flow->step(flow);
     } while (rc == NGX_OK);
 
-    if (rc == NGX_AGAIN) {
-        return;
-    }
-
     if (rc == NGX_ERROR && flow->reason == NULL) {
         flow->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
         flow->reason = "internal_error";
     }
 
-    ngx_http_social_flow_done(flow);
+    return rc;
 }
 
 
-/* the one door out */
+/* an operation has ended */
+
+static void
+ngx_http_social_flow_run(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_steps(flow) != NGX_AGAIN) {
+        ngx_http_social_flow_done(flow);
+    }
+}
+
 
 static void
 ngx_http_social_flow_done(ngx_http_social_flow_t *flow)
 {
-    ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = flow->request;
     c = r->connection;
 
-    ngx_http_social_flow_close(flow);
-
     r->read_event_handler = ngx_http_block_reading;
 
-    rc = flow->rc;
+    ngx_http_finalize_request(r, ngx_http_social_flow_end(flow));
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* the one door out; the code is for ngx_http_finalize_request() */
+
+static ngx_int_t
+ngx_http_social_flow_end(ngx_http_social_flow_t *flow)
+{
+    ngx_http_social_flow_close(flow);
 
     if (flow->reason != NULL) {
-        rc = ngx_http_social_flow_refused(flow);
+        return ngx_http_social_flow_refused(flow);
     }
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    return flow->rc;
 }
 
 
