@@ -400,8 +400,8 @@ ngx_http_social_me_list(ngx_pool_t *pool, ngx_str_t *joined)
     ngx_shop_json_t  *list;
 
     list = ngx_shop_json_new_array(pool);
-    if (list == NULL) {
-        return NULL;
+    if (list == NULL || joined->len == 0) {
+        return list;
     }
 
     p = joined->data;
