@@ -27,8 +27,8 @@
  *     signin
  *         issuer     the provider's name has not changed its issuer
  *         claim      whose identity it is, or nobody's: a new customer's
- *         retire     the browser's older session ends
  *         create     the customer, what a login earns, the new session
+ *         retire     the browser's older session ends
  *         finish     cookies, and 303
  *
  * Each step that writes can be repeated, so a login that is cut off is
@@ -219,9 +219,15 @@ ngx_http_social_callback_fields(ngx_http_request_t *r, ngx_str_t *fields)
 
     fields->data = p;
 
-    p = ngx_cpymem(p, ctx->callback.data, ctx->callback.len);
+    if (ctx->callback.len) {
+        p = ngx_cpymem(p, ctx->callback.data, ctx->callback.len);
+    }
+
     *p++ = '&';
-    p = ngx_cpymem(p, body.data, body.len);
+
+    if (body.len) {
+        p = ngx_cpymem(p, body.data, body.len);
+    }
 
     fields->len = p - fields->data;
 
