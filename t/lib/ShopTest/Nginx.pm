@@ -28,7 +28,8 @@ ShopTest::Nginx - an nginx with our module, for one test
 =head1 DESCRIPTION
 
 %%port%%, %%port2%%, ... are free ports, %%dir%% is the folder of this nginx,
-other names come from "vars"; an unknown one is an error of the test.
+%%h2_listen%% and %%h2_on%% those of L<ShopTest::HTTP2>; other names come from
+"vars"; an unknown one is an error of the test.
 
 Other arguments:
 
@@ -172,11 +173,20 @@ sub fill {
 
         $name =~ /^port(\d*)$/        ? $self->port($1)
         : $name eq 'dir'              ? $self->{dir}
+        : $name eq 'h2_listen'        ? (h2_directive() ? '' : ' http2')
+        : $name eq 'h2_on'            ? (h2_directive() ? 'http2 on;' : '')
         : exists $self->{vars}{$name} ? $self->{vars}{$name}
         : die "the test says %%$name%%, which is nothing\n";
     }gex;
 
     return $text;
+}
+
+
+# HTTP/2 became a directive, which a port can have beside HTTP/1, in 1.25.1
+
+sub h2_directive {
+    return version() >= 1025001;
 }
 
 
