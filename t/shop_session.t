@@ -241,8 +241,14 @@ is(customer(session(secret_key => 'cd' x 32)->cookie), undef,
     is(field(seen("a=1;b=2;shop=$value"), 'Cookie'), 'a=1;b=2', '... last');
     is(field(seen("a=1;  shop = $value ;b"), 'Cookie'), 'a=1;b',
        '... with blanks');
-    is(field(seen("shop-login-abc=x; a=1; shop-login-def=y"), 'Cookie'),
-       'a=1', '... and so are those of login attempts');
+    is(field(seen("shop-login-AZaz09-_=x; a=1; shop-login-12345678"),
+             'Cookie'), 'a=1', '... and so are those of login attempts');
+    is(field(seen('shop-login-theme=1; shop-login-=2; shop-login-1234567=3; '
+                  . 'shop-login-123456789=4; shop-login-1234567.=5'),
+             'Cookie'),
+       'shop-login-theme=1; shop-login-=2; shop-login-1234567=3; '
+       . 'shop-login-123456789=4; shop-login-1234567.=5',
+       'what begins like them and is none stays');
     is(field(seen("shopping=1; xshop=2; shop2=3; Shop=4"), 'Cookie'),
        'shopping=1; xshop=2; shop2=3; Shop=4', 'others of a similar name stay');
     is(field(seen("a=\"; shop=$value; b=2"), 'Cookie'), 'a="; b=2',
