@@ -166,6 +166,43 @@ is(customer(session(issued => $now + 3600)->cookie), undef,
 }
 
 
+# a list of sessions that is none
+
+{
+    my $out = session();
+
+    $redis->command('SET', $out->key('sessions'), 'text');
+
+    my $response = ShopTest::HTTP::request(
+        $nginx->port, 'POST', '/_shop/logout',
+        headers => [ Cookie => $out->cookie,
+                     'Sec-Fetch-Site' => 'same-origin' ]);
+
+    is($response->status, 503, 'a list of sessions of a wrong type: 503');
+    is($redis->command('EXISTS', $out->key), 0,
+       '... and the session has ended nevertheless');
+
+    my $browser = $shop->browser;
+
+    $shop->login($browser, '/');
+
+    my ($list) = grep { !/:c\d+$/ } $redis->keys('shop:sessions:*');
+    my $before = () = $redis->keys('shop:session:*');
+
+    $redis->command('SET', $list, 'text');
+
+    is($shop->callback($browser, $shop->attempt($browser))->status, 503,
+       '... a login of that customer: 503');
+    is(scalar(() = $redis->keys('shop:session:*')), $before,
+       '... which leaves no session behind, and the older one');
+    ok($shop->me($browser), '... which is still good');
+
+    $redis->command('DEL', $list);
+    is($shop->callback($browser, $shop->attempt($browser))->status, 303,
+       '... and a login once that is mended');
+}
+
+
 # row 28: another host
 
 {
