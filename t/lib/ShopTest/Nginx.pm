@@ -470,6 +470,12 @@ sub wrong_lines {
     my ($self) = @_;
     my @wrong;
 
+    # one expression for all of them, which may be thousands
+
+    my %secrets = map { $_ => 1 } @{ $self->{secrets} };
+    my $any = join '|', map { quotemeta } sort keys %secrets;
+    my $secret = qr/$any/;
+
     for my $file (sort glob "$self->{dir}/logs/*") {
         my ($sanitizer, $foreign) = (0, 0);
 
@@ -492,7 +498,7 @@ sub wrong_lines {
                     unless grep { $line =~ $_ } @{ $self->{allow} };
             }
 
-            next unless @{ $self->{secrets} };
+            next unless length $any;
 
             # nginx prints the headers of an answer as lines of their own
 
@@ -503,8 +509,7 @@ sub wrong_lines {
 
             next if $foreign;
 
-            push @wrong, "a secret: $line"
-                if grep { index($line, $_) >= 0 } @{ $self->{secrets} };
+            push @wrong, "a secret: $line" if $line =~ $secret;
         }
     }
 
