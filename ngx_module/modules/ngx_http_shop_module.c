@@ -436,16 +436,23 @@ ngx_http_shop_wait(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         }
     }
 
+    if (r == r->main) {
+
+        /* without its events a client that leaves would not be noticed */
+
+        if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
     waiter = ngx_array_push(&ctx->waiters);
     if (waiter == NULL) {
         return NGX_ERROR;
     }
 
     *waiter = r;
-
-    if (r == r->main) {
-        r->read_event_handler = ngx_http_test_reading;
-    }
 
     return NGX_AGAIN;
 }

@@ -222,7 +222,10 @@ ngx_http_social_callback_fields(ngx_http_request_t *r, ngx_str_t *fields)
     fields->data = p;
     fields->len = len;
 
-    p = ngx_cpymem(p, ctx->callback.data, ctx->callback.len);
+    if (ctx->callback.len) {
+        p = ngx_cpymem(p, ctx->callback.data, ctx->callback.len);
+    }
+
     *p++ = '&';
 
     for (cl = bufs; cl; cl = cl->next) {

@@ -43,7 +43,7 @@ ngx_http_social_login(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
     /* only the customer starts a login: a link from elsewhere shows where */
 
     if (ngx_shop_is_cross_site(r)) {
-        return ngx_http_social_chooser(r);
+        return ngx_http_social_chooser(r, sp);
     }
 
     if (ngx_shop_query_get(r->pool, &r->args, "link", &link)
