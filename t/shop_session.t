@@ -135,6 +135,12 @@ is(customer(session(issued => $now + 3600)->cookie), undef,
     is($redis->command('ZCARD', $used->key('sessions')), 1,
        '... and notes when it was last seen');
 
+    $redis->command('PEXPIRE', $used->key, 2_000_000);
+    customer($used->cookie);
+
+    wait_for(sub { $redis->command('PTTL', $used->key) <= 1_000_000 });
+    pass('row 24: a shorter idle time counts from the next use on');
+
     $redis->command('HSET', $used->key, 'expires', $now + 100);
     $redis->command('PEXPIRE', $used->key, 1_000);
     customer($used->cookie);
