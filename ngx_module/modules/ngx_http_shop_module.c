@@ -436,15 +436,12 @@ ngx_http_shop_wait(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         }
     }
 
-    if (r == r->main) {
+    /* without its events a client that leaves would not be noticed */
 
-        /* without its events a client that leaves would not be noticed */
-
-        if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        r->read_event_handler = ngx_http_test_reading;
+    if (r == r->main
+        && ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     waiter = ngx_array_push(&ctx->waiters);
@@ -453,6 +450,10 @@ ngx_http_shop_wait(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
     }
 
     *waiter = r;
+
+    if (r == r->main) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
 
     return NGX_AGAIN;
 }
