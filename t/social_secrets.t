@@ -115,13 +115,23 @@ sub learn {
     $shop->provider->forget;
 }
 
+# a provider's page may have all of it in its own URL
+
+sub referer {
+    my ($uri) = @_;
+
+    return $uri =~ /\?(.*)/ ? "https://id.example/authorize?$1" : undef;
+}
+
 sub ask {
     my ($shop, $method, $uri, $cookie, %o) = @_;
+    my $referer = referer($uri);
 
     return ShopTest::HTTP::request(
         $shop->nginx->port($o{port} || 1), $method, $uri,
         headers => [ Accept => $o{accept} || 'application/json',
                      Cookie => $cookie,
+                     defined $referer ? (Referer => $referer) : (),
                      defined $o{body}
                      ? ('Content-Type'
                         => 'application/x-www-form-urlencoded') : () ],
@@ -130,11 +140,13 @@ sub ask {
 
 sub ask2 {
     my ($shop, $method, $uri, $cookie, %o) = @_;
+    my $referer = referer($uri);
 
     return ShopTest::HTTP2->connect($shop->nginx->port(3))->request(
         $method, $uri, body => $o{body}, headers => [
             accept => $o{accept} || 'application/json',
             (map { (cookie => $_) } split /; /, $cookie),
+            defined $referer ? (referer => $referer) : (),
             defined $o{body}
             ? ('content-type' => 'application/x-www-form-urlencoded') : () ]);
 }

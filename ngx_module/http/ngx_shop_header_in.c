@@ -528,12 +528,18 @@ ngx_shop_str_is(ngx_str_t *s, const char *text)
 /*
  * HTTP/1 keeps one copy of the request line, to which everything points;
  * HTTP/2 and HTTP/3 make the line for the log from the path, as a second.
+ * Lines of the log have the referrer, too: it may be the provider's page with
+ * what we sent the browser there with.
  */
 
 ngx_int_t
 ngx_shop_mask_args(ngx_http_request_t *r, ngx_str_t *args)
 {
     *args = r->args;
+
+    if (r->headers_in.referer) {
+        ngx_shop_mask_line(&r->headers_in.referer->value, NULL);
+    }
 
     if (r->args.len == 0) {
         return NGX_OK;

@@ -117,9 +117,9 @@ ngx_int_t ngx_shop_same_origin(ngx_http_request_t *r, ngx_str_t *origin);
 ngx_uint_t ngx_shop_is_cross_site(ngx_http_request_t *r);
 
 /*
- * Overwrites the values of the fields "code" and "state" with "*" wherever
- * nginx keeps the request line, for its own log lines; "args" becomes a copy
- * with the true values.
+ * Overwrites the values of all fields but "iss" and "error" with "*" wherever
+ * nginx keeps the request line, and in the referrer, for its own log lines;
+ * "args" becomes a copy with the true values.
  */
 ngx_int_t ngx_shop_mask_args(ngx_http_request_t *r, ngx_str_t *args);
 
