@@ -157,6 +157,17 @@ for my $case ([ 'GET', '/_shop/login' ], [ 'GET', '/_shop/login/work' ],
 }
 
 
+# row 22: conditions are for pages that have not changed; these always have
+
+for my $condition ([ 'If-None-Match' => '*' ], [ 'If-Match' => '"x"' ],
+                   [ 'If-Unmodified-Since' => 'Thu, 01 Jan 1970 00:00:00 GMT' ],
+                   [ Range => 'bytes=0-1' ]) {
+
+    is(ask('GET', '/_shop/login', %page, @$condition)->status, 200,
+       "row 22: $condition->[0] changes nothing");
+}
+
+
 # row 23: a new secret at each login, the old session ends
 
 {
