@@ -334,6 +334,34 @@ for my $condition ([ 'If-None-Match' => '*' ], [ 'If-Match' => '"x"' ],
 }
 
 
+# row 27: fields beside the code are nobody's word, Apple's "user" among them
+
+{
+    my $plain = $shop->browser;
+
+    $shop->login($plain, '/');
+    my $me = $shop->me($plain);
+
+    my $forged = escape('{"name":{"firstName":"Eve"},"sub":"other",'
+                        . '"email":"victim@example.com"}');
+    my $browser = $shop->browser;
+    my ($args) = $shop->attempt($browser) =~ /\?(.*)/;
+
+    $browser->leave($shop->provider->issuer . '/authorize');
+    $browser->submit("$url/_shop/callback/work",
+                     "$args&user=$forged&id_token=a.b.c&access_token=x"
+                     . '&sub=other&email=victim%40example.com');
+
+    is($shop->me($browser)->{customer}, $me->{customer},
+       'row 27: the customer is who the token says');
+    is_deeply($shop->me($browser)->{identities}, $me->{identities},
+              'row 27: and has the address that it says');
+    unlike(join(' ', map { values %{ $shop->redis->hash($_) } }
+                $shop->redis->keys('shop:customer:*')), qr/victim|Eve/,
+           'row 27: nothing of the rest is kept');
+}
+
+
 # a replay with a live session just goes there
 
 {
