@@ -23,6 +23,7 @@ ShopTest::Nginx - an nginx with our module, for one test
     $nginx->reload(http => $other);     # the new text is optional
     $nginx->upgrade;                    # another binary, the same one
     $nginx->wait_log(qr/redis: /);      # the match, or dies
+    $nginx->open_files;                 # of the workers, see there
 
     my ($code, $text) = ShopTest::Nginx->check(http => $wrong);   # -t
 
@@ -371,6 +372,45 @@ sub workers {
     my ($self) = @_;
 
     return ShopTest::children($self->pid);
+}
+
+
+# What the workers hold open, as { tcp => [ [here, there], ... ], other => N }:
+# connections by their ports, and how much is none.
+
+sub open_files {
+    my ($self) = @_;
+    my %files = (tcp => [], other => 0);
+
+    for my $pid ($self->workers) {
+        my %ports;
+
+        for my $table ('tcp', 'tcp6') {
+            my ($head, @lines) = split /\n/,
+                ShopTest::read_file("/proc/$pid/net/$table");
+
+            for (map { [ split ] } @lines) {
+                my ($here, $there) = map { hex((split /:/)[1]) } @$_[1, 2];
+
+                $ports{ $_->[9] } = [ $here, $there ] if $there;
+            }
+        }
+
+        for my $fd (glob "/proc/$pid/fd/*") {
+            my $what = readlink $fd;
+
+            next unless defined $what;
+
+            if ($what =~ /^socket:\[(\d+)\]/ && $ports{$1}) {
+                push @{ $files{tcp} }, $ports{$1};
+
+            } else {
+                $files{other}++;
+            }
+        }
+    }
+
+    return \%files;
 }
 
 
