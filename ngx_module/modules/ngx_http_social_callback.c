@@ -372,7 +372,9 @@ ngx_http_social_callback_id(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    return ngx_shop_hex(r->pool, digest, NGX_SHOP_SHA256_LEN,
+    /* half of it tells attempts apart, and is kept with each booking */
+
+    return ngx_shop_hex(r->pool, digest, NGX_SHOP_SHA256_LEN / 2,
                         &flow->attempt_id);
 }
 
