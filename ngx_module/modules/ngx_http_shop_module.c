@@ -404,11 +404,15 @@ ngx_http_shop_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_http_shop_lookup_init(smcf, cycle) != NGX_OK) {
+    if (ngx_http_shop_lookup_init(smcf, cycle) != NGX_OK
+        || ngx_shop_redis_init(smcf->redis, cycle) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    return ngx_shop_redis_init(smcf->redis, cycle);
+    smcf->track = ngx_shop_redis_track_start(smcf->redis, smcf->zone, cycle);
+
+    return smcf->track ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -421,6 +425,10 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
 
     if (smcf == NULL || smcf->redis == NULL) {
         return;
+    }
+
+    if (smcf->track != NULL) {
+        ngx_shop_redis_track_stop(smcf->track);
     }
 
     if (smcf->redis->conns != NULL) {
