@@ -53,6 +53,7 @@ sub new {
 
     my $self = bless {
         http => '', server => '', location => '', provider_conf => '',
+        zone => 'shop:8m',
         program => <<'END',
     loyalty_program {
         currency EUR;
@@ -93,7 +94,7 @@ END
                   %{ $self->{vars} || {} } },
         http => <<"END");
     shop_redis       %%redis%%;
-    shop_zone        shop:8m;
+    shop_zone        $self->{zone};
     shop_secret_file $keys;
 
 $blocks
