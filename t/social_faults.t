@@ -98,6 +98,39 @@ for my $action (qw(close lost cut garbage error stall nil)) {
 }
 
 
+# --- an older session lives on until there is a new one
+
+for my $action (qw(close error)) {
+    for my $after (0 .. 20) {
+        my $browser = $shop->browser;
+
+        $provider->set({ user => { sub => "again-$action-$after" } });
+        $shop->callback($browser, $shop->attempt($browser));
+
+        my $id = ($shop->me($browser) || {})->{customer};
+        my $cookie = $browser->cookie('shop');
+        my $url = $shop->attempt($browser);
+
+        $proxy->spoil($action, $after);
+        my $response = $shop->callback($browser, $url);
+
+        last unless $proxy->heal;
+
+        is($response->status, 503, "row 32: again: $action after $after");
+
+        my $page;
+
+        wait_for {
+            $page = $shop->nginx->get('/_shop/me', Cookie => "shop=$cookie");
+            $page->status != 503
+        } 'Redis to be used again';
+
+        is($page->status == 200 && $page->json->{customer}, $id,
+           '... signs nobody out');
+    }
+}
+
+
 # --- Redis is frozen, or gone
 
 {

@@ -634,6 +634,14 @@ ngx_http_shop_wait(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         }
     }
 
+    /* without its events a client that leaves would not be noticed */
+
+    if (r == r->main
+        && ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     waiter = ngx_array_push(&ctx->waiters);
     if (waiter == NULL) {
         return NGX_ERROR;

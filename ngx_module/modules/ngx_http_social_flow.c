@@ -17,6 +17,7 @@ static void ngx_http_social_flow_done(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_end(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_refused(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_close(ngx_http_social_flow_t *flow);
+static void ngx_http_social_flow_forget(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_cleanup(void *data);
 static void ngx_http_social_flow_timeout(ngx_event_t *ev);
 static void ngx_http_social_flow_waited(ngx_http_social_waiter_t *waiter);
@@ -195,16 +196,7 @@ ngx_http_social_flow_close(ngx_http_social_flow_t *flow)
     }
 
     ngx_http_social_cancel(&flow->waiter);
-
-    if (flow->fetch != NULL) {
-        ngx_shop_fetch_free(flow->fetch);
-        flow->fetch = NULL;
-    }
-
-    if (flow->op != NULL) {
-        ngx_shop_redis_free(flow->op);
-        flow->op = NULL;
-    }
+    ngx_http_social_flow_forget(flow);
 
     if (flow->metadata != NULL) {
         ngx_http_social_release(flow->metadata);
@@ -214,6 +206,23 @@ ngx_http_social_flow_close(ngx_http_social_flow_t *flow)
     if (flow->keys != NULL) {
         ngx_http_social_release(flow->keys);
         flow->keys = NULL;
+    }
+}
+
+
+/* the last operation, whether it is out or was answered */
+
+static void
+ngx_http_social_flow_forget(ngx_http_social_flow_t *flow)
+{
+    if (flow->fetch != NULL) {
+        ngx_shop_fetch_free(flow->fetch);
+        flow->fetch = NULL;
+    }
+
+    if (flow->op != NULL) {
+        ngx_shop_redis_free(flow->op);
+        flow->op = NULL;
     }
 }
 
@@ -232,7 +241,7 @@ ngx_http_social_flow_timeout(ngx_event_t *ev)
 {
     ngx_http_social_flow_t *flow = ev->data;
 
-    /* an operation that was answered stays a field until the next one */
+    /* what was answered stays a field until the next one is started */
 
     if (flow->fetch != NULL || flow->waiter.document != NULL) {
         (void) ngx_http_social_flow_refuse(flow, NGX_HTTP_GATEWAY_TIME_OUT,
@@ -292,10 +301,7 @@ ngx_http_social_flow_op(ngx_http_social_flow_t *flow, ngx_uint_t ncommands)
 
     r = flow->request;
 
-    if (flow->op != NULL) {
-        ngx_shop_redis_free(flow->op);
-        flow->op = NULL;
-    }
+    ngx_http_social_flow_forget(flow);
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
@@ -388,10 +394,7 @@ ngx_http_social_flow_fetch(ngx_http_social_flow_t *flow, ngx_shop_url_t *url,
     ngx_msec_int_t     rest;
     ngx_shop_fetch_t  *fetch;
 
-    if (flow->fetch != NULL) {
-        ngx_shop_fetch_free(flow->fetch);
-        flow->fetch = NULL;
-    }
+    ngx_http_social_flow_forget(flow);
 
     fetch = ngx_shop_fetch_create(&flow->provider->net,
                                   flow->request->connection->log);

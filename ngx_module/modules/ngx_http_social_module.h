@@ -200,11 +200,15 @@ ngx_int_t ngx_http_social_callback(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 
 
-/* ngx_http_social_pages.c: chooser, me, logout; content handlers */
+/* ngx_http_social_pages.c: chooser, me, logout; content handlers, "sp" is
+ * not looked at */
 
-ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r);
-ngx_int_t ngx_http_social_me(ngx_http_request_t *r);
-ngx_int_t ngx_http_social_logout(ngx_http_request_t *r);
+ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+ngx_int_t ngx_http_social_me(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+ngx_int_t ngx_http_social_logout(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
 
 
 /* ngx_http_social_module.c */

@@ -157,7 +157,8 @@ ngx_shop_session_done(ngx_shop_redis_reply_t *reply)
 
 /*
  * Redis counts the time to live down from the idle limit, so what is missing
- * to it is the time since the last touch: no field and no second read.
+ * to it is the time since the last touch: no field and no second read.  More
+ * than the limit is left where a shorter one was configured meanwhile.
  */
 
 ngx_uint_t
@@ -169,7 +170,7 @@ ngx_shop_session_aged(ngx_shop_session_t *session,
     ttl = ngx_shop_session_idle(session, limits, now);
     step = ngx_min(ttl / 10, NGX_SHOP_SESSION_TOUCH * 1000);
 
-    return session->ttl < 0 || ttl - session->ttl > step;
+    return session->ttl < 0 || ngx_abs(ttl - session->ttl) > step;
 }
 
 
