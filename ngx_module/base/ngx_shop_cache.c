@@ -147,9 +147,12 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
         record = ngx_shop_zone_lookup(sh, &entry[i].key, entry[i].hash,
                                       entry[i].kind, &cursor);
 
-        if (record) {
-            entry[i].state = ngx_shop_cache_state(cache, record, alive, ttl);
+        if (record == NULL) {
+            rc = NGX_DECLINED;
+            continue;
         }
+
+        entry[i].state = ngx_shop_cache_state(cache, record, alive, ttl);
 
         if (entry[i].state < want || entry[i].state == NGX_SHOP_CACHE_ABSENT)
         {

@@ -93,7 +93,7 @@ ngx_shop_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size, void *tag)
         return NULL;
     }
 
-    zone = ngx_palloc(cf->pool, sizeof(ngx_shop_zone_t));
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_shop_zone_t));
     if (zone == NULL) {
         return NULL;
     }
