@@ -119,7 +119,7 @@ for my $kind (sort keys %told) {
     }
 }
 
-like($_, qr/^\d+ (?:signup|login) \d+ - \d+ (?:signup|[0-9a-f]{64})$/,
+like($_, qr/^\d+ (?:signup|login) \d+ - \d+ (?:signup|[0-9a-f]{32})$/,
      'an entry of the ledger')
     for @$ledger;
 

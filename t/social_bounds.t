@@ -173,6 +173,9 @@ is($elsewhere->connections, 0, 'row 20: no redirect was followed');
 
     wait_for { !$provider->stalled } 'their connections to be closed';
     pass('row 20: no connection of theirs is left');
+
+    $_->[4]->close for @waiting;
+    $_->is_idle('row 20: after all of it') for @shops;
 }
 
 

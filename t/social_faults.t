@@ -28,6 +28,7 @@ END
 my $provider = $shop->provider;
 
 $shop->signs_in('before any fault');
+$shop->is_idle('before any fault', $proxy->port);
 
 
 # --- row 32: Redis
@@ -274,5 +275,6 @@ for my $endpoint (qw(discovery token jwks userinfo)) {
 }
 
 $shop->signs_in('after all of it');
+$shop->is_idle('after all of it', $proxy->port);
 
 done_testing();

@@ -71,6 +71,7 @@ static ngx_queue_t *ngx_http_shop_read_queue(ngx_http_shop_main_conf_t *smcf,
 static void ngx_http_shop_read_done(ngx_shop_redis_op_t *op);
 static ngx_int_t ngx_http_shop_read_result(ngx_http_shop_ctx_t *ctx,
     ngx_shop_redis_op_t *op);
+static ngx_uint_t ngx_http_shop_read_refused(ngx_shop_redis_op_t *op);
 static void ngx_http_shop_read_keep(ngx_http_shop_read_t *read,
     ngx_http_shop_ctx_t *ctx);
 
@@ -528,6 +529,28 @@ ngx_http_shop_read_result(ngx_http_shop_ctx_t *ctx, ngx_shop_redis_op_t *op)
 }
 
 
+/*
+ * 1: the server answers nobody, which is logged once and not for each
+ * request; a key of a wrong type is a matter of this one
+ */
+
+static ngx_uint_t
+ngx_http_shop_read_refused(ngx_shop_redis_op_t *op)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < op->ncommands; i++) {
+        if (op->replies[i]->type == NGX_SHOP_REDIS_FAULT
+            && !ngx_shop_redis_is_fault(op->replies[i], "WRONGTYPE"))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* what the first of the waiters was told is kept for those who come later */
 
 static void
@@ -546,7 +569,7 @@ ngx_http_shop_read_keep(ngx_http_shop_read_t *read, ngx_http_shop_ctx_t *ctx)
 
     if (ctx->rc == NGX_ERROR) {
 
-        if (op->rc == NGX_OK) {
+        if (op->rc == NGX_OK && !ngx_http_shop_read_refused(op)) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "unexpected reply from redis for a session");
         }

@@ -229,7 +229,9 @@ ngx_http_social_callback_fields(ngx_http_request_t *r, ngx_str_t *fields)
     *p++ = '&';
 
     for (cl = bufs; cl; cl = cl->next) {
-        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+        if (cl->buf->last != cl->buf->pos) {
+            p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+        }
     }
 
     return NGX_OK;
@@ -370,7 +372,9 @@ ngx_http_social_callback_id(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    return ngx_shop_hex(r->pool, digest, NGX_SHOP_SHA256_LEN,
+    /* half of it tells attempts apart, and is kept with each booking */
+
+    return ngx_shop_hex(r->pool, digest, NGX_SHOP_SHA256_LEN / 2,
                         &flow->attempt_id);
 }
 

@@ -21,7 +21,9 @@ ShopTest::Nginx - an nginx with our module, for one test
     $nginx->get('/');                   # of ShopTest::HTTP, to %%port%%
     $nginx->port(2);                    # %%port2%%
     $nginx->reload(http => $other);     # the new text is optional
+    $nginx->upgrade;                    # another binary, the same one
     $nginx->wait_log(qr/redis: /);      # the match, or dies
+    $nginx->open_files;                 # of the workers, see there
 
     my ($code, $text) = ShopTest::Nginx->check(http => $wrong);   # -t
 
@@ -42,6 +44,7 @@ Other arguments:
     allow    => [qr/.../]   alerts and emergencies that are expected
     secrets  => [...]       texts that must not be in a log, see below
     timeout  => 10          seconds to quit gracefully
+    daemon   => 1           as in production, so that upgrade() works
 
 stop(), called by done_testing(), lets it quit and makes two checks: that it
 did quit, and that its logs hold no [alert], no [emerg], no line of a
@@ -221,8 +224,10 @@ sub conf_text {
     my $level = $self->{level};
     $level = 'info' if $level eq 'debug' && !$build->{debug};
 
+    my $daemon = $self->{daemon} ? 'on' : 'off';
+
     $text .= <<"END";
-daemon off;
+daemon $daemon;
 worker_processes $self->{workers};
 pid $dir/nginx.pid;
 error_log $dir/logs/error.log $level;
@@ -327,7 +332,21 @@ sub start {
             . join('', $self->log_lines(qr/\[(?:emerg|alert|crit)\]/));
     };
 
+    if ($self->{daemon}) {
+        waitpid $process->{pid}, 0;
+        $process->{pid} = ShopTest::wait_for { $self->pid_file }
+                                             'the file of its pid';
+    }
+
     return $self;
+}
+
+
+sub pid_file {
+    my ($self) = @_;
+    my ($pid) = ShopTest::read_file("$self->{dir}/nginx.pid") =~ /^(\d+)/;
+
+    return $pid || 0;
 }
 
 
@@ -356,6 +375,45 @@ sub workers {
 }
 
 
+# What the workers hold open, as { tcp => [ [here, there], ... ], other => N }:
+# connections by their ports, and how much is none.
+
+sub open_files {
+    my ($self) = @_;
+    my %files = (tcp => [], other => 0);
+
+    for my $pid ($self->workers) {
+        my %ports;
+
+        for my $table ('tcp', 'tcp6') {
+            my ($head, @lines) = split /\n/,
+                ShopTest::read_file("/proc/$pid/net/$table");
+
+            for (map { [ split ] } @lines) {
+                my ($here, $there) = map { hex((split /:/)[1]) } @$_[1, 2];
+
+                $ports{ $_->[9] } = [ $here, $there ] if $there;
+            }
+        }
+
+        for my $fd (glob "/proc/$pid/fd/*") {
+            my $what = readlink $fd;
+
+            next unless defined $what;
+
+            if ($what =~ /^socket:\[(\d+)\]/ && $ports{$1}) {
+                push @{ $files{tcp} }, $ports{$1};
+
+            } else {
+                $files{other}++;
+            }
+        }
+    }
+
+    return \%files;
+}
+
+
 # Reloads, with another text if one is given, and returns when the new
 # workers run and the old ones accept nothing more.  0: nginx refused.
 
@@ -365,8 +423,12 @@ sub reload {
     $self->{$_} = $o{$_} for keys %o;
     $self->write_conf;
 
-    my @old = $self->workers;
     my $from = length $self->log;
+
+    # some may be about to end since the reload before
+
+    my @old = grep { $self->log !~ /\[notice\] $_#.* gracefully shutting/ }
+              $self->workers;
 
     kill 'HUP', $self->pid;
 
@@ -381,6 +443,43 @@ sub reload {
     } 'the reload';
 
     return $result == 1 ? 1 : 0;
+}
+
+
+# A new master with new workers, then the end of the old ones; "between" is
+# called while both are there.
+
+sub upgrade {
+    my ($self, $between) = @_;
+    my $old = $self->pid;
+    my $from = length $self->log;
+    my $new;
+
+    kill 'USR2', $old;
+
+    ShopTest::wait_for {
+        $new = $self->pid_file;
+
+        return $new && $new != $old
+               && substr($self->log, $from)
+                  =~ /\[notice\] $new#.* start worker process \d+/;
+    } 'the new binary';
+
+    $between->() if $between;
+
+    kill 'WINCH', $old;
+    ShopTest::wait_for {
+        !grep { $_ != $new } ShopTest::children($old)
+    } 'the end of the old workers';
+
+    kill 'QUIT', $old;
+    ShopTest::wait_for {
+        ShopTest::read_file("/proc/$old/stat") !~ /\) [^Z]/
+    } 'the end of the old binary';
+
+    $self->{process}{pid} = $new;
+
+    return 1;
 }
 
 
