@@ -183,9 +183,12 @@ like(join('', $nginx->log_lines(qr/unexpected reply from redis/)),
     my @all = map { $shop->nginx->get('/', Cookie => $other->cookie) } 1 .. 2;
 
     is(told($all[1]), 5, 'another shop');
+
+    my @unseen = map { unseen() } 1 .. 20;
+
     $proxy->spoil('error');
 
-    @all = map { $shop->nginx->get('/', Cookie => $other->cookie) } 1 .. 20;
+    @all = map { $shop->nginx->get('/', Cookie => $_->cookie) } @unseen;
 
     is(scalar(grep { told($_) } @all), 0, 'LOADING: nobody is told of');
     is(scalar(() = $shop->nginx->log_lines(qr/\[error\]/)), 1,

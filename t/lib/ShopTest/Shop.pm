@@ -354,7 +354,9 @@ sub left {
     my $provider = delete $to{ $self->{provider}->port } || 0;
     my $open = $self->{provider}->open_connections;
 
-    return "$redis connections to Redis" if $redis > 2 * $nginx->workers;
+    # each worker's, and the two by which one is told of changes
+
+    return "$redis connections to Redis" if $redis > 2 * $nginx->workers + 2;
     return "$provider to the provider, which has $open"
         if $provider > $open;
 
