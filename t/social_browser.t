@@ -189,6 +189,20 @@ for my $condition ([ 'If-None-Match' => '*' ], [ 'If-Match' => '"x"' ],
     is(ask('GET', '/_shop/me', Cookie => "shop=$second")->status, 200,
        '... the new one is not');
 
+    # the one before was another customer's
+
+    $shop->provider->set({ user => { sub => 'somebody-else' } });
+    $shop->login($browser, '/');
+    $shop->provider->restore;
+
+    is(ask('GET', '/_shop/me', Cookie => "shop=$second")->status, 401,
+       "row 23: another customer's login ends it, too");
+    is(scalar(() = $shop->redis->keys('shop:session:*')), $before + 1,
+       '... and one session is left');
+
+    $shop->login($browser, '/');
+    $second = $browser->cookie('shop');
+
     # fixation: a cookie that was put in place is not taken over
 
     my $victim = $shop->browser;

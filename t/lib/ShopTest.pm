@@ -56,6 +56,7 @@ L<ShopTest::Shop> (all of it at once, and sign-in in one call).
     TEST_NGINX_UNIT_MODULE  ngx_shop_unit_module.so
     TEST_NGINX_GLOBALS      lines to put on top of every nginx.conf
     TEST_REDIS_BINARY       redis-server or valkey-server
+    MALLOC_PERTURB_         of glibc, for nginx: 165 by default, 0 for none
     TEST_TIMEOUT            seconds a test may take, 120 by default
     TEST_KEEP               1: leave the temporary folder where it is
     TEST_VERBOSE_LOG        1: show the log of a failed test's nginx, whole

@@ -310,6 +310,11 @@ sub start {
 
     $self->write_conf;
 
+    # nothing may rely on what is in memory that is new, or was freed
+
+    local $ENV{MALLOC_PERTURB_} = defined $ENV{MALLOC_PERTURB_}
+                                  ? $ENV{MALLOC_PERTURB_} : 165;
+
     my $process = ShopTest::spawn(
         name    => 'nginx',
         command => [ $self->command ],
