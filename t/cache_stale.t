@@ -75,7 +75,9 @@ distrust();
 
 # both read again under this channel, then changed
 
-told($_) for $out, $view;
+for my $session ($out, $view) {
+    wait_for(sub { told($session) =~ /cached/ });
+}
 
 ShopTest::HTTP::request(
     $nginx->port, 'POST', '/_shop/logout',
@@ -91,7 +93,7 @@ $view->view(points => 8);
 }
 
 my $trusted = session();
-told($trusted);
+wait_for(sub { told($trusted) =~ /cached/ });
 
 $redis->freeze;
 
