@@ -132,14 +132,15 @@ end
 -- an array of texts
 
 local function reply(socket)
-    local n = tonumber(socket:receive("*l"):match("^%*(%d+)$"))
+    local n = tonumber(assert(socket:receive("*l")):match("^%*(%d+)$"))
     local values = {}
 
     for i = 1, n do
-        local size = tonumber(socket:receive("*l"):match("^%$(%-?%d+)$"))
+        local line = assert(socket:receive("*l"))
+        local size = tonumber(line:match("^%$(%-?%d+)$"))
 
         if size >= 0 then
-            values[i] = sub(socket:receive(size + 2), 1, -3)
+            values[i] = sub(assert(socket:receive(size + 2)), 1, -3)
         end
     end
 

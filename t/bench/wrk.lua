@@ -1,11 +1,12 @@
 
 -- Copyright (C) The ngx_shop authors
 
--- Requests for wrk: wrk -s wrk.lua URL -- FILE PATH
+-- Requests for wrk: wrk -s wrk.lua URL -- FILE PATH START
 --
 -- Each line of FILE is the id of a customer, a blank, and the value of
--- Cookie, which may be empty.  They are asked for in turn, with the id in
--- the arguments, where the storefront compares it with what it is told.
+-- Cookie, which may be empty.  They are asked for in turn, from START on, a
+-- part of all of them, with the id in the arguments, where the storefront
+-- compares it with what it is told.
 
 local requests = {}
 local last = 0
@@ -19,6 +20,8 @@ function init(args)
         requests[#requests + 1] = wrk.format("GET", args[2] .. "?id=" .. id,
                                              headers)
     end
+
+    last = math.floor(args[3] * #requests)
 end
 
 
