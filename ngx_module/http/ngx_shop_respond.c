@@ -184,6 +184,12 @@ ngx_shop_respond(ngx_http_request_t *r, ngx_uint_t status, const char *type,
 
     r->headers_out.status = status;
 
+    /* what a location before this one has left, or the client would like */
+
+    r->disable_not_modified = 1;
+    r->headers_out.content_type_lowcase = NULL;
+    ngx_str_null(&r->headers_out.charset);
+
     if (type != NULL) {
         r->headers_out.content_type.data = (u_char *) type;
         r->headers_out.content_type.len = ngx_strlen(type);

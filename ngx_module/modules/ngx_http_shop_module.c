@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_shop_find_session(ngx_http_request_t *r,
 static void ngx_http_shop_lookup_done(ngx_shop_redis_op_t *op);
 static ngx_int_t ngx_http_shop_lookup_result(ngx_http_shop_ctx_t *ctx,
     ngx_shop_redis_op_t *op);
+static ngx_uint_t ngx_http_shop_lookup_refused(ngx_shop_redis_op_t *op);
 static ngx_int_t ngx_http_shop_wait(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 static void ngx_http_shop_wake(ngx_http_shop_ctx_t *ctx);
@@ -395,7 +396,7 @@ ngx_http_shop_lookup_result(ngx_http_shop_ctx_t *ctx,
         }
     }
 
-    if (rc == NGX_ERROR) {
+    if (rc == NGX_ERROR && !ngx_http_shop_lookup_refused(op)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "unexpected reply from redis for a session");
     }
@@ -411,6 +412,28 @@ ngx_http_shop_lookup_result(ngx_http_shop_ctx_t *ctx,
                            ngx_time(), r->connection->log);
 
     return NGX_OK;
+}
+
+
+/*
+ * 1: the server answers nobody, which is logged once and not for each
+ * request; a key of a wrong type is a matter of this one
+ */
+
+static ngx_uint_t
+ngx_http_shop_lookup_refused(ngx_shop_redis_op_t *op)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < op->ncommands; i++) {
+        if (op->replies[i]->type == NGX_SHOP_REDIS_FAULT
+            && !ngx_shop_redis_is_fault(op->replies[i], "WRONGTYPE"))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -434,6 +457,14 @@ ngx_http_shop_wait(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         if (waiter[i] == r) {
             return NGX_AGAIN;
         }
+    }
+
+    /* without its events a client that leaves would not be noticed */
+
+    if (r == r->main
+        && ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     waiter = ngx_array_push(&ctx->waiters);

@@ -41,8 +41,9 @@ condition (wait_for), always with a deadline.
 
 The rest is in modules of their own, each described at its top:
 L<ShopTest::Nginx>, L<ShopTest::Redis>, L<ShopTest::HTTP> (requests to the
-byte), L<ShopTest::Browser> (cookies and redirects as browsers do them),
-L<ShopTest::Server> (scripted servers), L<ShopTest::Backend>,
+byte), L<ShopTest::HTTP2>, L<ShopTest::Browser> (cookies and redirects as
+browsers do them), L<ShopTest::Server> (scripted servers),
+L<ShopTest::Backend>, L<ShopTest::CGI> (those that speak no HTTP),
 L<ShopTest::Provider> (an OpenID provider that can misbehave),
 L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says),
 L<ShopTest::Demo>, L<ShopTest::Peer> (programs of others) and
