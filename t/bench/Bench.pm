@@ -511,8 +511,12 @@ sub machine {
 
     my ($redis_version) = `$redis --version` =~ /v=(\S+)/;
 
-    return join ', ', $model || 'an unknown processor', "$cpus processors",
-        int($memory / 1048576 + 0.5) . ' GB', $system, "Linux $kernel",
+    # one line is too long for a page
+
+    return join ",\n", join(', ', $model || 'an unknown processor',
+        "$cpus processors",
+        int($memory / 1048576 + 0.5) . ' GB', $system),
+        join ', ', "Linux $kernel",
         sprintf('nginx %d.%d.%d', $version / 1000000,
                 $version / 1000 % 1000, $version % 1000),
         'Redis ' . ($redis_version || 'of unknown version'),
