@@ -78,6 +78,9 @@ typedef struct {
     ngx_str_t                  text;        /* the URL, for logs */
     ngx_str_t                  user;
     ngx_str_t                  password;    /* read from its file */
+    ngx_str_t                  ca;          /* files of "rediss://" */
+    ngx_str_t                  cert;
+    ngx_str_t                  key;
     ngx_uint_t                 db;
     ngx_uint_t                 connections; /* for each worker */
     ngx_msec_t                 timeout;     /* for one operation */
@@ -97,6 +100,7 @@ typedef struct {
     ngx_cycle_t               *cycle;
     u_char                     seed[16];    /* of shop:meta, for holdouts */
 
+    unsigned                   tls:1;
     unsigned                   slow:1;      /* the last one was a timeout */
     unsigned                   exiting:1;
 } ngx_shop_redis_t;
@@ -129,13 +133,22 @@ struct ngx_shop_redis_op_s {
 
 
 /*
- * Parses "redis://[host][:port][/db]" or "unix:/path[:db]" at configuration
- * time into "redis"; other schemes are errors that say what is allowed.
+ * Parses "redis://[host][:port][/db]", the same with "rediss" for TLS, or
+ * "unix:/path[:db]" at configuration time into "redis"; other schemes are
+ * errors that say what is allowed.
  * Returns NGX_CONF_OK or a text for ngx_conf_log_error(), which continues a
  * sentence that begins with the URL.
  */
 char *ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis,
     ngx_str_t *url);
+
+/*
+ * Ends the configuration, when all is set: makes the TLS context, which
+ * verifies the server's chain and name by "ca" or the authorities of the
+ * system, and shows "cert".  Returns NGX_CONF_OK, a text that continues a
+ * sentence that begins with "shop_redis", or NGX_CONF_ERROR: reported.
+ */
+char *ngx_shop_redis_conf(ngx_conf_t *cf, ngx_shop_redis_t *redis);
 
 /*
  * Starts the worker's side; connections are made at the first use.  From

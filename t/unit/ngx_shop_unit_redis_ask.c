@@ -764,6 +764,18 @@ ngx_shop_unit_redis_ask_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                 redis->password.data = p;
                 redis->password.len = value[i].len;
 
+            } else if (ngx_strncmp(value[i].data, "ca=", len + 1) == 0) {
+                redis->ca.data = p;
+                redis->ca.len = value[i].len;
+
+            } else if (ngx_strncmp(value[i].data, "cert=", len + 1) == 0) {
+                redis->cert.data = p;
+                redis->cert.len = value[i].len;
+
+            } else if (ngx_strncmp(value[i].data, "key=", len + 1) == 0) {
+                redis->key.data = p;
+                redis->key.len = value[i].len;
+
             } else if (ngx_strncmp(value[i].data, "prefix=", len + 1) == 0) {
                 redis->prefix.data = p;
                 redis->prefix.len = value[i].len;
@@ -776,7 +788,7 @@ ngx_shop_unit_redis_ask_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ask->redis = redis;
 
-    return NGX_CONF_OK;
+    return ngx_shop_redis_conf(cf, redis);
 }
 
 

@@ -11,7 +11,10 @@ ShopTest::Redis - a private Redis and a client to look into it
     my $redis = redis();                        # keeps nothing on disk
     my $redis = redis(password => 'p', user => 'shop', args => [...]);
 
+    my $redis = redis(tls => [ $cert, $key ]);  # and a TLS port
+
     $redis->url;                                # redis://127.0.0.1:PORT
+    $redis->tls_url;                            # rediss://127.0.0.1:PORT
     $redis->unix_url;                           # unix:/.../redis.sock
 
     $redis->command('SET', 'key', 'value');     # "OK"; dies on an error
@@ -50,6 +53,7 @@ sub new {
         %o,
         port => $o{port} || ShopTest::free_port(),
         dir  => ShopTest::temp_dir('redis'),
+        $o{tls} ? (tls_port => ShopTest::free_port()) : (),
     }, $class;
 }
 
@@ -78,6 +82,8 @@ sub port { return $_[0]->{port} }
 
 sub url { return "redis://127.0.0.1:$_[0]->{port}" }
 
+sub tls_url { return "rediss://127.0.0.1:$_[0]->{tls_port}" }
+
 sub unix_url { return "unix:$_[0]->{dir}/redis.sock" }
 
 sub pid { return $_[0]->{process}{pid} }
@@ -99,6 +105,14 @@ sub start {
         '--dir', $dir, '--save', '', '--appendonly', 'no',
         '--daemonize', 'no',
     );
+
+    if ($self->{tls}) {
+        push @command, '--tls-port', $self->{tls_port},
+             '--tls-cert-file', $self->{tls}[0],
+             '--tls-key-file', $self->{tls}[1],
+             ($self->{tls_ca} ? ('--tls-ca-cert-file', $self->{tls_ca})
+                              : ('--tls-auth-clients', 'no'));
+    }
 
     # a password may hold blanks, its digest does not
 
