@@ -44,12 +44,38 @@ wrong(redis_is('redis://127.0.0.1:6379/x'), 'shop_redis',
 wrong(redis_is('redis://u:p@127.0.0.1'), 'shop_redis',
       'a password in the address');
 wrong(redis_is('unix:'), 'shop_redis', 'a socket without a path');
-wrong(redis_is("$redis redis://127.0.0.2:6379"), 'one server',
-      'two servers');
-wrong(redis_is("$redis cluster"), 'not available in this version',
-      'a cluster');
-wrong(redis_is("$redis sentinel=main"), 'not available in this version',
-      'a sentinel');
+
+# several servers
+
+my $two = "$redis redis://127.0.0.2:6379";
+
+good(redis_is("$two sentinel=main"), 'sentinels');
+good(redis_is("$redis/3 redis://127.0.0.2:6379/3 sentinel=main"),
+     'sentinels and a database');
+good(redis_is("$two cluster"), 'the seeds of a cluster');
+good(redis_is("$redis cluster"), 'one seed');
+wrong(redis_is($two), 'neither "cluster" nor "sentinel"', 'two servers');
+wrong(redis_is("$two cluster sentinel=main"), 'cannot be both', 'both');
+wrong(redis_is("$two cluster cluster"), 'is duplicate', 'cluster twice');
+wrong(redis_is("$two sentinel="), '"sentinel="', 'a master without a name');
+wrong(redis_is("$two clusters"), 'invalid parameter "clusters"',
+      'a word like cluster');
+wrong(redis_is("$redis/3 cluster"), 'only database 0',
+      'a database of a cluster');
+wrong(redis_is("$two/3 sentinel=main"), 'another database',
+      'two databases');
+wrong(redis_is("$redis rediss://127.0.0.2 cluster"), 'another scheme',
+      'two schemes');
+wrong(redis_is("$redis unix:/run/redis.sock cluster"), 'unix sockets',
+      'a socket among several');
+wrong(redis_is('unix:/run/redis.sock cluster'), 'unix socket',
+      'a cluster by a socket');
+wrong(redis_is("$redis redis://x:y\@127.0.0.2 cluster"), 'user or password',
+      'a password in the second address');
+wrong(redis_is("$redis redis://redis.example.com cluster"),
+      'there is no "resolver"', 'a name among them without a resolver',
+      nowhere => 1);
+
 
 # TLS
 

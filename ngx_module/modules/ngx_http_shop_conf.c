@@ -480,6 +480,7 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_shop_main_conf_t *smcf = conf;
 
+    ngx_str_t                  host;
     ngx_http_core_loc_conf_t  *clcf;
 
     if (smcf->redis == NULL) {
@@ -488,17 +489,19 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (ngx_shop_peer_needs_resolver(&smcf->redis->peer) == NGX_DECLINED) {
+    if (clcf->resolver && clcf->resolver->connections.nelts) {
 
-        if (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"shop_redis\" has the host name \"%V\", but there "
-                          "is no \"resolver\" in \"http\"",
-                          &smcf->redis->peer.host);
-            return NGX_CONF_ERROR;
-        }
+        /* sentinels and nodes may give names of others */
 
         smcf->redis->peer.resolver = clcf->resolver;
+
+    } else if (ngx_shop_redis_needs_resolver(smcf->redis, &host)
+               == NGX_DECLINED)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"shop_redis\" has the host name \"%V\", but there "
+                      "is no \"resolver\" in \"http\"", &host);
+        return NGX_CONF_ERROR;
     }
 
     smcf->redis->peer.resolver_timeout =

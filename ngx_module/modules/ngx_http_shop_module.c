@@ -604,7 +604,7 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
 
     smcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_shop_module);
 
-    if (smcf != NULL && smcf->redis != NULL && smcf->redis->conns != NULL) {
+    if (smcf != NULL && smcf->redis != NULL) {
         ngx_shop_redis_exit(smcf->redis);
     }
 }

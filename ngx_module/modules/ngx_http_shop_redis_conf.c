@@ -23,6 +23,8 @@
 
 static char *ngx_http_shop_redis_param(ngx_conf_t *cf,
     ngx_shop_redis_t *redis, ngx_str_t *param);
+static char *ngx_http_shop_redis_mode(ngx_conf_t *cf,
+    ngx_shop_redis_t *redis, ngx_shop_redis_mode_e mode);
 static char *ngx_http_shop_redis_file(ngx_conf_t *cf, ngx_str_t *param,
     ngx_str_t *value, ngx_str_t *file);
 static char *ngx_http_shop_redis_count(ngx_conf_t *cf, ngx_str_t *param,
@@ -97,6 +99,7 @@ static char *
 ngx_http_shop_redis_param(ngx_conf_t *cf, ngx_shop_redis_t *redis,
     ngx_str_t *param)
 {
+    char       *text;
     ngx_str_t   value;
     ngx_uint_t  i;
 
@@ -181,31 +184,62 @@ ngx_http_shop_redis_param(ngx_conf_t *cf, ngx_shop_redis_t *redis,
         return ngx_http_shop_redis_file(cf, param, &value, &redis->key);
     }
 
-    if (ngx_strcmp(param->data, "cluster") == 0
-        || ngx_http_shop_param(param, "sentinel=", &value))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" of \"shop_redis\" is not available in "
-                           "this version", param);
-        return NGX_CONF_ERROR;
+    if (ngx_http_shop_param(param, "cluster", &value) && value.len == 0) {
+        return ngx_http_shop_redis_mode(cf, redis, NGX_SHOP_REDIS_CLUSTER);
+    }
+
+    if (ngx_http_shop_param(param, "sentinel=", &value)) {
+
+        if (value.len == 0) {
+            return ngx_http_shop_bad_param(cf, param, "the name of a master");
+        }
+
+        redis->master = value;
+
+        return ngx_http_shop_redis_mode(cf, redis, NGX_SHOP_REDIS_SENTINEL);
     }
 
     if (ngx_http_shop_param(param, "redis:", &value)
         || ngx_http_shop_param(param, "rediss:", &value)
         || ngx_http_shop_param(param, "unix:", &value))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "a second address \"%V\" in \"shop_redis\": one "
-                           "server is all that this version can use", param);
-        return NGX_CONF_ERROR;
+        text = ngx_shop_redis_url_more(cf, redis, param);
+
+        if (text != NGX_CONF_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "an address of \"shop_redis\" %s", text);
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
     }
 
     return ngx_http_shop_bad_param(cf, param,
+                                   "addresses, \"cluster\", \"sentinel\", "
                                    "\"connections\", \"timeout\", "
                                    "\"connect_timeout\", \"user\", "
                                    "\"password_file\", \"ca\", \"cert\", "
                                    "\"key\", \"partitions\" and "
                                    "\"prefix\"");
+}
+
+
+static char *
+ngx_http_shop_redis_mode(ngx_conf_t *cf, ngx_shop_redis_t *redis,
+    ngx_shop_redis_mode_e mode)
+{
+    if (redis->mode != NGX_SHOP_REDIS_SINGLE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           (redis->mode == mode)
+                           ? "a parameter of \"shop_redis\" is duplicate"
+                           : "\"shop_redis\" cannot be both \"cluster\" and "
+                             "\"sentinel\"");
+        return NGX_CONF_ERROR;
+    }
+
+    redis->mode = mode;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -16,6 +16,8 @@
  * and is at any time in one of these places:
  *
  *     nowhere           made, not submitted; or called back
+ *     redis->waiting    the server for it is not known, or it is told to
+ *                       come back in a moment
  *     conn->ops         its connection has it
  *     redis->done       it is over, its owner will be told
  *
@@ -39,9 +41,10 @@ typedef struct {
 } ngx_shop_redis_fault_t;
 
 
+static ngx_int_t ngx_shop_redis_place(ngx_shop_redis_op_t *op,
+    ngx_uint_t argc, ngx_str_t *argv);
 static ngx_int_t ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
     const char *reason);
-static ngx_uint_t ngx_shop_redis_crc16(ngx_str_t *text);
 
 
 /* what is worth a line in the log when a command meets it; of the worker */
@@ -77,19 +80,28 @@ static uint16_t  ngx_shop_redis_crc16_table[16] = {
 ngx_int_t
 ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
 {
-    ngx_uint_t                 i;
-    ngx_shop_redis_conn_t    **conns;
+    ngx_shop_redis_addr_t      addr;
     ngx_shop_redis_script_t  **script;
 
     redis->cycle = cycle;
     redis->exiting = 0;
+    redis->lost = 0;
     redis->nops = 0;
-    redis->next = 0;
-    redis->failures = 0;
-    redis->slow = 0;
-    redis->why = NULL;
+    redis->node = NULL;
+    redis->slots = NULL;
+    redis->topology = NULL;
 
+    ngx_queue_init(&redis->nodes);
+    ngx_queue_init(&redis->retired);
     ngx_queue_init(&redis->done);
+    ngx_queue_init(&redis->waiting);
+
+    ngx_memzero(&redis->timer, sizeof(ngx_event_t));
+
+    redis->timer.handler = ngx_shop_redis_route_handler;
+    redis->timer.data = redis;
+    redis->timer.log = cycle->log;
+    redis->timer.cancelable = 1;
 
     for (script = ngx_shop_redis_scripts; *script; script++) {
         if (ngx_shop_redis_script_init(*script, cycle->log) != NGX_OK) {
@@ -97,23 +109,26 @@ ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
         }
     }
 
-    conns = ngx_pcalloc(cycle->pool, redis->connections
-                                     * sizeof(ngx_shop_redis_conn_t *));
-    if (conns == NULL) {
-        return NGX_ERROR;
-    }
+    if (redis->mode != NGX_SHOP_REDIS_SINGLE) {
 
-    for (i = 0; i < redis->connections; i++) {
-
-        conns[i] = ngx_pcalloc(cycle->pool, sizeof(ngx_shop_redis_conn_t));
-        if (conns[i] == NULL) {
+        if (ngx_shop_redis_topology_init(redis) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        ngx_shop_redis_conn_init(redis, conns[i]);
+    } else {
+        addr.host = redis->peer.host;
+        addr.port = redis->peer.port;
+
+        redis->node = ngx_shop_redis_node_create(redis, &addr, 0);
+
+        if (redis->node == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_queue_insert_tail(&redis->nodes, &redis->node->queue);
     }
 
-    redis->conns = conns;
+    redis->started = 1;
 
     return NGX_OK;
 }
@@ -122,19 +137,45 @@ ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
 void
 ngx_shop_redis_exit(ngx_shop_redis_t *redis)
 {
-    ngx_uint_t  i;
+    ngx_queue_t            *q, *list[2];
+    ngx_uint_t              i;
+    ngx_shop_redis_node_t  *node;
 
-    if (redis->conns == NULL) {
+    if (!redis->started) {
         return;
     }
 
     redis->exiting = 1;
 
-    for (i = 0; i < redis->connections; i++) {
-        ngx_shop_redis_conn_close(redis->conns[i], "redis_unavailable");
+    if (redis->topology) {
+        ngx_shop_redis_topology_exit(redis);
+    }
+
+    list[0] = &redis->nodes;
+    list[1] = &redis->retired;
+
+    for (i = 0; i < 2; i++) {
+
+        while (!ngx_queue_empty(list[i])) {
+            q = ngx_queue_head(list[i]);
+            node = ngx_queue_data(q, ngx_shop_redis_node_t, queue);
+
+            ngx_queue_remove(q);
+            ngx_shop_redis_node_destroy(node);
+        }
+    }
+
+    redis->node = NULL;
+
+    ngx_shop_redis_route_fail(redis, "redis_unavailable");
+
+    if (redis->timer.timer_set) {
+        ngx_del_timer(&redis->timer);
     }
 
     ngx_shop_redis_deliver(redis);
+
+    redis->started = 0;
 }
 
 
@@ -164,7 +205,12 @@ ngx_shop_redis_create(ngx_shop_redis_t *redis, ngx_uint_t max, ngx_log_t *log)
     state->scripts = ngx_pcalloc(pool, max
                                        * sizeof(ngx_shop_redis_script_t *));
 
-    if (op->replies == NULL || state->wires == NULL || state->scripts == NULL)
+    state->loaded = ngx_pcalloc(pool, max);
+
+    if (op->replies == NULL
+        || state->wires == NULL
+        || state->scripts == NULL
+        || state->loaded == NULL)
     {
         goto failed;
     }
@@ -176,6 +222,7 @@ ngx_shop_redis_create(ngx_shop_redis_t *redis, ngx_uint_t max, ngx_log_t *log)
     state->redis = redis;
     state->op = op;
     state->max = max;
+    state->slot = NGX_ERROR;
 
     return op;
 
@@ -208,7 +255,54 @@ ngx_shop_redis_add(ngx_shop_redis_op_t *op, ngx_uint_t argc, ngx_str_t *argv)
         return NGX_ERROR;
     }
 
+    if (state->redis->mode == NGX_SHOP_REDIS_CLUSTER
+        && ngx_shop_redis_place(op, argc, argv) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     op->ncommands++;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Which slot of a cluster a command is about: all that we send have their
+ * first key as their first argument, but scripts.
+ */
+
+static ngx_int_t
+ngx_shop_redis_place(ngx_shop_redis_op_t *op, ngx_uint_t argc,
+    ngx_str_t *argv)
+{
+    ngx_int_t                slot;
+    ngx_uint_t               i;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    i = 1;
+
+    if (argv[0].len == sizeof("EVALSHA") - 1
+        && ngx_strncmp(argv[0].data, "EVALSHA", argv[0].len) == 0)
+    {
+        i = (argc > 3 && argv[2].data[0] != '0') ? 3 : argc;
+    }
+
+    if (i >= argc) {
+        return NGX_OK;
+    }
+
+    slot = (ngx_int_t) ngx_shop_redis_slot(&argv[i]);
+
+    if (state->slot != NGX_ERROR && state->slot != slot) {
+        ngx_log_error(NGX_LOG_ALERT, op->log, 0,
+                      "keys of two slots in one redis operation");
+        return NGX_ERROR;
+    }
+
+    state->slot = slot;
 
     return NGX_OK;
 }
@@ -219,13 +313,12 @@ ngx_shop_redis_submit(ngx_shop_redis_op_t *op)
 {
     const char              *reason;
     ngx_shop_redis_t        *redis;
-    ngx_shop_redis_conn_t   *conn;
     ngx_shop_redis_state_t  *state;
 
     state = ngx_shop_redis_state(op);
     redis = state->redis;
 
-    if (redis->conns == NULL || redis->exiting) {
+    if (!redis->started || redis->exiting) {
         return ngx_shop_redis_refuse(op, NGX_ERROR, "redis_unavailable");
     }
 
@@ -238,14 +331,18 @@ ngx_shop_redis_submit(ngx_shop_redis_op_t *op)
         return ngx_shop_redis_refuse(op, NGX_BUSY, "redis_busy");
     }
 
-    conn = ngx_shop_redis_conn_pick(redis, &reason);
-    if (conn == NULL) {
+    state->deadline = ngx_current_msec + redis->timeout;
+    state->run.op = op;
+    state->run.wires = state->wires;
+    state->run.n = op->ncommands;
+
+    if (ngx_shop_redis_route(op, &reason) != NGX_AGAIN) {
         return ngx_shop_redis_refuse(op, NGX_ERROR, reason);
     }
 
-    redis->nops++;
-
-    ngx_shop_redis_conn_add(conn, op);
+    if (!state->own) {
+        redis->nops++;
+    }
 
     return NGX_AGAIN;
 }
@@ -283,6 +380,10 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
             ngx_queue_remove(&state->queue);
         }
 
+        if (state->waiting && !state->own) {
+            state->redis->nops--;
+        }
+
         ngx_shop_redis_destroy(op);
         return;
     }
@@ -296,7 +397,9 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
 
     ngx_shop_redis_conn_withdraw(state->conn, op);
 
-    state->redis->nops--;
+    if (!state->own) {
+        state->redis->nops--;
+    }
 
     ngx_shop_redis_destroy(op);
 }
@@ -317,11 +420,12 @@ ngx_shop_redis_finish(ngx_shop_redis_op_t *op, ngx_int_t rc,
         state->queued = 0;
     }
 
-    if (!state->setup) {
+    if (!state->setup && !state->own) {
         redis->nops--;
     }
 
     state->conn = NULL;
+    state->waiting = 0;
 
     op->rc = rc;
     op->reason = reason;
@@ -415,7 +519,7 @@ ngx_shop_redis_partition(ngx_shop_redis_t *redis, ngx_str_t *id)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_shop_redis_crc16(ngx_str_t *text)
 {
     u_char    *p, *last;

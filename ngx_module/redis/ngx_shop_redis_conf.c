@@ -12,13 +12,18 @@
 
 
 /*
- * What "shop_redis" says, at configuration time: the address, and whether
+ * What "shop_redis" says, at configuration time: the addresses, and whether
  * its parameters go together.
  */
 
 
+#define NGX_SHOP_REDIS_ADDRS_MAX  16
+
+
 static char *ngx_shop_redis_url_db(ngx_shop_redis_t *redis, u_char *p,
     u_char *last);
+static ngx_int_t ngx_shop_redis_addrs(ngx_conf_t *cf,
+    ngx_shop_redis_t *redis);
 
 
 char *
@@ -183,8 +188,136 @@ ngx_shop_redis_url_db(ngx_shop_redis_t *redis, u_char *p, u_char *last)
 
 
 char *
+ngx_shop_redis_url_more(ngx_conf_t *cf, ngx_shop_redis_t *redis,
+    ngx_str_t *url)
+{
+    char                   *text;
+    ngx_shop_redis_t        other;
+    ngx_shop_redis_addr_t  *addr;
+
+    ngx_memzero(&other, sizeof(ngx_shop_redis_t));
+
+    text = ngx_shop_redis_url(cf, &other, url);
+
+    if (text != NGX_CONF_OK) {
+        return text;
+    }
+
+    if (other.peer.path.len || redis->peer.path.len) {
+        return "is one of several addresses, and these cannot be unix "
+               "sockets";
+    }
+
+    if (other.tls != redis->tls) {
+        return "is of another scheme than the first address";
+    }
+
+    if (other.db != redis->db) {
+        return "is of another database than the first address";
+    }
+
+    if (ngx_shop_redis_addrs(cf, redis) != NGX_OK) {
+        return "cannot be stored: no memory";
+    }
+
+    if (redis->addrs->nelts == NGX_SHOP_REDIS_ADDRS_MAX) {
+        return "is one address too many";
+    }
+
+    addr = ngx_array_push(redis->addrs);
+    if (addr == NULL) {
+        return "cannot be stored: no memory";
+    }
+
+    addr->host = other.peer.host;
+    addr->port = other.peer.port;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_redis_addrs(ngx_conf_t *cf, ngx_shop_redis_t *redis)
+{
+    ngx_shop_redis_addr_t  *addr;
+
+    if (redis->addrs) {
+        return NGX_OK;
+    }
+
+    redis->addrs = ngx_array_create(cf->pool, 4,
+                                    sizeof(ngx_shop_redis_addr_t));
+    if (redis->addrs == NULL) {
+        return NGX_ERROR;
+    }
+
+    addr = ngx_array_push(redis->addrs);
+    if (addr == NULL) {
+        return NGX_ERROR;
+    }
+
+    addr->host = redis->peer.host;
+    addr->port = redis->peer.port;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_redis_needs_resolver(ngx_shop_redis_t *redis, ngx_str_t *host)
+{
+    ngx_uint_t              i;
+    ngx_shop_peer_conf_t    peer;
+    ngx_shop_redis_addr_t  *addrs;
+
+    peer = redis->peer;
+    *host = peer.host;
+
+    if (redis->addrs == NULL) {
+        return ngx_shop_peer_needs_resolver(&peer);
+    }
+
+    addrs = redis->addrs->elts;
+
+    for (i = 0; i < redis->addrs->nelts; i++) {
+        peer.host = addrs[i].host;
+        *host = peer.host;
+
+        if (ngx_shop_peer_needs_resolver(&peer) == NGX_DECLINED) {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+char *
 ngx_shop_redis_conf(ngx_conf_t *cf, ngx_shop_redis_t *redis)
 {
+    if (redis->mode == NGX_SHOP_REDIS_SINGLE) {
+
+        if (redis->addrs) {
+            return "has several addresses, but neither \"cluster\" nor "
+                   "\"sentinel\"";
+        }
+
+    } else {
+
+        if (redis->peer.path.len) {
+            return "has a unix socket, which can be neither sentinel nor "
+                   "node of a cluster";
+        }
+
+        if (redis->db && redis->mode == NGX_SHOP_REDIS_CLUSTER) {
+            return "has a database, but a cluster has only database 0";
+        }
+
+        if (ngx_shop_redis_addrs(cf, redis) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     if ((redis->cert.len != 0) != (redis->key.len != 0)) {
         return redis->cert.len ? "has \"cert\" without \"key\""
                                : "has \"key\" without \"cert\"";

@@ -262,15 +262,29 @@ ngx_shop_unit_redis_ask_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_shop_unit_redis_ask_state(ngx_http_request_t *r, ngx_shop_redis_t *redis)
 {
-    u_char      *p;
-    ngx_str_t    line;
-    ngx_uint_t   i, ready;
+    u_char                 *p;
+    ngx_str_t               line;
+    ngx_uint_t              i, ready, nodes, failures;
+    ngx_queue_t            *q;
+    ngx_shop_redis_node_t  *node;
 
     ready = 0;
+    nodes = 0;
+    failures = 0;
 
-    for (i = 0; i < redis->connections; i++) {
-        if (redis->conns[i]->state == NGX_SHOP_REDIS_READY) {
-            ready++;
+    for (q = ngx_queue_head(&redis->nodes);
+         q != ngx_queue_sentinel(&redis->nodes);
+         q = ngx_queue_next(q))
+    {
+        node = ngx_queue_data(q, ngx_shop_redis_node_t, queue);
+
+        nodes++;
+        failures += node->failures;
+
+        for (i = 0; i < node->nconns; i++) {
+            if (node->conns[i]->state == NGX_SHOP_REDIS_READY) {
+                ready++;
+            }
         }
     }
 
@@ -281,8 +295,16 @@ ngx_shop_unit_redis_ask_state(ngx_http_request_t *r, ngx_shop_redis_t *redis)
 
     line.data = p;
 
-    p = ngx_sprintf(p, "ops=%ui failures=%ui ready=%ui seed=", redis->nops,
-                    redis->failures, ready);
+    p = ngx_sprintf(p, "ops=%ui failures=%ui ready=%ui ", redis->nops,
+                    failures, ready);
+
+    if (redis->topology) {
+        p = ngx_sprintf(p, "nodes=%ui retired=%ui subscribed=%ui ", nodes,
+                        (ngx_uint_t) !ngx_queue_empty(&redis->retired),
+                        (ngx_uint_t) redis->topology->subscribed);
+    }
+
+    p = ngx_cpymem(p, "seed=", 5);
     p = ngx_hex_dump(p, redis->seed, sizeof(redis->seed));
     *p++ = LF;
 
@@ -725,6 +747,21 @@ ngx_shop_unit_redis_ask_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 2; i < cf->args->nelts; i++) {
 
+        if (ngx_strncmp(value[i].data, "redis", 5) == 0) {
+
+            text = ngx_shop_redis_url_more(cf, redis, &value[i]);
+            if (text != NGX_CONF_OK) {
+                return text;
+            }
+
+            continue;
+        }
+
+        if (ngx_strcmp(value[i].data, "cluster") == 0) {
+            redis->mode = NGX_SHOP_REDIS_CLUSTER;
+            continue;
+        }
+
         p = ngx_strlchr(value[i].data, value[i].data + value[i].len, '=');
         if (p == NULL) {
             return "has a parameter without \"=\"";
@@ -763,6 +800,13 @@ ngx_shop_unit_redis_ask_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             {
                 redis->password.data = p;
                 redis->password.len = value[i].len;
+
+            } else if (ngx_strncmp(value[i].data, "sentinel=", len + 1)
+                       == 0)
+            {
+                redis->mode = NGX_SHOP_REDIS_SENTINEL;
+                redis->master.data = p;
+                redis->master.len = value[i].len;
 
             } else if (ngx_strncmp(value[i].data, "ca=", len + 1) == 0) {
                 redis->ca.data = p;

@@ -20,8 +20,8 @@ ShopTest::Certificate - an authority and its certificates, for one test
 
 issue() and self_signed() return arguments of IO::Socket::SSL for a server;
 issue_files() the names of two PEM files, certificate and key, for other
-programs.  "purpose" is "server" unless given.  More: "protocol", e.g. 'TLSv1_1', sets SSL_version and lowers the security
-level for it.
+programs.  "purpose" is "server" unless given.  More: "protocol", e.g.
+'TLSv1_1', sets SSL_version and lowers the security level for it.
 
 =cut
 

@@ -25,6 +25,7 @@ ShopTest::Redis - a private Redis and a client to look into it
 
     $redis->freeze;  $redis->thaw;              # alive, but says nothing
     $redis->stop;    $redis->start;             # on the same port, empty
+    $redis->crash;                              # by SIGKILL
 
 =head1 DESCRIPTION
 
@@ -154,6 +155,19 @@ sub stop {
     $self->{process} = undef;
 
     return;
+}
+
+
+# as a machine dies
+
+sub crash {
+    my ($self) = @_;
+
+    kill 'KILL', $self->{process}{pid};
+    ShopTest::wait_exit($self->{process}, 5);
+
+    delete $self->{socket};
+    $self->{process} = undef;
 }
 
 
