@@ -209,6 +209,8 @@ cmd_demo() {
     cmd_deps build demo
     cmd_build
 
+    export TEST_NGINX_MODULE=$build/objs/ngx_http_shop_module.so
+
     exec docs/demo/run "$@"
 }
 
@@ -341,13 +343,14 @@ cmd_asan() {
         --add-dynamic-module="$root" \
         --add-dynamic-module="$root/t/unit"
 
-    # "nginx -t" ends without freeing anything
+    # "nginx -t" ends without freeing anything; the unit tests look for leaks
+    # themselves
 
     cat >"$build/asan/run-nginx" <<END
 #!/bin/sh
 
 case " \$* " in
-    *" -t "*)  export ASAN_OPTIONS=\$ASAN_OPTIONS:detect_leaks=0 ;;
+    *" -t "*)  export ASAN_OPTIONS=\$ASAN_OPTIONS:leak_check_at_exit=0 ;;
 esac
 
 exec "$build/asan/nginx/nginx" "\$@"

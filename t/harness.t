@@ -83,7 +83,7 @@ $client->close;
 
 is($nginx->reload, 1, 'a reload is awaited');
 is($nginx->reload(http => 'nonsense;'), 0, 'a bad one is told');
-is(scalar $nginx->workers, 1, 'there is one worker');
+wait_for { $nginx->workers == 1 } 'the older worker to quit';
 is($nginx->get('/x')->status, 200, 'the old configuration serves on');
 
 $nginx->{allow} = [qr/unknown directive "nonsense"/];

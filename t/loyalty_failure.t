@@ -4,6 +4,7 @@
 use lib 't/lib';
 use ShopTest;
 
+use ShopTest::Proxy;
 use ShopTest::Session;
 
 my $redis   = redis();
@@ -160,5 +161,33 @@ $redis->command('DEL', $session->key('view'));
 $redis->command('SET', $session->key('view'), 'text');
 is(get('/error/')->status, 503, 'a view of another type');
 is(told(get('/stale/')), 0, '... is not taken for one');
+
+like(join('', $nginx->log_lines(qr/unexpected reply from redis/)),
+     qr/\[error\]/, '... and is told to the log');
+
+
+# refusing: a line in the log for that, and not for each request
+
+{
+    my $proxy = ShopTest::Proxy->new($redis->port);
+    my $shop = shop(redis => $redis, backend => $backend,
+                    vars => { redis => $proxy->url });
+    my $other = ShopTest::Session->new(redis => $redis);
+
+    my @all = map { $shop->nginx->get('/', Cookie => $other->cookie) } 1 .. 2;
+
+    is(told($all[1]), 5, 'another shop');
+    $proxy->spoil('error');
+
+    @all = map { $shop->nginx->get('/', Cookie => $other->cookie) } 1 .. 20;
+
+    is(scalar(grep { told($_) } @all), 0, 'LOADING: nobody is told of');
+    is(scalar(() = $shop->nginx->log_lines(qr/\[error\]/)), 1,
+       '... by one line in the log');
+
+    $proxy->heal;
+    wait_for { told($shop->nginx->get('/', Cookie => $other->cookie)) == 5 }
+             'Redis to be used again';
+}
 
 done_testing();

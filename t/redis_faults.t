@@ -316,6 +316,41 @@ kill 'QUIT', $nginx->pid;
 is($first->response->body, "ok \"last\"\n",
    'a worker that shuts down still gets its reply');
 
+# a connection that still answers is not given up with another
+
+$fault->on(ECHO => undef);
+
+$nginx = nginx(unit => 1, module => 0, http => <<"CONF");
+    unit_redis @{[ $fault->url ]} timeout=400 connections=2;
+    server {
+        listen 127.0.0.1:%%port%%;
+        location /ask { unit_redis_ask; }
+    }
+CONF
+
+is(ask('c=ECHO+%23&n=2'), "ok \"0\"\nok \"1\"\n", 'two connections');
+state_is(qr/ready=2/);
+$before = $fault->connections;
+
+$fault->once(ECHO => [ { stall => 1 } ]);
+
+my $silent = echo_from('/ask?c=ECHO+1');
+my @others;
+
+for (1 .. 20) {
+    push @others, $nginx->connect;
+    $others[-1]->send('GET', '/ask?c=ECHO+1');
+    ShopTest::pause(0.02);
+}
+
+my %answers;
+$answers{ $_->response->body }++ for $silent, @others;
+
+cmp_ok($answers{"ok \"1\"\n"}, '>', 8, 'one of two connections answers');
+recovers('the other one is given up');
+wait_for { ask('c=ECHO+1&n=2'); ask('state=1') =~ /ready=2/ } 'it again';
+is($fault->connections, $before + 1, 'and it alone is made again');
+
 # one that is told to end at once fails what is out
 
 $fault->on(ECHO => [ { stall => 1 } ]);

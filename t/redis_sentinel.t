@@ -159,9 +159,10 @@ sub says {
     return client($fault->url . ' sentinel=main');
 }
 
-my ($replica) = grep { $_ != $new && $_->{process} } $set->servers;
+my $today = redis();
+my $replica = redis(args => [ '--replicaof', '127.0.0.1', $today->port ]);
 
-wait_for { $replica->command('ROLE')->[0] eq 'slave' } 'a replica';
+wait_for { $replica->command('ROLE')->[3] eq 'connected' } 'a replica';
 
 $nginx = says('127.0.0.1', $replica->port);
 is(ask($nginx, 'c=PING'), "error redis_refused\n",
@@ -171,7 +172,7 @@ like($nginx->log, qr/not the master that a sentinel/, 'the log says why');
 # and then the sentinel learns
 
 $fault->on(SENTINEL => [ "*2\r\n" . join '', map {
-    ShopTest::RedisFault::bulk($_) } '127.0.0.1', $new->port ]);
+    ShopTest::RedisFault::bulk($_) } '127.0.0.1', $today->port ]);
 works($nginx, 'until the sentinel knows better');
 
 for my $words ([], ['127.0.0.1'], ['127.0.0.1', 0], ['127.0.0.1', 65536],

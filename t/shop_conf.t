@@ -198,7 +198,7 @@ good(server_is("shop_base_url https://shop.example.com;\n"
                . 'shop_session same_site=none;'), 'same_site=none on https');
 
 for my $param (qw(cookie= cookie=a=b cookie=a;b idle=0 idle=x lifetime=0
-                  lifetime=-1 domain= same_site=none2 same_site= x=1)) {
+                  idle=3651d lifetime=99999999999y lifetime=-1 domain= same_site=none2 same_site= x=1)) {
     wrong(server_is("shop_session \"$param\"; # here"), "\"$param\"",
           "shop_session $param");
 }

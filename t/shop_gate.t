@@ -16,7 +16,9 @@ my $shop = shop(http => <<"END", server => <<"END");
         shop_session  same_site=strict;
         social_login  on;
         social_login_required on;
-        location / { loyalty on; proxy_pass %%backend%%; }
+        loyalty       on;
+        shop_on_failure error;
+        location / { proxy_pass %%backend%%; }
     }
 END
     location /any/ {
@@ -310,6 +312,13 @@ for my $fault (qw(gone frozen)) {
 
     is($response->status, 503, "row 32: Redis $fault: logout: 503");
     is($response->header('Set-Cookie'), undef, '... and the cookie stays');
+
+    # what the server says for its locations is not for the endpoints
+
+    is(ask('GET', '/_shop/login', %cookie, port => 2)->status, 200,
+       "row 32: Redis $fault: error: the chooser is there");
+    is(ask('GET', '/_shop/me', %cookie, port => 2)->json->{reason},
+       'session_unavailable', "row 32: Redis $fault: error: me: the reason");
 
     $fault eq 'gone' ? $shop->redis->start : $shop->redis->thaw;
 

@@ -135,6 +135,12 @@ is(customer(session(issued => $now + 3600)->cookie), undef,
     is($redis->command('ZCARD', $used->key('sessions')), 1,
        '... and notes when it was last seen');
 
+    $redis->command('PEXPIRE', $used->key, 2_000_000);
+    customer($used->cookie);
+
+    wait_for(sub { $redis->command('PTTL', $used->key) <= 1_000_000 });
+    pass('row 24: a shorter idle time counts from the next use on');
+
     $redis->command('HSET', $used->key, 'expires', $now + 100);
     $redis->command('PEXPIRE', $used->key, 1_000);
     customer($used->cookie);
@@ -163,6 +169,43 @@ is(customer(session(issued => $now + 3600)->cookie), undef,
     is($redis->command('EXISTS', $out->key), 0, '... and so is its key');
     is($redis->command('EXISTS', $out->key('view')), 0,
        '... and nothing else was made up');
+}
+
+
+# a list of sessions that is none
+
+{
+    my $out = session();
+
+    $redis->command('SET', $out->key('sessions'), 'text');
+
+    my $response = ShopTest::HTTP::request(
+        $nginx->port, 'POST', '/_shop/logout',
+        headers => [ Cookie => $out->cookie,
+                     'Sec-Fetch-Site' => 'same-origin' ]);
+
+    is($response->status, 503, 'a list of sessions of a wrong type: 503');
+    is($redis->command('EXISTS', $out->key), 0,
+       '... and the session has ended nevertheless');
+
+    my $browser = $shop->browser;
+
+    $shop->login($browser, '/');
+
+    my ($list) = grep { !/:c\d+$/ } $redis->keys('shop:sessions:*');
+    my $before = () = $redis->keys('shop:session:*');
+
+    $redis->command('SET', $list, 'text');
+
+    is($shop->callback($browser, $shop->attempt($browser))->status, 503,
+       '... a login of that customer: 503');
+    is(scalar(() = $redis->keys('shop:session:*')), $before,
+       '... which leaves no session behind, and the older one');
+    ok($shop->me($browser), '... which is still good');
+
+    $redis->command('DEL', $list);
+    is($shop->callback($browser, $shop->attempt($browser))->status, 303,
+       '... and a login once that is mended');
 }
 
 
@@ -241,8 +284,14 @@ is(customer(session(secret_key => 'cd' x 32)->cookie), undef,
     is(field(seen("a=1;b=2;shop=$value"), 'Cookie'), 'a=1;b=2', '... last');
     is(field(seen("a=1;  shop = $value ;b"), 'Cookie'), 'a=1;b',
        '... with blanks');
-    is(field(seen("shop-login-abc=x; a=1; shop-login-def=y"), 'Cookie'),
-       'a=1', '... and so are those of login attempts');
+    is(field(seen("shop-login-AZaz09-_=x; a=1; shop-login-12345678"),
+             'Cookie'), 'a=1', '... and so are those of login attempts');
+    is(field(seen('shop-login-theme=1; shop-login-=2; shop-login-1234567=3; '
+                  . 'shop-login-123456789=4; shop-login-1234567.=5'),
+             'Cookie'),
+       'shop-login-theme=1; shop-login-=2; shop-login-1234567=3; '
+       . 'shop-login-123456789=4; shop-login-1234567.=5',
+       'what begins like them and is none stays');
     is(field(seen("shopping=1; xshop=2; shop2=3; Shop=4"), 'Cookie'),
        'shopping=1; xshop=2; shop2=3; Shop=4', 'others of a similar name stay');
     is(field(seen("a=\"; shop=$value; b=2"), 'Cookie'), 'a="; b=2',

@@ -81,6 +81,11 @@ my %silence = (
 );
 
 
+my %path = (
+    discovery => '/.well-known/openid-configuration',
+    map { ($_ => "/$_") } qw(token jwks userinfo),
+);
+
 # sends what will not be answered soon
 
 sub begin {
@@ -131,9 +136,16 @@ for my $endpoint (qw(discovery token jwks userinfo)) {
 
     # those that never end are tried at once, once all are known
 
-    push @waiting, map { begin($shop, $endpoint, $_, $text{$_}) }
-                   grep { $silence{ $text{$_} } } sort keys %text;
+    my @silent = grep { $silence{ $text{$_} } } sort keys %text;
+
+    push @waiting, map { begin($shop, $endpoint, $_, $text{$_}) } @silent;
     push @shops, $shop;
+
+    # they are asked before the provider is told to behave otherwise
+
+    wait_for {
+        !grep { !$provider->count("/$_$path{$endpoint}") } @silent
+    } "the provider to be asked for $endpoint";
 }
 
 is($elsewhere->connections, 0, 'row 20: no redirect was followed');
@@ -161,6 +173,9 @@ is($elsewhere->connections, 0, 'row 20: no redirect was followed');
 
     wait_for { !$provider->stalled } 'their connections to be closed';
     pass('row 20: no connection of theirs is left');
+
+    $_->[4]->close for @waiting;
+    $_->is_idle('row 20: after all of it') for @shops;
 }
 
 

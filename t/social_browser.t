@@ -157,6 +157,17 @@ for my $case ([ 'GET', '/_shop/login' ], [ 'GET', '/_shop/login/work' ],
 }
 
 
+# row 22: conditions are for pages that have not changed; these always have
+
+for my $condition ([ 'If-None-Match' => '*' ], [ 'If-Match' => '"x"' ],
+                   [ 'If-Unmodified-Since' => 'Thu, 01 Jan 1970 00:00:00 GMT' ],
+                   [ Range => 'bytes=0-1' ]) {
+
+    is(ask('GET', '/_shop/login', %page, @$condition)->status, 200,
+       "row 22: $condition->[0] changes nothing");
+}
+
+
 # row 23: a new secret at each login, the old session ends
 
 {
@@ -177,6 +188,20 @@ for my $case ([ 'GET', '/_shop/login' ], [ 'GET', '/_shop/login/work' ],
        'row 23: the old one is over');
     is(ask('GET', '/_shop/me', Cookie => "shop=$second")->status, 200,
        '... the new one is not');
+
+    # the one before was another customer's
+
+    $shop->provider->set({ user => { sub => 'somebody-else' } });
+    $shop->login($browser, '/');
+    $shop->provider->restore;
+
+    is(ask('GET', '/_shop/me', Cookie => "shop=$second")->status, 401,
+       "row 23: another customer's login ends it, too");
+    is(scalar(() = $shop->redis->keys('shop:session:*')), $before + 1,
+       '... and one session is left');
+
+    $shop->login($browser, '/');
+    $second = $browser->cookie('shop');
 
     # fixation: a cookie that was put in place is not taken over
 
@@ -320,6 +345,34 @@ for my $case ([ 'GET', '/_shop/login' ], [ 'GET', '/_shop/login/work' ],
 
     is($shop->callback($three, $tab[$_ - 1])->header('Location'),
        "$url/tab/$_", "tabs do not meet: $_") for 3, 1, 2;
+}
+
+
+# row 27: fields beside the code are nobody's word, Apple's "user" among them
+
+{
+    my $plain = $shop->browser;
+
+    $shop->login($plain, '/');
+    my $me = $shop->me($plain);
+
+    my $forged = escape('{"name":{"firstName":"Eve"},"sub":"other",'
+                        . '"email":"victim@example.com"}');
+    my $browser = $shop->browser;
+    my ($args) = $shop->attempt($browser) =~ /\?(.*)/;
+
+    $browser->leave($shop->provider->issuer . '/authorize');
+    $browser->submit("$url/_shop/callback/work",
+                     "$args&user=$forged&id_token=a.b.c&access_token=x"
+                     . '&sub=other&email=victim%40example.com');
+
+    is($shop->me($browser)->{customer}, $me->{customer},
+       'row 27: the customer is who the token says');
+    is_deeply($shop->me($browser)->{identities}, $me->{identities},
+              'row 27: and has the address that it says');
+    unlike(join(' ', map { values %{ $shop->redis->hash($_) } }
+                $shop->redis->keys('shop:customer:*')), qr/victim|Eve/,
+           'row 27: nothing of the rest is kept');
 }
 
 

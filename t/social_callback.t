@@ -365,6 +365,33 @@ for my $where ('both in the body', 'one in each') {
        'form_post: a cross-site form signs in');
     ok($shop->me($browser), 'form_post: somebody is signed in');
 
+    # whatever is done with bodies elsewhere; and one that comes in parts
+
+    my $odd = shop(
+        redis => $shop->redis, provider => $provider,
+        backend => $shop->backend,
+        http    => 'client_body_in_file_only clean;',
+        server  => <<'END');
+        mirror /mirror;
+        location = /mirror { internal; return 204; }
+END
+    my $other = $odd->browser;
+
+    $other->click('/_shop/login/work?return=/account/y');
+    is($other->url, $odd->url . '/account/y',
+       'form_post: also where bodies go to files, and to a mirror');
+
+    my $c = $odd->nginx->connect;
+
+    $c->write("POST /_shop/callback/work HTTP/1.1\r\nHost: shop\r\n"
+              . "Content-Length: 15\r\n\r\nstate=a");
+    $odd->nginx->wait_log(qr/http client request body rest 8/)
+        if ShopTest::Nginx->build->{debug};
+    $c->write('b&code=c');
+    is($c->response->header('Location'),
+       $odd->url . '/_shop/callback/work?state=ab&code=c',
+       'form_post: in two parts');
+
     # a form that did not start here brings no attempt along
 
     $provider->restore;

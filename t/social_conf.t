@@ -51,6 +51,16 @@ wrong(provider_is("preset oidc; $issuer $client client_secret x;"),
 wrong(provider_is("preset oidc; issuer https://id.example.com; $client"),
       'there is no "resolver"', 'a host name without a resolver',
       nowhere => 1);
+for my $field (qw(discovery token userinfo jwks)) {
+    wrong(provider_is("preset oidc; $issuer $client "
+                      . "$field https://id.example.com/x;"),
+          'has the host name "id.example.com", but there is no "resolver"',
+          "a host name of $field without a resolver", nowhere => 1);
+}
+good(provider_is("preset oidc; issuer https://id.example.com; $client "
+                 . 'authz https://id.example.com/a; jwks http://127.0.0.1/j; '
+                 . 'token http://127.0.0.1/t; userinfo http://127.0.0.1/u;'),
+     'host names that only browsers go to need no resolver');
 wrong(provider_is("preset oidc; issuer http://id.example.com; $client"),
       'http is allowed for', 'http to another host');
 wrong(provider_is("preset oidc; issuer http://127.0.0.1.example.com; $client"),
@@ -72,6 +82,12 @@ wrong(provider_is("preset oidc; $issuer $client\nlabel; # here"),
       'number of values', 'a field without a value');
 wrong(provider_is("preset oidc; $issuer $client\nlabel a b; # here"),
       'number of values', 'two values where one is wanted');
+wrong(provider_is("preset oidc; $issuer $client\nlabel \"\xff\"; # here"),
+      'allowed: UTF-8', 'a label that is no text');
+wrong(provider_is("preset oidc; $issuer $client\nlabel \"\xed\xa0\x80\"; "
+                  . '# here'), 'allowed: UTF-8', 'a label of half a character');
+good(provider_is("preset oidc; $issuer $client label \"\xf0\x9f\x8d\x8e"
+                 . "\xc3\xa9\";"), 'a label beyond ASCII');
 wrong(provider_is("preset oidc; $issuer $client\nclient_id y; # here"),
       '"client_id" is duplicate', 'client_id twice');
 wrong(provider_is("preset oidc; $issuer client_id x;\n"

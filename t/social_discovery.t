@@ -157,6 +157,56 @@ $shop->signs_in('row 7: the issuer as configured');
 }
 
 
+# --- one provider under two names, with a client of its own each
+
+{
+    my $twice = shop(providers => { work => '', again => '' });
+    my %customer;
+
+    for my $name (qw(work again work again)) {
+        my $browser = $twice->signs_in("one provider, two names: $name",
+                                       name => $name);
+
+        $customer{$name}{ $twice->me($browser)->{customer} } = 1;
+    }
+
+    is($twice->provider->count('/.well-known/openid-configuration'), 1,
+       '... its document is fetched once');
+    is($twice->provider->count('/jwks'), 1, '... so are its keys');
+    is(scalar(map { keys %$_ } values %customer), 2,
+       '... a subject is a customer of each');
+}
+
+
+# --- a zone that a document does not fit in
+
+{
+    my $small = shop(nginx_options => { allow => [qr/ is too small for /] });
+    my $nginx = $small->nginx;
+    my $http = $nginx->{http} =~ s/shop:8m/shop:64k/r;
+
+    $small->provider->set({ more_keys => [
+        map { { kty => 'oct', kid => "k$_", k => 'A' x 1000 } } 1 .. 100 ] });
+
+    $nginx->reload(http => $http);
+
+    $small->signs_in("a zone that is too small: login $_") for 1 .. 3;
+
+    is($small->provider->count('/jwks'), 1,
+       '... the worker keeps the keys itself');
+    is(scalar(() = $nginx->log_lines(
+           qr/\[warn\].*"shop_zone" is too small .* "work"/)), 1,
+       '... and says so');
+
+    # new ones are fetched all the same
+
+    $small->provider->rotate('rsa-2');
+    $small->signs_in('... new keys');
+    $small->signs_in('... and once more');
+    is($small->provider->count('/jwks'), 2, '... are fetched once');
+}
+
+
 # --- a provider that comes back
 
 {

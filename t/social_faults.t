@@ -14,6 +14,7 @@ my $proxy = ShopTest::Proxy->new($redis->port);
 
 my $shop = shop(
     redis   => $redis,
+    server  => 'location /pid { add_header X-Worker $pid; return 204; }',
     vars    => { redis => $proxy->url . ' timeout=300ms' },
     program => <<'END');
     loyalty_program {
@@ -27,6 +28,7 @@ END
 my $provider = $shop->provider;
 
 $shop->signs_in('before any fault');
+$shop->is_idle('before any fault', $proxy->port);
 
 
 # --- row 32: Redis
@@ -97,6 +99,39 @@ for my $action (qw(close lost cut garbage error stall nil)) {
 }
 
 
+# --- an older session lives on until there is a new one
+
+for my $action (qw(close error)) {
+    for my $after (0 .. 20) {
+        my $browser = $shop->browser;
+
+        $provider->set({ user => { sub => "again-$action-$after" } });
+        $shop->callback($browser, $shop->attempt($browser));
+
+        my $id = ($shop->me($browser) || {})->{customer};
+        my $cookie = $browser->cookie('shop');
+        my $url = $shop->attempt($browser);
+
+        $proxy->spoil($action, $after);
+        my $response = $shop->callback($browser, $url);
+
+        last unless $proxy->heal;
+
+        is($response->status, 503, "row 32: again: $action after $after");
+
+        my $page;
+
+        wait_for {
+            $page = $shop->nginx->get('/_shop/me', Cookie => "shop=$cookie");
+            $page->status != 503
+        } 'Redis to be used again';
+
+        is($page->status == 200 && $page->json->{customer}, $id,
+           '... signs nobody out');
+    }
+}
+
+
 # --- Redis is frozen, or gone
 
 {
@@ -132,15 +167,9 @@ for my $action (qw(close lost cut garbage error stall nil)) {
 
 for my $endpoint (qw(discovery token jwks userinfo)) {
     for my $how (qw(close reset)) {
-        my $document = $endpoint =~ /discovery|jwks/;
-
-        next if $document && $how eq 'reset';
-
-        # a document is for everybody, so its fetch goes on, to its end
-
         my $fresh = shop(redis => $redis, backend => $shop->backend,
                          provider => $provider,
-                         nginx_options => { timeout => 15 });
+                         nginx_options => { timeout => 3 });
 
         my $browser = $fresh->browser;
         my $url = $endpoint eq 'discovery'
@@ -155,22 +184,97 @@ for my $endpoint (qw(discovery token jwks userinfo)) {
         wait_for { $provider->stalled } "a request for $endpoint";
         $c->$how;
 
-        if (!$document) {
-            wait_for { !$provider->stalled } 'the request to be given up';
-            pass("$how while $endpoint is awaited: it is given up");
-        }
+        wait_for { !$provider->stalled } 'the request to be given up';
+        pass("$how while $endpoint is awaited: it is given up");
 
         $provider->restore;
 
-        $fresh->signs_in("$how while $endpoint is awaited: the next one")
-            if !$document;
-
+        $fresh->signs_in("$how while $endpoint is awaited: the next one");
         $fresh->nginx->stop;
-        ok(!$provider->stalled,
-           "$how while $endpoint is awaited: nothing is left");
+    }
+}
+
+# others wait for the same document
+
+{
+    my $fresh = shop(redis => $redis, backend => $shop->backend,
+                     provider => $provider);
+
+    $provider->set({ fault => { discovery => { wait => 1 } } });
+    $provider->forget;
+
+    my $browser = $fresh->browser;
+    my @waiting = map { $browser->start($fresh->url . '/_shop/login/work') }
+                  1 .. 3;
+
+    wait_for { $provider->count('/.well-known/openid-configuration') }
+             'a request for it';
+
+    $waiting[0]->close;
+    $waiting[2]->reset;
+
+    is($waiting[1]->response->status, 303,
+       'two of three who wait for a document leave: the third is served');
+    is($provider->count('/.well-known/openid-configuration'), 1,
+       '... by one request');
+
+    $provider->restore;
+}
+
+# what renews a document goes on, but holds up nobody who quits
+
+{
+    my $fresh = shop(redis => $redis, backend => $shop->backend,
+                     provider => $provider,
+                     nginx_options => { timeout => 3 });
+
+    $fresh->signs_in('before new keys');
+    $provider->rotate('rsa-2');
+
+    my $browser = $fresh->browser;
+    my $url = $fresh->attempt($browser);
+
+    $provider->set({ fault => { jwks => { stall => 10 } } });
+
+    my $c = $browser->start($url);
+
+    wait_for { $provider->stalled } 'a request for new keys';
+    $c->close;
+    $fresh->nginx->wait_log(qr/client prematurely closed connection/);
+
+    is($provider->stalled, 1,
+       'the client leaves while new keys are fetched: that goes on');
+
+    $fresh->nginx->stop;
+    ok(!$provider->stalled, '... until the worker quits');
+
+    $provider->restore;
+}
+
+# gone before the answer, which is there at once
+
+{
+    my $nginx = $shop->nginx;
+    my $pid = $nginx->get('/pid')->header('X-Worker');
+
+    for my $uri ('/_shop/login/work', '/_shop/callback/work?state=x&code=y',
+                 '/_shop/callback/work', '/_shop/me')
+    {
+        kill 'STOP', $pid;
+
+        my $c = $nginx->connect;
+
+        $c->send('GET', $uri);
+        $c->reset;
+
+        kill 'CONT', $pid;
+
+        is($nginx->get('/pid')->header('X-Worker'), $pid,
+           "reset before the answer is sent: $uri");
     }
 }
 
 $shop->signs_in('after all of it');
+$shop->is_idle('after all of it', $proxy->port);
 
 done_testing();

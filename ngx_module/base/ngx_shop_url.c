@@ -478,7 +478,7 @@ void
 ngx_shop_query_init(ngx_shop_query_t *query, ngx_str_t *args)
 {
     query->pos = args->data;
-    query->last = args->data + args->len;
+    query->last = args->len ? args->data + args->len : args->data;
 }
 
 

@@ -652,6 +652,10 @@ ngx_shop_zone_cursor_write(ngx_shop_zone_cursor_t *cursor, ngx_str_t *text)
     u_char  *p, *src, *last;
     size_t   n;
 
+    if (text->len == 0) {
+        return;
+    }
+
     src = text->data;
     last = src + text->len;
 

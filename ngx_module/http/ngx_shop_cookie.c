@@ -14,6 +14,7 @@
 static ngx_int_t ngx_shop_cookie_take_line(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_str_t *name, ngx_str_t *prefix,
     ngx_array_t *cookies);
+static ngx_uint_t ngx_shop_cookie_tagged(ngx_str_t *key, ngx_str_t *prefix);
 static u_char *ngx_shop_cookie_skip(u_char *p, u_char *last);
 static ngx_int_t ngx_shop_cookie_keep(ngx_http_request_t *r,
     ngx_array_t *cookies, ngx_str_t *name, ngx_str_t *value);
@@ -100,8 +101,7 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
 
         if ((key.len == name->len
              && ngx_strncmp(key.data, name->data, name->len) == 0)
-            || (key.len > prefix->len
-                && ngx_strncmp(key.data, prefix->data, prefix->len) == 0))
+            || ngx_shop_cookie_tagged(&key, prefix))
         {
             found = NGX_OK;
 
@@ -131,6 +131,32 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
     }
 
     return found;
+}
+
+
+static ngx_uint_t
+ngx_shop_cookie_tagged(ngx_str_t *key, ngx_str_t *prefix)
+{
+    u_char  c, *p;
+
+    if (key->len != prefix->len + NGX_SHOP_COOKIE_TAG
+        || ngx_strncmp(key->data, prefix->data, prefix->len) != 0)
+    {
+        return 0;
+    }
+
+    for (p = key->data + prefix->len; p < key->data + key->len; p++) {
+
+        c = *p | 0x20;
+
+        if ((c < 'a' || c > 'z') && (*p < '0' || *p > '9')
+            && *p != '-' && *p != '_')
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

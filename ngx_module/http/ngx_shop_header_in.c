@@ -41,6 +41,7 @@ static ngx_int_t ngx_shop_list_part_unlink(ngx_list_t *list,
 static void ngx_shop_header_in_forget_cookie(ngx_http_request_t *r,
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_shop_str_is(ngx_str_t *s, const char *text);
+static void ngx_shop_mask_line(ngx_str_t *line, u_char *args);
 static void ngx_shop_mask_fields(u_char *p, u_char *last);
 
 
@@ -177,7 +178,10 @@ ngx_shop_header_names_match(ngx_shop_header_names_t *names,
 }
 
 
-/* CGI and its heirs make one name of "-", "_" and both cases: so do we */
+/*
+ * CGI and its heirs make one name of "-", "_" and both cases, and PHP of "."
+ * and some others, too: all that is no letter and no digit is the same to us.
+ */
 
 static ngx_uint_t
 ngx_shop_header_name_equal(ngx_str_t *lowcase, u_char *name, size_t len)
@@ -194,7 +198,13 @@ ngx_shop_header_name_equal(ngx_str_t *lowcase, u_char *name, size_t len)
         a = lowcase->data[i];
         b = ngx_tolower(name[i]);
 
-        if (a != b && !((a == '-' || a == '_') && (b == '-' || b == '_'))) {
+        if (a == b) {
+            continue;
+        }
+
+        if ((a != '-' && a != '_')
+            || (b >= 'a' && b <= 'z') || (b >= '0' && b <= '9'))
+        {
             return 0;
         }
     }
@@ -518,14 +528,18 @@ ngx_shop_str_is(ngx_str_t *s, const char *text)
 /*
  * HTTP/1 keeps one copy of the request line, to which everything points;
  * HTTP/2 and HTTP/3 make the line for the log from the path, as a second.
+ * Lines of the log have the referrer, too: it may be the provider's page with
+ * what we sent the browser there with.
  */
 
 ngx_int_t
 ngx_shop_mask_args(ngx_http_request_t *r, ngx_str_t *args)
 {
-    u_char  *p, *last;
-
     *args = r->args;
+
+    if (r->headers_in.referer) {
+        ngx_shop_mask_line(&r->headers_in.referer->value, NULL);
+    }
 
     if (r->args.len == 0) {
         return NGX_OK;
@@ -538,31 +552,35 @@ ngx_shop_mask_args(ngx_http_request_t *r, ngx_str_t *args)
 
     ngx_shop_mask_fields(r->args.data, r->args.data + r->args.len);
 
-    p = r->request_line.data;
-    last = p + r->request_line.len;
-
-    if (p != NULL && (r->args.data < p || r->args.data >= last)) {
-
-        p = ngx_strlchr(p, last, '?');
-
-        if (p != NULL) {
-            ngx_shop_mask_fields(p + 1, last);
-        }
-    }
-
-    p = r->unparsed_uri.data;
-    last = p + r->unparsed_uri.len;
-
-    if (p != NULL && (r->args.data < p || r->args.data >= last)) {
-
-        p = ngx_strlchr(p, last, '?');
-
-        if (p != NULL) {
-            ngx_shop_mask_fields(p + 1, last);
-        }
-    }
+    ngx_shop_mask_line(&r->request_line, r->args.data);
+    ngx_shop_mask_line(&r->unparsed_uri, r->args.data);
 
     return NGX_OK;
+}
+
+
+/* "line" may hold "args", which are done, or a copy of them */
+
+static void
+ngx_shop_mask_line(ngx_str_t *line, u_char *args)
+{
+    u_char  *p, *last;
+
+    if (line->len == 0) {
+        return;
+    }
+
+    last = line->data + line->len;
+
+    if (args >= line->data && args < last) {
+        return;
+    }
+
+    p = ngx_strlchr(line->data, last, '?');
+
+    if (p != NULL) {
+        ngx_shop_mask_fields(p + 1, last);
+    }
 }
 
 

@@ -27,14 +27,17 @@ typedef struct {
 
 
 /*
- * Cuts every cookie named "name", and every cookie whose name starts with
- * "prefix", out of the request, so that nothing behind us sees it.  Copies
- * of at most NGX_SHOP_COOKIES_MAX of them go to "cookies" (of
- * ngx_shop_cookie_t; initialized on r->pool when the first is found); more
- * are cut and forgotten.  A Cookie header that held nothing else is removed.
+ * Cuts every cookie named "name", and every cookie whose name is "prefix"
+ * and a tag, NGX_SHOP_COOKIE_TAG characters of base64url, out of the
+ * request, so that nothing behind us sees it; "shop-login-theme" may be the
+ * shop's own.  Copies of at most NGX_SHOP_COOKIES_MAX of them go to
+ * "cookies" (of ngx_shop_cookie_t; initialized on r->pool when the first is
+ * found); more are cut and forgotten.  A Cookie header that held nothing
+ * else is removed.
  * NGX_OK: some were found, NGX_DECLINED: none, NGX_ERROR: no memory.
  */
 #define NGX_SHOP_COOKIES_MAX  32
+#define NGX_SHOP_COOKIE_TAG   8
 
 ngx_int_t ngx_shop_cookies_take(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *prefix, ngx_array_t *cookies);
@@ -114,9 +117,9 @@ ngx_int_t ngx_shop_same_origin(ngx_http_request_t *r, ngx_str_t *origin);
 ngx_uint_t ngx_shop_is_cross_site(ngx_http_request_t *r);
 
 /*
- * Overwrites the values of the fields "code" and "state" with "*" wherever
- * nginx keeps the request line, for its own log lines; "args" becomes a copy
- * with the true values.
+ * Overwrites the values of all fields but "iss" and "error" with "*" wherever
+ * nginx keeps the request line, and in the referrer, for its own log lines;
+ * "args" becomes a copy with the true values.
  */
 ngx_int_t ngx_shop_mask_args(ngx_http_request_t *r, ngx_str_t *args);
 

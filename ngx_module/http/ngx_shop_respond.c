@@ -45,8 +45,9 @@
 
 typedef struct {
     ngx_uint_t                 status;
-    const char                *title;
-    const char                *text;        /* for people */
+    const char                *title;       /* for programs */
+    const char                *heading;     /* for people, and the text */
+    const char                *text;
 } ngx_shop_status_t;
 
 
@@ -57,38 +58,42 @@ static ngx_int_t ngx_shop_respond_problem_json(ngx_http_request_t *r,
 
 static const ngx_shop_status_t  ngx_shop_statuses[] = {
 
-    { NGX_HTTP_BAD_REQUEST, "Bad Request",
-      "This sign-in could not be completed. Please try again." },
+    { NGX_HTTP_BAD_REQUEST, "Bad Request", "Not signed in",
+      "The sign-in was canceled, or it could not be completed. You can try "
+      "again." },
 
-    { NGX_HTTP_UNAUTHORIZED, "Unauthorized",
-      "Please sign in to see this page." },
+    { NGX_HTTP_UNAUTHORIZED, "Unauthorized", "Please sign in",
+      "This page is for customers who are signed in." },
 
-    { NGX_HTTP_FORBIDDEN, "Forbidden",
+    { NGX_HTTP_FORBIDDEN, "Forbidden", "Not possible from here",
       "This request did not come from a page of this shop." },
 
-    { NGX_HTTP_NOT_FOUND, "Not Found",
+    { NGX_HTTP_NOT_FOUND, "Not Found", "No such page",
       "There is no such page." },
 
-    { NGX_HTTP_NOT_ALLOWED, "Method Not Allowed",
+    { NGX_HTTP_NOT_ALLOWED, "Method Not Allowed", "Not possible this way",
       "This address cannot be used in this way." },
 
-    { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "Content Too Large",
+    { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "Content Too Large", "Too large",
       "The request was too large." },
 
-    { NGX_HTTP_BAD_GATEWAY, "Bad Gateway",
+    { NGX_HTTP_BAD_GATEWAY, "Bad Gateway", "Sign-in is not possible",
       "The sign-in provider gave an answer that could not be accepted. "
       "Please try again." },
 
     { NGX_HTTP_SERVICE_UNAVAILABLE, "Service Unavailable",
-      "This is not possible at the moment. Please try again shortly." },
+      "Please try again shortly",
+      "This cannot be done at the moment, and nothing is lost." },
 
     { NGX_HTTP_GATEWAY_TIME_OUT, "Gateway Timeout",
-      "The sign-in provider did not answer in time. Please try again." },
+      "No answer from the sign-in provider",
+      "It took too long. Please try again." },
 
     { NGX_HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error",
-      "Something went wrong. Please try again." },
+      "Something went wrong",
+      "This should not have happened. Please try again." },
 
-    { 0, NULL, NULL }
+    { 0, NULL, NULL, NULL }
 };
 
 
@@ -183,6 +188,12 @@ ngx_shop_respond(ngx_http_request_t *r, ngx_uint_t status, const char *type,
     }
 
     r->headers_out.status = status;
+
+    /* what a location before this one has left, or the client would like */
+
+    r->disable_not_modified = 1;
+    r->headers_out.content_type_lowcase = NULL;
+    ngx_str_null(&r->headers_out.charset);
 
     if (type != NULL) {
         r->headers_out.content_type.data = (u_char *) type;
@@ -301,7 +312,7 @@ ngx_shop_respond_problem(ngx_http_request_t *r, ngx_uint_t code,
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool, 512 + ngx_strlen(status->title)
+    p = ngx_pnalloc(r->pool, 512 + ngx_strlen(status->heading)
                              + ngx_strlen(status->text) + html.len
                              + (text ? ngx_strlen(text) : 0));
     if (p == NULL) {
@@ -310,7 +321,7 @@ ngx_shop_respond_problem(ngx_http_request_t *r, ngx_uint_t code,
 
     body.data = p;
 
-    p = ngx_sprintf(p, "<h1>%s</h1>\n<p>%s</p>\n", status->title,
+    p = ngx_sprintf(p, "<h1>%s</h1>\n<p>%s</p>\n", status->heading,
                     status->text);
 
     if (link != NULL) {
@@ -321,7 +332,7 @@ ngx_shop_respond_problem(ngx_http_request_t *r, ngx_uint_t code,
 
     body.len = p - body.data;
 
-    return ngx_shop_respond_page(r, status->status, status->title, &body);
+    return ngx_shop_respond_page(r, status->status, status->heading, &body);
 }
 
 

@@ -639,7 +639,7 @@ ngx_shop_promotion_time(ngx_conf_t *cf, ngx_shop_promotion_t *promotion,
 
     time = ngx_shop_parse_time(&value[1]);
 
-    if (time == (time_t) NGX_ERROR || time <= 0) {
+    if (time <= 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid date \"%V\" in \"%V\" of promotion "
                            "\"%V\", it must be ISO 8601 and after 1970, "

@@ -13,6 +13,7 @@
 
 
 static ngx_int_t ngx_http_shop_post_read_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_shop_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_shop_lookup_start(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 static ngx_int_t ngx_http_shop_find_session(ngx_http_request_t *r,
@@ -20,6 +21,7 @@ static ngx_int_t ngx_http_shop_find_session(ngx_http_request_t *r,
 static void ngx_http_shop_lookup_done(ngx_shop_redis_op_t *op);
 static ngx_int_t ngx_http_shop_lookup_result(ngx_http_shop_ctx_t *ctx,
     ngx_shop_redis_op_t *op);
+static ngx_uint_t ngx_http_shop_lookup_refused(ngx_shop_redis_op_t *op);
 static ngx_int_t ngx_http_shop_wait(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 static void ngx_http_shop_wake(ngx_http_shop_ctx_t *ctx);
@@ -137,6 +139,24 @@ ngx_http_shop_post_read_handler(ngx_http_request_t *r)
     ctx->cookies = cookies;
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * A request that is refused while its headers are read goes to "error_page"
+ * without that phase, and a proxy there would send what the client forged.
+ * So what was redirected is looked through again; to a named location it
+ * comes in the second of the phases that have this handler.
+ */
+
+static ngx_int_t
+ngx_http_shop_rewrite_handler(ngx_http_request_t *r)
+{
+    if (!r->internal || r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_shop_post_read_handler(r);
 }
 
 
@@ -376,7 +396,7 @@ ngx_http_shop_lookup_result(ngx_http_shop_ctx_t *ctx,
         }
     }
 
-    if (rc == NGX_ERROR) {
+    if (rc == NGX_ERROR && !ngx_http_shop_lookup_refused(op)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "unexpected reply from redis for a session");
     }
@@ -392,6 +412,28 @@ ngx_http_shop_lookup_result(ngx_http_shop_ctx_t *ctx,
                            ngx_time(), r->connection->log);
 
     return NGX_OK;
+}
+
+
+/*
+ * 1: the server answers nobody, which is logged once and not for each
+ * request; a key of a wrong type is a matter of this one
+ */
+
+static ngx_uint_t
+ngx_http_shop_lookup_refused(ngx_shop_redis_op_t *op)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < op->ncommands; i++) {
+        if (op->replies[i]->type == NGX_SHOP_REDIS_FAULT
+            && !ngx_shop_redis_is_fault(op->replies[i], "WRONGTYPE"))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -415,6 +457,14 @@ ngx_http_shop_wait(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         if (waiter[i] == r) {
             return NGX_AGAIN;
         }
+    }
+
+    /* without its events a client that leaves would not be noticed */
+
+    if (r == r->main
+        && ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     waiter = ngx_array_push(&ctx->waiters);
@@ -574,6 +624,20 @@ ngx_http_shop_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_shop_post_read_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_SERVER_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_shop_rewrite_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_shop_rewrite_handler;
 
     return ngx_shop_respond_init(cf);
 }

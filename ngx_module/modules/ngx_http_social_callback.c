@@ -27,8 +27,8 @@
  *     signin
  *         issuer     the provider's name has not changed its issuer
  *         claim      whose identity it is, or nobody's: a new customer's
- *         retire     the browser's older session ends
  *         create     the customer, what a login earns, the new session
+ *         retire     the browser's older session ends
  *         finish     cookies, and 303
  *
  * Each step that writes can be repeated, so a login that is cut off is
@@ -59,7 +59,21 @@ ngx_http_social_callback(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp)
 {
     ngx_int_t                rc;
+    ngx_http_shop_ctx_t     *ctx;
     ngx_http_social_flow_t  *flow;
+
+    ctx = ngx_http_shop_create_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* nobody has kept the arguments if the request was redirected to here */
+
+    if (ctx->callback.data == NULL
+        && ngx_shop_mask_args(r, &ctx->callback) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     if (r->method == NGX_HTTP_POST) {
 
@@ -172,44 +186,53 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
 }
 
 
-/* query and body count as one list, so that a field in each is twice there */
+/*
+ * Query and body count as one list, so that a field in each is twice there.
+ * "mirror" may have read the body before, in parts.
+ */
 
 static ngx_int_t
 ngx_http_social_callback_fields(ngx_http_request_t *r, ngx_str_t *fields)
 {
     u_char               *p;
-    ngx_buf_t            *b;
-    ngx_str_t             body;
+    size_t                len;
+    ngx_chain_t          *bufs, *cl;
     ngx_http_shop_ctx_t  *ctx;
 
     ctx = ngx_http_shop_get_ctx(r);
 
-    ngx_str_null(&body);
+    bufs = r->request_body ? r->request_body->bufs : NULL;
 
-    if (r->request_body && r->request_body->bufs) {
+    len = ctx->callback.len + 1;
 
-        b = r->request_body->bufs->buf;
+    for (cl = bufs; cl; cl = cl->next) {
 
-        if (b->in_file || r->request_body->bufs->next) {
+        if (cl->buf->in_file) {
             return NGX_ERROR;
         }
 
-        body.data = b->pos;
-        body.len = b->last - b->pos;
+        len += cl->buf->last - cl->buf->pos;
     }
 
-    p = ngx_pnalloc(r->pool, ctx->callback.len + 1 + body.len);
+    p = ngx_pnalloc(r->pool, len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     fields->data = p;
+    fields->len = len;
 
-    p = ngx_cpymem(p, ctx->callback.data, ctx->callback.len);
+    if (ctx->callback.len) {
+        p = ngx_cpymem(p, ctx->callback.data, ctx->callback.len);
+    }
+
     *p++ = '&';
-    p = ngx_cpymem(p, body.data, body.len);
 
-    fields->len = p - fields->data;
+    for (cl = bufs; cl; cl = cl->next) {
+        if (cl->buf->last != cl->buf->pos) {
+            p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+        }
+    }
 
     return NGX_OK;
 }
@@ -349,7 +372,9 @@ ngx_http_social_callback_id(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    return ngx_shop_hex(r->pool, digest, NGX_SHOP_SHA256_LEN,
+    /* half of it tells attempts apart, and is kept with each booking */
+
+    return ngx_shop_hex(r->pool, digest, NGX_SHOP_SHA256_LEN / 2,
                         &flow->attempt_id);
 }
 

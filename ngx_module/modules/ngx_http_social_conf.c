@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "modules/ngx_http_loyalty_module.h"
 #include "modules/ngx_http_social_module.h"
 
 
@@ -80,19 +81,22 @@ ngx_http_social_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /*
  * The endpoints are a location of their own, "location ^~ /_shop/", so that
  * nothing of the shop's locations applies to them.  Its name is filled in
- * when "shop_prefix" is known, before nginx sorts locations.
+ * when "shop_prefix" is known, before nginx sorts locations.  Those settings
+ * of the server that would spoil them are set apart: "loyalty", which would
+ * ask for customers, and where and how a body is kept.
  */
 
 static char *
 ngx_http_social_add_endpoint(ngx_conf_t *cf,
     ngx_http_social_srv_conf_t *sscf)
 {
-    void                        *conf;
-    ngx_uint_t                   i, index;
-    ngx_http_module_t           *module;
-    ngx_http_conf_ctx_t         *ctx, *pctx;
-    ngx_http_core_loc_conf_t    *clcf, *pclcf;
-    ngx_http_social_loc_conf_t  *slcf;
+    void                         *conf;
+    ngx_uint_t                    i, index;
+    ngx_http_module_t            *module;
+    ngx_http_conf_ctx_t          *ctx, *pctx;
+    ngx_http_core_loc_conf_t     *clcf, *pclcf;
+    ngx_http_social_loc_conf_t   *slcf;
+    ngx_http_loyalty_loc_conf_t  *llcf;
 
     pctx = cf->ctx;
 
@@ -133,12 +137,16 @@ ngx_http_social_add_endpoint(ngx_conf_t *cf,
     slcf = ctx->loc_conf[ngx_http_social_module.ctx_index];
     slcf->endpoint = 1;
 
+    llcf = ctx->loc_conf[ngx_http_loyalty_module.ctx_index];
+    llcf->enable = 0;
+
     clcf = ctx->loc_conf[ngx_http_core_module.ctx_index];
     clcf->loc_conf = ctx->loc_conf;
     clcf->noregex = 1;
     clcf->handler = ngx_http_social_handler;
     clcf->client_max_body_size = NGX_HTTP_SOCIAL_BODY_MAX;
     clcf->client_body_buffer_size = NGX_HTTP_SOCIAL_BODY_MAX;
+    clcf->client_body_in_file_only = 0;
 
     sscf->endpoint = clcf;
 

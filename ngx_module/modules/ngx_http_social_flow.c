@@ -11,10 +11,13 @@
 #include "modules/ngx_http_social_flow.h"
 
 
+static ngx_int_t ngx_http_social_flow_steps(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_run(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_done(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_flow_end(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_refused(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_close(ngx_http_social_flow_t *flow);
+static void ngx_http_social_flow_forget(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_cleanup(void *data);
 static void ngx_http_social_flow_timeout(ngx_event_t *ev);
 static void ngx_http_social_flow_waited(ngx_http_social_waiter_t *waiter);
@@ -53,6 +56,11 @@ ngx_http_social_flow_create(ngx_http_request_t *r,
 }
 
 
+/*
+ * What needs no waiting ends here as any content handler does, by its code:
+ * nginx still holds the request, which finalizing it could free.
+ */
+
 ngx_int_t
 ngx_http_social_flow_start(ngx_http_social_flow_t *flow,
     ngx_http_social_step_pt step)
@@ -61,21 +69,32 @@ ngx_http_social_flow_start(ngx_http_social_flow_t *flow,
 
     r = flow->request;
 
-    r->main->count++;
-    r->read_event_handler = ngx_http_test_reading;
-
     flow->step = step;
 
     ngx_add_timer(&flow->timer, NGX_HTTP_SOCIAL_TIMEOUT);
 
-    ngx_http_social_flow_run(flow);
+    if (ngx_http_social_flow_steps(flow) != NGX_AGAIN) {
+        return ngx_http_social_flow_end(flow);
+    }
+
+    /* without its events a client that leaves would not be noticed */
+
+    if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        ngx_http_social_flow_close(flow);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->main->count++;
+    r->read_event_handler = ngx_http_test_reading;
 
     return NGX_DONE;
 }
 
 
-static void
-ngx_http_social_flow_run(ngx_http_social_flow_t *flow)
+/* NGX_AGAIN: an operation is out; else the answer is decided */
+
+static ngx_int_t
+ngx_http_social_flow_steps(ngx_http_social_flow_t *flow)
 {
     ngx_int_t  rc;
 
@@ -83,43 +102,54 @@ ngx_http_social_flow_run(ngx_http_social_flow_t *flow)
         rc = flow->step(flow);
     } while (rc == NGX_OK);
 
-    if (rc == NGX_AGAIN) {
-        return;
-    }
-
     if (rc == NGX_ERROR && flow->reason == NULL) {
         flow->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
         flow->reason = "internal_error";
     }
 
-    ngx_http_social_flow_done(flow);
+    return rc;
 }
 
 
-/* the one door out */
+/* an operation has ended */
+
+static void
+ngx_http_social_flow_run(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_steps(flow) != NGX_AGAIN) {
+        ngx_http_social_flow_done(flow);
+    }
+}
+
 
 static void
 ngx_http_social_flow_done(ngx_http_social_flow_t *flow)
 {
-    ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = flow->request;
     c = r->connection;
 
-    ngx_http_social_flow_close(flow);
-
     r->read_event_handler = ngx_http_block_reading;
 
-    rc = flow->rc;
+    ngx_http_finalize_request(r, ngx_http_social_flow_end(flow));
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* the one door out; the code is for ngx_http_finalize_request() */
+
+static ngx_int_t
+ngx_http_social_flow_end(ngx_http_social_flow_t *flow)
+{
+    ngx_http_social_flow_close(flow);
 
     if (flow->reason != NULL) {
-        rc = ngx_http_social_flow_refused(flow);
+        return ngx_http_social_flow_refused(flow);
     }
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    return flow->rc;
 }
 
 
@@ -166,16 +196,7 @@ ngx_http_social_flow_close(ngx_http_social_flow_t *flow)
     }
 
     ngx_http_social_cancel(&flow->waiter);
-
-    if (flow->fetch != NULL) {
-        ngx_shop_fetch_free(flow->fetch);
-        flow->fetch = NULL;
-    }
-
-    if (flow->op != NULL) {
-        ngx_shop_redis_free(flow->op);
-        flow->op = NULL;
-    }
+    ngx_http_social_flow_forget(flow);
 
     if (flow->metadata != NULL) {
         ngx_http_social_release(flow->metadata);
@@ -185,6 +206,23 @@ ngx_http_social_flow_close(ngx_http_social_flow_t *flow)
     if (flow->keys != NULL) {
         ngx_http_social_release(flow->keys);
         flow->keys = NULL;
+    }
+}
+
+
+/* the last operation, whether it is out or was answered */
+
+static void
+ngx_http_social_flow_forget(ngx_http_social_flow_t *flow)
+{
+    if (flow->fetch != NULL) {
+        ngx_shop_fetch_free(flow->fetch);
+        flow->fetch = NULL;
+    }
+
+    if (flow->op != NULL) {
+        ngx_shop_redis_free(flow->op);
+        flow->op = NULL;
     }
 }
 
@@ -203,9 +241,9 @@ ngx_http_social_flow_timeout(ngx_event_t *ev)
 {
     ngx_http_social_flow_t *flow = ev->data;
 
-    /* an operation that was answered stays a field until the next one */
+    /* what was answered stays a field until the next one is started */
 
-    if (flow->fetch != NULL || flow->waiter.waiting) {
+    if (flow->fetch != NULL || flow->waiter.document != NULL) {
         (void) ngx_http_social_flow_refuse(flow, NGX_HTTP_GATEWAY_TIME_OUT,
                                            "provider_timeout");
 
@@ -263,10 +301,7 @@ ngx_http_social_flow_op(ngx_http_social_flow_t *flow, ngx_uint_t ncommands)
 
     r = flow->request;
 
-    if (flow->op != NULL) {
-        ngx_shop_redis_free(flow->op);
-        flow->op = NULL;
-    }
+    ngx_http_social_flow_forget(flow);
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
@@ -359,10 +394,7 @@ ngx_http_social_flow_fetch(ngx_http_social_flow_t *flow, ngx_shop_url_t *url,
     ngx_msec_int_t     rest;
     ngx_shop_fetch_t  *fetch;
 
-    if (flow->fetch != NULL) {
-        ngx_shop_fetch_free(flow->fetch);
-        flow->fetch = NULL;
-    }
+    ngx_http_social_flow_forget(flow);
 
     fetch = ngx_shop_fetch_create(&flow->provider->net,
                                   flow->request->connection->log);

@@ -60,6 +60,7 @@ struct ngx_http_social_flow_s {
     ngx_str_t                     customer;
     ngx_shop_session_t            session;
     ngx_str_t                     session_cookie;
+    ngx_uint_t                    created;  /* the customer is new */
 
     ngx_int_t                     rc;
     ngx_uint_t                    status;

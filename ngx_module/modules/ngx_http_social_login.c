@@ -21,8 +21,7 @@
  */
 
 
-#define NGX_HTTP_SOCIAL_ATTEMPT_TAG   8     /* of the state, in the name */
-#define NGX_HTTP_SOCIAL_PATH_MAX      700   /* five cookies fit a header */
+#define NGX_HTTP_SOCIAL_PATH_MAX  700       /* five cookies fit a header */
 
 
 static ngx_int_t ngx_http_social_login_metadata(
@@ -44,7 +43,7 @@ ngx_http_social_login(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
     /* only the customer starts a login: a link from elsewhere shows where */
 
     if (ngx_shop_is_cross_site(r)) {
-        return ngx_http_social_chooser(r);
+        return ngx_http_social_chooser(r, sp);
     }
 
     if (ngx_shop_query_get(r->pool, &r->args, "link", &link)
@@ -138,7 +137,9 @@ ngx_http_social_login_cookie(ngx_http_social_flow_t *flow)
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
-    name.len = sscf->attempt.len + NGX_HTTP_SOCIAL_ATTEMPT_TAG;
+    /* the tag is the beginning of the state */
+
+    name.len = sscf->attempt.len + NGX_SHOP_COOKIE_TAG;
     name.data = ngx_pnalloc(r->pool, name.len);
 
     if (name.data == NULL) {
@@ -146,7 +147,7 @@ ngx_http_social_login_cookie(ngx_http_social_flow_t *flow)
     }
 
     p = ngx_cpymem(name.data, sscf->attempt.data, sscf->attempt.len);
-    ngx_memcpy(p, flow->attempt.state.data, NGX_HTTP_SOCIAL_ATTEMPT_TAG);
+    ngx_memcpy(p, flow->attempt.state.data, NGX_SHOP_COOKIE_TAG);
 
     if (ngx_shop_attempt_pack(r->pool, &flow->attempt, &packed) != NGX_OK
         || ngx_shop_seal(smcf->attempt_sealer, r->pool, &sscf->base->host,

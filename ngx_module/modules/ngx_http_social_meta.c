@@ -23,12 +23,18 @@
  *
  * So a provider that is away for a day does not stop a login that it could
  * have served before, and a worker never asks what another has just asked.
+ *
+ * A first fetch ends with the last login that waits for it.  One that renews
+ * goes on: it had to be allowed by a lease of all workers, and who breaks off
+ * logins must not use that up.  Neither holds up a worker that quits.
  */
 
 
 #define NGX_HTTP_SOCIAL_DOCUMENT_FRESH  3600
 #define NGX_HTTP_SOCIAL_DOCUMENT_KEPT   86400
 #define NGX_HTTP_SOCIAL_REFRESH         30
+
+#define NGX_HTTP_SOCIAL_WATCH           200     /* ms */
 
 
 static ngx_int_t ngx_http_social_document(ngx_http_social_document_t *doc,
@@ -41,7 +47,10 @@ static ngx_int_t ngx_http_social_zone_key(ngx_pool_t *pool,
 static ngx_int_t ngx_http_social_lease(ngx_http_social_document_t *doc,
     const char *kind);
 static ngx_int_t ngx_http_social_fetch(ngx_http_social_document_t *doc,
-    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter);
+    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
+    ngx_uint_t renewed);
+static void ngx_http_social_fetch_end(ngx_http_social_document_t *doc);
+static void ngx_http_social_watch(ngx_event_t *ev);
 static void ngx_http_social_fetched(ngx_shop_fetch_t *fetch);
 static ngx_int_t ngx_http_social_accept(ngx_http_social_document_t *doc,
     ngx_shop_fetch_t *fetch, const char **reason, ngx_uint_t *status);
@@ -122,7 +131,7 @@ ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
         return NGX_DECLINED;
     }
 
-    return ngx_http_social_fetch(doc, url, waiter);
+    return ngx_http_social_fetch(doc, url, waiter, 1);
 }
 
 
@@ -136,7 +145,7 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
     rc = ngx_http_social_read_zone(doc, url);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_social_fetch(doc, url, waiter);
+        return ngx_http_social_fetch(doc, url, waiter, 0);
     }
 
     if (rc == NGX_ERROR) {
@@ -146,10 +155,11 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
     }
 
     if (doc->fetch == NULL
+        && !ngx_exiting
         && ngx_time() - doc->copy->stored >= NGX_HTTP_SOCIAL_DOCUMENT_FRESH
         && ngx_http_social_lease(doc, "renew") == NGX_OK)
     {
-        (void) ngx_http_social_fetch(doc, url, NULL);
+        (void) ngx_http_social_fetch(doc, url, NULL, 1);
     }
 
     doc->copy->refs++;
@@ -270,7 +280,7 @@ ngx_http_social_lease(ngx_http_social_document_t *doc, const char *kind)
 
 static ngx_int_t
 ngx_http_social_fetch(ngx_http_social_document_t *doc, ngx_shop_url_t *url,
-    ngx_http_social_waiter_t *waiter)
+    ngx_http_social_waiter_t *waiter, ngx_uint_t renewed)
 {
     ngx_shop_fetch_t  *fetch;
 
@@ -299,6 +309,9 @@ ngx_http_social_fetch(ngx_http_social_document_t *doc, ngx_shop_url_t *url,
         }
 
         doc->fetch = fetch;
+        doc->renewed = renewed ? 1 : 0;
+
+        ngx_add_timer(&doc->watch, NGX_HTTP_SOCIAL_WATCH);
     }
 
     if (waiter != NULL) {
@@ -319,11 +332,39 @@ failed:
 
 
 static void
+ngx_http_social_fetch_end(ngx_http_social_document_t *doc)
+{
+    ngx_shop_fetch_free(doc->fetch);
+    doc->fetch = NULL;
+
+    if (doc->watch.timer_set) {
+        ngx_del_timer(&doc->watch);
+    }
+}
+
+
+/* nobody tells a module that its worker begins to quit */
+
+static void
+ngx_http_social_watch(ngx_event_t *ev)
+{
+    ngx_http_social_document_t *doc = ev->data;
+
+    if (ngx_exiting && ngx_queue_empty(&doc->waiters)) {
+        ngx_http_social_fetch_end(doc);
+        return;
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_SOCIAL_WATCH);
+}
+
+
+static void
 ngx_http_social_wait_for(ngx_http_social_document_t *doc,
     ngx_http_social_waiter_t *waiter)
 {
     ngx_queue_insert_tail(&doc->waiters, &waiter->queue);
-    waiter->waiting = 1;
+    waiter->document = doc;
 }
 
 
@@ -349,8 +390,7 @@ ngx_http_social_fetched(ngx_shop_fetch_t *fetch)
                       &doc->provider->conf.name, reason);
     }
 
-    doc->fetch = NULL;
-    ngx_shop_fetch_free(fetch);
+    ngx_http_social_fetch_end(doc);
 
     ngx_queue_init(&waiters);
 
@@ -366,7 +406,7 @@ ngx_http_social_fetched(ngx_shop_fetch_t *fetch)
 
         waiter = ngx_queue_data(q, ngx_http_social_waiter_t, queue);
 
-        waiter->waiting = 0;
+        waiter->document = NULL;
         waiter->rc = rc;
         waiter->reason = reason;
         waiter->status = status;
@@ -530,9 +570,21 @@ ngx_http_social_release(ngx_http_social_copy_t *copy)
 void
 ngx_http_social_cancel(ngx_http_social_waiter_t *waiter)
 {
-    if (waiter->waiting) {
-        ngx_queue_remove(&waiter->queue);
-        waiter->waiting = 0;
+    ngx_http_social_document_t  *doc;
+
+    doc = waiter->document;
+
+    if (doc == NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&waiter->queue);
+    waiter->document = NULL;
+
+    if (doc->fetch != NULL && !doc->renewed
+        && ngx_queue_empty(&doc->waiters))
+    {
+        ngx_http_social_fetch_end(doc);
     }
 }
 
@@ -557,14 +609,26 @@ ngx_http_social_fetch_failed(const char *why, const char **reason,
 
 
 void
-ngx_http_social_provider_init(ngx_http_social_provider_t *sp)
+ngx_http_social_provider_init(ngx_http_social_provider_t *sp, ngx_log_t *log)
 {
-    sp->metadata.provider = sp;
-    ngx_queue_init(&sp->metadata.waiters);
+    ngx_uint_t                   i;
+    ngx_http_social_document_t  *doc[2];
 
-    sp->keys.provider = sp;
-    sp->keys.keys = 1;
-    ngx_queue_init(&sp->keys.waiters);
+    doc[0] = &sp->metadata;
+    doc[1] = &sp->keys;
+
+    for (i = 0; i < 2; i++) {
+
+        doc[i]->provider = sp;
+        doc[i]->keys = i;
+
+        ngx_queue_init(&doc[i]->waiters);
+
+        doc[i]->watch.handler = ngx_http_social_watch;
+        doc[i]->watch.data = doc[i];
+        doc[i]->watch.log = log;
+        doc[i]->watch.cancelable = 1;
+    }
 }
 
 
@@ -580,8 +644,7 @@ ngx_http_social_provider_exit(ngx_http_social_provider_t *sp)
     for (i = 0; i < 2; i++) {
 
         if (doc[i]->fetch != NULL) {
-            ngx_shop_fetch_free(doc[i]->fetch);
-            doc[i]->fetch = NULL;
+            ngx_http_social_fetch_end(doc[i]);
         }
 
         if (doc[i]->copy != NULL) {

@@ -14,14 +14,15 @@
 /* an endpoint below "shop_prefix" */
 
 typedef struct {
-    ngx_str_t                  name;        /* "login/" has a NAME behind */
+    ngx_str_t                  name;
     ngx_uint_t                 methods;
     const char                *allow;
-    ngx_uint_t                 session;     /* is looked up before */
 
-    ngx_int_t                (*handler)(ngx_http_request_t *r);
-    ngx_int_t                (*provider_handler)(ngx_http_request_t *r,
+    ngx_int_t                (*handler)(ngx_http_request_t *r,
                                   ngx_http_social_provider_t *sp);
+
+    unsigned                   provider:1;  /* its name follows */
+    unsigned                   session:1;   /* is looked up before */
 } ngx_http_social_endpoint_t;
 
 
@@ -43,7 +44,6 @@ static ngx_int_t ngx_http_social_chooser_url(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *url);
 
 static ngx_int_t ngx_http_social_init(ngx_conf_t *cf);
-static ngx_int_t ngx_http_social_init_process(ngx_cycle_t *cycle);
 static void ngx_http_social_exit_process(ngx_cycle_t *cycle);
 
 
@@ -69,7 +69,7 @@ ngx_module_t  ngx_http_social_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    ngx_http_social_init_process,          /* init process */
+    NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     ngx_http_social_exit_process,          /* exit process */
@@ -80,27 +80,22 @@ ngx_module_t  ngx_http_social_module = {
 
 static ngx_http_social_endpoint_t  ngx_http_social_endpoints[] = {
 
-    { ngx_string("login"),
-      NGX_HTTP_GET|NGX_HTTP_HEAD, "GET, HEAD", 0,
-      ngx_http_social_chooser, NULL },
+    { ngx_string("login"), NGX_HTTP_GET|NGX_HTTP_HEAD, "GET, HEAD",
+      ngx_http_social_chooser, 0, 0 },
 
-    { ngx_string("login/"),
-      NGX_HTTP_GET, "GET", 0,
-      NULL, ngx_http_social_login },
+    { ngx_string("login/"), NGX_HTTP_GET, "GET",
+      ngx_http_social_login, 1, 0 },
 
-    { ngx_string("callback/"),
-      NGX_HTTP_GET|NGX_HTTP_POST, "GET, POST", 1,
-      NULL, ngx_http_social_callback },
+    { ngx_string("callback/"), NGX_HTTP_GET|NGX_HTTP_POST, "GET, POST",
+      ngx_http_social_callback, 1, 1 },
 
-    { ngx_string("logout"),
-      NGX_HTTP_POST, "POST", 1,
-      ngx_http_social_logout, NULL },
+    { ngx_string("logout"), NGX_HTTP_POST, "POST",
+      ngx_http_social_logout, 0, 1 },
 
-    { ngx_string("me"),
-      NGX_HTTP_GET|NGX_HTTP_HEAD, "GET, HEAD", 1,
-      ngx_http_social_me, NULL },
+    { ngx_string("me"), NGX_HTTP_GET|NGX_HTTP_HEAD, "GET, HEAD",
+      ngx_http_social_me, 0, 1 },
 
-    { ngx_null_string, 0, NULL, 0, NULL, NULL }
+    { ngx_null_string, 0, NULL, NULL, 0, 0 }
 };
 
 
@@ -127,7 +122,7 @@ ngx_http_social_post_read_handler(ngx_http_request_t *r)
 
     shop = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
-    if (r->uri.len <= shop->prefix.len + callback.len
+    if (r->uri.len < shop->prefix.len + callback.len
         || ngx_strncmp(r->uri.data, shop->prefix.data, shop->prefix.len) != 0)
     {
         return NGX_DECLINED;
@@ -310,7 +305,9 @@ ngx_http_social_handler(ngx_http_request_t *r)
 
     endpoint = ngx_http_social_endpoint(r, &rest);
 
-    if (endpoint == NULL) {
+    /* a part of a page cannot sign in: its redirect and cookies are lost */
+
+    if (endpoint == NULL || (endpoint->provider && r != r->main)) {
         return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND, "not_found");
     }
 
@@ -327,18 +324,18 @@ ngx_http_social_handler(ngx_http_request_t *r)
                                        "method_refused");
     }
 
-    if (endpoint->handler) {
-        return endpoint->handler(r);
+    sp = NULL;
+
+    if (endpoint->provider) {
+        sp = ngx_http_social_find_provider(r, &rest);
+
+        if (sp == NULL) {
+            return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND,
+                                           "provider_unknown");
+        }
     }
 
-    sp = ngx_http_social_find_provider(r, &rest);
-
-    if (sp == NULL) {
-        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND,
-                                       "provider_unknown");
-    }
-
-    return endpoint->provider_handler(r, sp);
+    return endpoint->handler(r, sp);
 }
 
 
@@ -369,7 +366,7 @@ ngx_http_social_endpoint(ngx_http_request_t *r, ngx_str_t *rest)
         rest->data = path.data + ep->name.len;
         rest->len = path.len - ep->name.len;
 
-        if ((ep->provider_handler != NULL) == (rest->len > 0)) {
+        if (ep->provider == (rest->len > 0)) {
             return ep;
         }
     }
@@ -634,29 +631,6 @@ ngx_http_social_init(ngx_conf_t *cf)
 }
 
 
-static ngx_int_t
-ngx_http_social_init_process(ngx_cycle_t *cycle)
-{
-    ngx_uint_t                     i;
-    ngx_http_social_provider_t   **spp;
-    ngx_http_social_main_conf_t   *smcf;
-
-    smcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_social_module);
-
-    if (smcf == NULL) {
-        return NGX_OK;
-    }
-
-    spp = smcf->providers.elts;
-
-    for (i = 0; i < smcf->providers.nelts; i++) {
-        ngx_http_social_provider_init(spp[i]);
-    }
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_http_social_exit_process(ngx_cycle_t *cycle)
 {
@@ -673,8 +647,6 @@ ngx_http_social_exit_process(ngx_cycle_t *cycle)
     spp = smcf->providers.elts;
 
     for (i = 0; i < smcf->providers.nelts; i++) {
-        if (spp[i]->metadata.provider != NULL) {
-            ngx_http_social_provider_exit(spp[i]);
-        }
+        ngx_http_social_provider_exit(spp[i]);
     }
 }

@@ -56,6 +56,8 @@ typedef struct {
 
 struct ngx_http_social_waiter_s {
     ngx_queue_t                queue;
+    ngx_http_social_document_t
+                              *document;    /* waited for, else NULL */
     ngx_http_social_waiter_pt  handler;
     void                      *data;
 
@@ -63,8 +65,6 @@ struct ngx_http_social_waiter_s {
                                                there; NGX_ERROR */
     const char                *reason;
     ngx_uint_t                 status;      /* to answer with, on an error */
-
-    unsigned                   waiting:1;
 };
 
 
@@ -75,8 +75,12 @@ struct ngx_http_social_document_s {
     ngx_uint_t                 version;     /* of the copy, in the zone */
     ngx_shop_fetch_t          *fetch;       /* under way */
     ngx_queue_t                waiters;     /* for the fetch */
+    ngx_event_t                watch;       /* ends it when the worker quits
+                                               and nobody waits */
 
     unsigned                   keys:1;      /* a key set */
+    unsigned                   renewed:1;   /* the fetch is of what is known:
+                                               it goes on without waiters */
 };
 
 
@@ -169,11 +173,14 @@ ngx_int_t ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
 
 void ngx_http_social_release(ngx_http_social_copy_t *copy);
 
-/* idempotent; the waiter is not called after it */
+/* idempotent; the waiter is not called after it, and a fetch that nobody else
+ * waits for ends, unless it renews what is known */
 void ngx_http_social_cancel(ngx_http_social_waiter_t *waiter);
 
-/* the worker's side of a provider */
-void ngx_http_social_provider_init(ngx_http_social_provider_t *sp);
+/* the worker's side of a provider: empty at configuration time, given up
+ * when the worker exits */
+void ngx_http_social_provider_init(ngx_http_social_provider_t *sp,
+    ngx_log_t *log);
 void ngx_http_social_provider_exit(ngx_http_social_provider_t *sp);
 
 /* what to answer when a fetch failed for "reason" */
@@ -193,11 +200,15 @@ ngx_int_t ngx_http_social_callback(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 
 
-/* ngx_http_social_pages.c: chooser, me, logout; content handlers */
+/* ngx_http_social_pages.c: chooser, me, logout; content handlers, "sp" is
+ * not looked at */
 
-ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r);
-ngx_int_t ngx_http_social_me(ngx_http_request_t *r);
-ngx_int_t ngx_http_social_logout(ngx_http_request_t *r);
+ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+ngx_int_t ngx_http_social_me(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+ngx_int_t ngx_http_social_logout(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
 
 
 /* ngx_http_social_module.c */

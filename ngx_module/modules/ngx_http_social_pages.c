@@ -40,7 +40,7 @@ static ngx_int_t ngx_http_social_logged_out(ngx_http_request_t *r);
 
 
 ngx_int_t
-ngx_http_social_chooser(ngx_http_request_t *r)
+ngx_http_social_chooser(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 {
     ngx_str_t  path;
 
@@ -199,7 +199,7 @@ ngx_http_social_chooser_json(ngx_http_request_t *r, ngx_str_t *path)
 
 
 ngx_int_t
-ngx_http_social_me(ngx_http_request_t *r)
+ngx_http_social_me(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 {
     ngx_http_shop_ctx_t     *ctx;
     ngx_http_social_flow_t  *flow;
@@ -400,8 +400,8 @@ ngx_http_social_me_list(ngx_pool_t *pool, ngx_str_t *joined)
     ngx_shop_json_t  *list;
 
     list = ngx_shop_json_new_array(pool);
-    if (list == NULL) {
-        return NULL;
+    if (list == NULL || joined->len == 0) {
+        return list;
     }
 
     p = joined->data;
@@ -492,7 +492,7 @@ ngx_http_social_me_time(ngx_pool_t *pool, time_t time)
  */
 
 ngx_int_t
-ngx_http_social_logout(ngx_http_request_t *r)
+ngx_http_social_logout(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 {
     ngx_http_shop_ctx_t       *ctx;
     ngx_http_social_flow_t    *flow;

@@ -52,7 +52,10 @@ static char *ngx_http_social_set_enum(ngx_conf_t *cf,
     ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_extra(ngx_conf_t *cf,
     ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
+static ngx_uint_t ngx_http_social_text_valid(ngx_str_t *text);
 static char *ngx_http_social_bad_field(ngx_conf_t *cf, const char *allowed);
+static char *ngx_http_social_can_resolve(ngx_conf_t *cf,
+    ngx_http_social_provider_t *sp, ngx_str_t *text, ngx_shop_url_t *url);
 
 
 #define ngx_http_social_offset(field)  offsetof(ngx_shop_provider_t, field)
@@ -371,8 +374,7 @@ static char *
 ngx_http_social_set_text(ngx_conf_t *cf, ngx_shop_provider_t *provider,
     ngx_http_social_field_t *field)
 {
-    ngx_str_t   *value, *text;
-    ngx_uint_t   i;
+    ngx_str_t  *value, *text;
 
     value = cf->args->elts;
     text = (ngx_str_t *) ((u_char *) provider + field->offset);
@@ -385,15 +387,41 @@ ngx_http_social_set_text(ngx_conf_t *cf, ngx_shop_provider_t *provider,
         return ngx_http_social_bad_field(cf, "1 to 2048 bytes");
     }
 
-    for (i = 0; i < value[1].len; i++) {
-        if (value[1].data[i] < ' ' || value[1].data[i] == 0x7f) {
-            return ngx_http_social_bad_field(cf, "no control characters");
-        }
+    if (!ngx_http_social_text_valid(&value[1])) {
+        return ngx_http_social_bad_field(cf, "UTF-8, no control characters");
     }
 
     *text = value[1];
 
     return NGX_CONF_OK;
+}
+
+
+/* the chooser is JSON as well, which could not hold other bytes */
+
+static ngx_uint_t
+ngx_http_social_text_valid(ngx_str_t *text)
+{
+    u_char    *p, *last;
+    uint32_t   ch;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+
+        /* the decoder is for bytes from 0x80 on only */
+
+        ch = (*p < 0x80) ? *p++ : ngx_utf8_decode(&p, last - p);
+
+        if (ch < 0x20 || ch == 0x7f || ch > 0x10ffff
+            || (ch >= 0xd800 && ch <= 0xdfff))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -629,16 +657,22 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
     ngx_http_social_main_conf_t *smcf, ngx_http_social_provider_t *sp)
 {
     ngx_str_t                   text;
-    const char                 *err;
+    ngx_uint_t                  i;
     ngx_shop_url_t              url;
-    ngx_shop_peer_conf_t        peer;
+    ngx_shop_provider_t        *conf;
     ngx_http_core_loc_conf_t   *clcf;
     ngx_http_shop_main_conf_t  *shop;
+
+    ngx_str_t                  *endpoint[3];
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     shop = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);
 
+    conf = &sp->conf;
+
     sp->zone = shop->zone;
+
+    ngx_http_social_provider_init(sp, &cf->cycle->new_log);
 
     ngx_shop_net_init(&sp->net);
 
@@ -648,40 +682,65 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
                      (clcf->resolver_timeout == NGX_CONF_UNSET_MSEC)
                      ? 30000 : clcf->resolver_timeout;
 
-    if (ngx_shop_url_parse(cf->pool, &sp->conf.issuer, &url, &err) != NGX_OK)
+    /* the browser alone goes to "authz" */
+
+    endpoint[0] = &conf->token;
+    endpoint[1] = &conf->userinfo;
+    endpoint[2] = &conf->jwks;
+
+    for (i = 0; i < 3; i++) {
+        if (endpoint[i]->len
+            && ngx_http_social_can_resolve(cf, sp, endpoint[i], &url)
+               != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (conf->authz.len && conf->token.len
+        && (conf->jwks.len || conf->algs == NGX_SHOP_JWS_HS256))
     {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_shop_provider_discovery_url(cf->pool, conf, &text) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_social_can_resolve(cf, sp, &text, &sp->discovery);
+}
+
+
+/* the URL of something that will be fetched, and whether it can be */
+
+static char *
+ngx_http_social_can_resolve(ngx_conf_t *cf, ngx_http_social_provider_t *sp,
+    ngx_str_t *text, ngx_shop_url_t *url)
+{
+    const char            *err;
+    ngx_shop_peer_conf_t   peer;
+
+    if (ngx_shop_url_parse(cf->pool, text, url, &err) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "invalid address \"%V\" of \"social_provider %V\" in "
+                      "%s:%ui: %s", text, &sp->conf.name, sp->file, sp->line,
+                      err);
         return NGX_CONF_ERROR;
     }
 
     ngx_memzero(&peer, sizeof(ngx_shop_peer_conf_t));
 
-    peer.host = url.host;
-    peer.port = url.port;
+    peer.host = url->host;
+    peer.port = url->port;
 
     if (ngx_shop_peer_needs_resolver(&peer) == NGX_DECLINED
-        && (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0))
+        && (sp->net.resolver == NULL
+            || sp->net.resolver->connections.nelts == 0))
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"social_provider %V\" in %s:%ui has the host name "
                       "\"%V\", but there is no \"resolver\" in \"http\"",
-                      &sp->conf.name, sp->file, sp->line, &url.host);
-        return NGX_CONF_ERROR;
-    }
-
-    if (sp->conf.authz.len && sp->conf.token.len
-        && (sp->conf.jwks.len || sp->conf.algs == NGX_SHOP_JWS_HS256))
-    {
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_shop_provider_discovery_url(cf->pool, &sp->conf, &text) != NGX_OK
-        || ngx_shop_url_parse(cf->pool, &text, &sp->discovery, &err)
-           != NGX_OK)
-    {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "invalid \"issuer\" \"%V\" of \"social_provider %V\" in "
-                      "%s:%ui", &sp->conf.issuer, &sp->conf.name, sp->file,
-                      sp->line);
+                      &sp->conf.name, sp->file, sp->line, &url->host);
         return NGX_CONF_ERROR;
     }
 

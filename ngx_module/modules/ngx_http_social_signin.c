@@ -22,6 +22,9 @@ static ngx_int_t ngx_http_social_signin_claim(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_create(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_created(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_retire(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_retired(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_done(ngx_http_social_flow_t *flow);
 
 
 /*
@@ -146,15 +149,10 @@ ngx_http_social_signin_claim(ngx_http_social_flow_t *flow)
 }
 
 
-/* with the customer known the older session of this browser can end */
-
 static ngx_int_t
 ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow)
 {
-    ngx_http_request_t         *r;
-    ngx_shop_redis_op_t        *op;
-    ngx_http_shop_ctx_t        *ctx;
-    ngx_http_shop_main_conf_t  *smcf;
+    ngx_http_request_t  *r;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
@@ -174,23 +172,7 @@ ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow)
 
     flow->step = ngx_http_social_signin_create;
 
-    ctx = ngx_http_shop_get_ctx(r);
-
-    if (!ctx->opened) {
-        return NGX_OK;
-    }
-
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
-
-    if (op == NULL
-        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_social_flow_ask(flow, op);
+    return NGX_OK;
 }
 
 
@@ -202,19 +184,11 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
     ngx_http_request_t         *r;
     ngx_shop_profile_t          profile;
     ngx_shop_redis_op_t        *op;
-    ngx_http_shop_ctx_t        *ctx;
     ngx_shop_identity_t        *identity;
     ngx_http_shop_srv_conf_t   *sscf;
     ngx_http_shop_main_conf_t  *smcf;
 
     r = flow->request;
-    ctx = ngx_http_shop_get_ctx(r);
-
-    /* the replies are those of the older session's end, where it had one */
-
-    if (ctx->opened && ngx_http_social_flow_replies(flow) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
@@ -276,10 +250,8 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 {
-    ngx_uint_t                  created;
-    ngx_http_request_t         *r;
-    ngx_shop_redis_reply_t    **reply;
-    ngx_http_shop_srv_conf_t   *sscf;
+    ngx_http_request_t       *r;
+    ngx_shop_redis_reply_t  **reply;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
@@ -288,7 +260,7 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
     r = flow->request;
     reply = flow->op->replies;
 
-    if (ngx_shop_customer_created(reply[0], &created) != NGX_OK
+    if (ngx_shop_customer_created(reply[0], &flow->created) != NGX_OK
         || ngx_shop_loyalty_earned(reply[1]) != NGX_OK
         || ngx_shop_session_done(reply[2]) != NGX_OK)
     {
@@ -299,6 +271,63 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
                                            "redis_refused");
     }
 
+    flow->step = ngx_http_shop_get_ctx(r)->opened
+                 ? ngx_http_social_signin_retire
+                 : ngx_http_social_signin_done;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Not before the new one is there: a login that fails must not sign out.
+ * That it ends is no less needed, a copy of its cookie would be good still.
+ */
+
+static ngx_int_t
+ngx_http_social_signin_retire(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    ctx = ngx_http_shop_get_ctx(flow->request);
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_signin_retired;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_retired(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_signin_done;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_done(ngx_http_social_flow_t *flow)
+{
+    ngx_http_request_t        *r;
+    ngx_http_shop_srv_conf_t  *sscf;
+
+    r = flow->request;
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
     if (ngx_shop_cookie_set(r, &sscf->cookie, &flow->session_cookie,
@@ -308,7 +337,7 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    ngx_http_social_result(r, created ? "created" : "ok");
+    ngx_http_social_result(r, flow->created ? "created" : "ok");
 
     return ngx_http_social_finish(flow, &flow->attempt.path);
 }

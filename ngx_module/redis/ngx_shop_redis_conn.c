@@ -33,12 +33,14 @@
  * operation has no hold on the socket then.
  *
  * Time.  Every operation has the same timeout, so the oldest one on a
- * connection is the first to end, and one timer for each connection is
- * enough; it is set once and looks around when it fires.  A connection whose
- * oldest operation is overdue is closed, with all that is on it, and so are
- * those that have not said a word since that operation was submitted: the
- * server is frozen or unreachable, and later requests should not find that
- * out one by one.  An orphan counts as well.
+ * connection is the first to end; one that was with another node before is
+ * put among those of its age.  So one timer for each connection is enough; it
+ * is set once and looks around when it fires.  A connection whose oldest
+ * operation is overdue is closed, with all that is on it, and so are
+ * those that have not said a word in the second half of that time: the server
+ * is frozen or unreachable, and later requests should not find that out one
+ * by one.  An idle connection may go for nothing, which costs little.  An
+ * orphan counts as well.
  *
  * The breaker.  After a failure no attempt is made for a while: exponential
  * back-off with full jitter, so that the workers of many machines do not
@@ -741,7 +743,6 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
     char                    *action;
     ngx_uint_t               i;
     ngx_msec_t               since;
-    ngx_queue_t             *q;
     ngx_shop_redis_node_t   *node;
     ngx_shop_redis_conn_t   *other;
     ngx_shop_redis_state_t  *state;
@@ -779,9 +780,7 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
         return;
     }
 
-    q = ngx_queue_head(&conn->ops);
-    state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
-    since = state->added;
+    since = ngx_current_msec - node->timeout / 2;
 
     ngx_shop_redis_conn_fail(conn, "redis_unavailable", "timeout", 1);
 

@@ -27,7 +27,7 @@
 
 #define NGX_SHOP_REDIS_LISTEN_INTERVAL  1000
 #define NGX_SHOP_REDIS_LISTEN_SILENCE   3000
-#define NGX_SHOP_REDIS_LISTEN_ASK       10000
+#define NGX_SHOP_REDIS_LISTEN_ASK       2000
 
 
 static ngx_int_t ngx_shop_redis_sentinel_subscribe(ngx_shop_redis_t *redis);
@@ -132,7 +132,7 @@ ngx_shop_redis_sentinel_listen(ngx_event_t *ev)
 
     ngx_add_timer(ev, NGX_SHOP_REDIS_LISTEN_INTERVAL);
 
-    /* in case that it was missed */
+    /* in case that news were missed, or the sentinels changed their mind */
 
     if (ngx_current_msec - topology->asked >= NGX_SHOP_REDIS_LISTEN_ASK) {
         ngx_shop_redis_topology_want(redis);

@@ -155,7 +155,8 @@ ngx_shop_session_done(ngx_shop_redis_reply_t *reply)
 
 /*
  * Redis counts the time to live down from the idle limit, so what is missing
- * to it is the time since the last touch: no field and no second read.
+ * to it is the time since the last touch: no field and no second read.  More
+ * than the limit is left where a shorter one was configured meanwhile.
  */
 
 void
@@ -169,7 +170,7 @@ ngx_shop_session_touch(ngx_shop_redis_t *redis, ngx_shop_session_t *session,
     ttl = (int64_t) ngx_min(limits->idle, session->expires - now) * 1000;
     step = ngx_min(ttl / 10, NGX_SHOP_SESSION_TOUCH * 1000);
 
-    if (session->ttl >= 0 && ttl - session->ttl <= step) {
+    if (session->ttl >= 0 && ngx_abs(ttl - session->ttl) <= step) {
         return;
     }
 

@@ -41,12 +41,13 @@ condition (wait_for), always with a deadline.
 
 The rest is in modules of their own, each described at its top:
 L<ShopTest::Nginx>, L<ShopTest::Redis>, L<ShopTest::HTTP> (requests to the
-byte), L<ShopTest::Browser> (cookies and redirects as browsers do them),
-L<ShopTest::Server> (scripted servers), L<ShopTest::Backend>,
+byte), L<ShopTest::HTTP2>, L<ShopTest::Browser> (cookies and redirects as
+browsers do them), L<ShopTest::Server> (scripted servers),
+L<ShopTest::Backend>, L<ShopTest::CGI> (those that speak no HTTP),
 L<ShopTest::Provider> (an OpenID provider that can misbehave),
-L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says) and
-L<ShopTest::Shop> (all of it at once, and sign-in
-in one call).
+L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says),
+L<ShopTest::Demo>, L<ShopTest::Peer> (programs of others) and
+L<ShopTest::Shop> (all of it at once, and sign-in in one call).
 
 =head1 ENVIRONMENT
 
@@ -55,6 +56,7 @@ in one call).
     TEST_NGINX_UNIT_MODULE  ngx_shop_unit_module.so
     TEST_NGINX_GLOBALS      lines to put on top of every nginx.conf
     TEST_REDIS_BINARY       redis-server or valkey-server
+    MALLOC_PERTURB_         of glibc, for nginx: 165 by default, 0 for none
     TEST_TIMEOUT            seconds a test may take, 120 by default
     TEST_KEEP               1: leave the temporary folder where it is
     TEST_VERBOSE_LOG        1: show the log of a failed test's nginx, whole
@@ -80,6 +82,8 @@ our @EXPORT = qw(
     backend browser done_testing free_port nginx provider read_file redis
     request root shop temp_dir wait_for write_file
 );
+
+our @launcher;
 
 my $owner = $$;
 my $dir;
@@ -288,9 +292,9 @@ sub pause {
 
 # --- processes ------------------------------------------------------------
 
-# spawn(command => [...], output => file) starts a program.  All processes
-# that come of it hold the write end of a pipe, so its end of file says that
-# the last one is gone.
+# spawn(command => [...], output => file) starts a program, by means of
+# @launcher where one is set.  All processes that come of it hold the write
+# end of a pipe, so its end of file says that the last one is gone.
 
 sub spawn {
     my (%o) = @_;
@@ -307,8 +311,10 @@ sub spawn {
         open STDOUT, '>>', $o{output};
         open STDERR, '>>', $o{output};
 
+        my @command = (@launcher, @{ $o{command} });
+
         no warnings 'exec';
-        exec { $o{command}[0] } @{ $o{command} };
+        exec { $command[0] } @command;
 
         print STDERR "exec $o{command}[0]: $!\n";
         POSIX::_exit(127);

@@ -16,6 +16,9 @@
 #define NGX_SHOP_UNIT_LINE  2048
 
 
+/* of LeakSanitizer, where nginx is built with it */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
 static char *ngx_shop_unit_command(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_shop_unit_run(ngx_conf_t *cf, ngx_shop_unit_suite_t *suite);
@@ -126,6 +129,12 @@ ngx_shop_unit_run(ngx_conf_t *cf, ngx_shop_unit_suite_t *suite)
         }
 
         ngx_destroy_pool(u.pool);
+    }
+
+    if (__lsan_do_recoverable_leak_check != NULL) {
+        u.test = "the suite";
+        ngx_shop_unit_ok(&u, __lsan_do_recoverable_leak_check() == 0,
+                         "nothing has leaked");
     }
 
     ngx_shop_unit_print("1..%ui", u.nchecks);

@@ -266,9 +266,13 @@ sub closed {
 }
 
 
+# a process forked since may hold the socket, too
+
 sub close {
     my ($self) = @_;
 
+    CORE::shutdown $self->{socket}, 2
+        unless $self->{socket}->isa('IO::Socket::SSL');
     CORE::close $self->{socket};
 }
 

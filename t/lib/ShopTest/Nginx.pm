@@ -21,14 +21,17 @@ ShopTest::Nginx - an nginx with our module, for one test
     $nginx->get('/');                   # of ShopTest::HTTP, to %%port%%
     $nginx->port(2);                    # %%port2%%
     $nginx->reload(http => $other);     # the new text is optional
+    $nginx->upgrade;                    # another binary, the same one
     $nginx->wait_log(qr/redis: /);      # the match, or dies
+    $nginx->open_files;                 # of the workers, see there
 
     my ($code, $text) = ShopTest::Nginx->check(http => $wrong);   # -t
 
 =head1 DESCRIPTION
 
 %%port%%, %%port2%%, ... are free ports, %%dir%% is the folder of this nginx,
-other names come from "vars"; an unknown one is an error of the test.
+%%h2_listen%% and %%h2_on%% those of L<ShopTest::HTTP2>; other names come from
+"vars"; an unknown one is an error of the test.
 
 Other arguments:
 
@@ -41,6 +44,7 @@ Other arguments:
     allow    => [qr/.../]   alerts and emergencies that are expected
     secrets  => [...]       texts that must not be in a log, see below
     timeout  => 10          seconds to quit gracefully
+    daemon   => 1           as in production, so that upgrade() works
 
 stop(), called by done_testing(), lets it quit and makes two checks: that it
 did quit, and that its logs hold no [alert], no [emerg], no line of a
@@ -172,11 +176,20 @@ sub fill {
 
         $name =~ /^port(\d*)$/        ? $self->port($1)
         : $name eq 'dir'              ? $self->{dir}
+        : $name eq 'h2_listen'        ? (h2_directive() ? '' : ' http2')
+        : $name eq 'h2_on'            ? (h2_directive() ? 'http2 on;' : '')
         : exists $self->{vars}{$name} ? $self->{vars}{$name}
         : die "the test says %%$name%%, which is nothing\n";
     }gex;
 
     return $text;
+}
+
+
+# HTTP/2 became a directive, which a port can have beside HTTP/1, in 1.25.1
+
+sub h2_directive {
+    return version() >= 1025001;
 }
 
 
@@ -211,8 +224,10 @@ sub conf_text {
     my $level = $self->{level};
     $level = 'info' if $level eq 'debug' && !$build->{debug};
 
+    my $daemon = $self->{daemon} ? 'on' : 'off';
+
     $text .= <<"END";
-daemon off;
+daemon $daemon;
 worker_processes $self->{workers};
 pid $dir/nginx.pid;
 error_log $dir/logs/error.log $level;
@@ -295,6 +310,11 @@ sub start {
 
     $self->write_conf;
 
+    # nothing may rely on what is in memory that is new, or was freed
+
+    local $ENV{MALLOC_PERTURB_} = defined $ENV{MALLOC_PERTURB_}
+                                  ? $ENV{MALLOC_PERTURB_} : 165;
+
     my $process = ShopTest::spawn(
         name    => 'nginx',
         command => [ $self->command ],
@@ -317,7 +337,21 @@ sub start {
             . join('', $self->log_lines(qr/\[(?:emerg|alert|crit)\]/));
     };
 
+    if ($self->{daemon}) {
+        waitpid $process->{pid}, 0;
+        $process->{pid} = ShopTest::wait_for { $self->pid_file }
+                                             'the file of its pid';
+    }
+
     return $self;
+}
+
+
+sub pid_file {
+    my ($self) = @_;
+    my ($pid) = ShopTest::read_file("$self->{dir}/nginx.pid") =~ /^(\d+)/;
+
+    return $pid || 0;
 }
 
 
@@ -346,6 +380,45 @@ sub workers {
 }
 
 
+# What the workers hold open, as { tcp => [ [here, there], ... ], other => N }:
+# connections by their ports, and how much is none.
+
+sub open_files {
+    my ($self) = @_;
+    my %files = (tcp => [], other => 0);
+
+    for my $pid ($self->workers) {
+        my %ports;
+
+        for my $table ('tcp', 'tcp6') {
+            my ($head, @lines) = split /\n/,
+                ShopTest::read_file("/proc/$pid/net/$table");
+
+            for (map { [ split ] } @lines) {
+                my ($here, $there) = map { hex((split /:/)[1]) } @$_[1, 2];
+
+                $ports{ $_->[9] } = [ $here, $there ] if $there;
+            }
+        }
+
+        for my $fd (glob "/proc/$pid/fd/*") {
+            my $what = readlink $fd;
+
+            next unless defined $what;
+
+            if ($what =~ /^socket:\[(\d+)\]/ && $ports{$1}) {
+                push @{ $files{tcp} }, $ports{$1};
+
+            } else {
+                $files{other}++;
+            }
+        }
+    }
+
+    return \%files;
+}
+
+
 # Reloads, with another text if one is given, and returns when the new
 # workers run and the old ones accept nothing more.  0: nginx refused.
 
@@ -355,8 +428,12 @@ sub reload {
     $self->{$_} = $o{$_} for keys %o;
     $self->write_conf;
 
-    my @old = $self->workers;
     my $from = length $self->log;
+
+    # some may be about to end since the reload before
+
+    my @old = grep { $self->log !~ /\[notice\] $_#.* gracefully shutting/ }
+              $self->workers;
 
     kill 'HUP', $self->pid;
 
@@ -371,6 +448,43 @@ sub reload {
     } 'the reload';
 
     return $result == 1 ? 1 : 0;
+}
+
+
+# A new master with new workers, then the end of the old ones; "between" is
+# called while both are there.
+
+sub upgrade {
+    my ($self, $between) = @_;
+    my $old = $self->pid;
+    my $from = length $self->log;
+    my $new;
+
+    kill 'USR2', $old;
+
+    ShopTest::wait_for {
+        $new = $self->pid_file;
+
+        return $new && $new != $old
+               && substr($self->log, $from)
+                  =~ /\[notice\] $new#.* start worker process \d+/;
+    } 'the new binary';
+
+    $between->() if $between;
+
+    kill 'WINCH', $old;
+    ShopTest::wait_for {
+        !grep { $_ != $new } ShopTest::children($old)
+    } 'the end of the old workers';
+
+    kill 'QUIT', $old;
+    ShopTest::wait_for {
+        ShopTest::read_file("/proc/$old/stat") !~ /\) [^Z]/
+    } 'the end of the old binary';
+
+    $self->{process}{pid} = $new;
+
+    return 1;
 }
 
 
@@ -460,6 +574,12 @@ sub wrong_lines {
     my ($self) = @_;
     my @wrong;
 
+    # one expression for all of them, which may be thousands
+
+    my %secrets = map { $_ => 1 } @{ $self->{secrets} };
+    my $any = join '|', map { quotemeta } sort keys %secrets;
+    my $secret = qr/$any/;
+
     for my $file (sort glob "$self->{dir}/logs/*") {
         my ($sanitizer, $foreign) = (0, 0);
 
@@ -482,7 +602,7 @@ sub wrong_lines {
                     unless grep { $line =~ $_ } @{ $self->{allow} };
             }
 
-            next unless @{ $self->{secrets} };
+            next unless length $any;
 
             # nginx prints the headers of an answer as lines of their own
 
@@ -493,8 +613,7 @@ sub wrong_lines {
 
             next if $foreign;
 
-            push @wrong, "a secret: $line"
-                if grep { index($line, $_) >= 0 } @{ $self->{secrets} };
+            push @wrong, "a secret: $line" if $line =~ $secret;
         }
     }
 

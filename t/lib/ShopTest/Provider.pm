@@ -458,8 +458,6 @@ sub serve_token {
     my $user = $grant->{user};
     my $now = time;
 
-    $self->{access}{$access_token} = $user;
-
     my $claims = {
         iss => $self->issuer, aud => $self->{client_id},
         sub => $user->{sub}, iat => $now, exp => $now + 300,
@@ -468,12 +466,17 @@ sub serve_token {
         $state->{thin} ? () : %$user,
     };
 
-    return $self->document(apply({
+    my $answer = apply({
         access_token => $access_token,
         token_type   => 'Bearer',
         expires_in   => 3600,
         id_token     => $self->token_text(apply($claims, $state->{claims})),
-    }, $state->{token}), 'Cache-Control' => 'no-store');
+    }, $state->{token});
+
+    $self->{access}{ $answer->{access_token} } = $user
+        if defined $answer->{access_token};
+
+    return $self->document($answer, 'Cache-Control' => 'no-store');
 }
 
 

@@ -150,22 +150,35 @@ sub failover {
 }
 
 
-# waits until all of the sentinels name another than $old
+# waits until all of the sentinels name another than $old, and all servers
+# agree: until then sentinels may still change their mind
 
 sub moved {
     my ($self, $old) = @_;
 
-    for my $sentinel (grep { $_->{process} } $self->sentinels) {
-        ShopTest::wait_for(sub {
-            $self->master_of($sentinel) != $old
-        }, 'a failover', 20);
-    }
+    return ShopTest::wait_for(sub {
+        my %named = map { $_->port => $_ } map { $self->master_of($_) }
+                    grep { $_->{process} } $self->sentinels;
+        my ($master) = values %named;
 
-    # a master that becomes a replica closes all connections
+        return 0 if keys %named != 1 || $master == $old;
 
-    delete $_->{socket} for $self->servers;
+        for my $server (grep { $_->{process} } $self->servers) {
 
-    return $self->master;
+            # one that becomes a replica closes all connections
+
+            delete $server->{socket};
+
+            my $role = eval { $server->command('ROLE') } or return 0;
+
+            return 0 if $server == $master
+                        ? $role->[0] ne 'master'
+                        : $role->[0] ne 'slave' || $role->[2] != $master->port
+                          || $role->[3] ne 'connected';
+        }
+
+        return $master;
+    }, 'a failover', 40);
 }
 
 

@@ -24,6 +24,7 @@ ShopTest::Session - a customer who is signed in, made without a login
     $session->value;                # the sealed text, a secret
 
     ShopTest::Session::seal($key, $purpose, $context, $plain);
+    ShopTest::Session::unseal($key, $purpose, $context, $sealed); # or undef
 
 =head1 DESCRIPTION
 
@@ -166,15 +167,20 @@ sub crc16 {
 }
 
 
+# a substr() as argument is not what CryptX takes for a string
+
+sub derive {
+    my ($key, $purpose) = @_;
+
+    return unpack 'a32 a4', Crypt::KeyDerivation::hkdf(
+        $key, "\0" x 32, 'SHA256', 36, "ngx_shop seal 1 $purpose");
+}
+
+
 sub seal {
     my ($key, $purpose, $context, $plain) = @_;
 
-    my $derived = Crypt::KeyDerivation::hkdf(
-        $key, "\0" x 32, 'SHA256', 36, "ngx_shop seal 1 $purpose");
-
-    # a substr() as argument is not what CryptX takes for a string
-
-    my ($cipher_key, $hint) = unpack 'a32 a4', $derived;
+    my ($cipher_key, $hint) = derive($key, $purpose);
     my $iv = Crypt::PRNG::random_bytes(12);
 
     my ($text, $tag) = Crypt::AuthEnc::GCM::gcm_encrypt_authenticate(
@@ -186,6 +192,25 @@ sub seal {
     $sealed =~ tr{+/=}{-_}d;
 
     return $sealed;
+}
+
+
+sub unseal {
+    my ($key, $purpose, $context, $sealed) = @_;
+
+    $sealed =~ tr{-_}{+/};
+    $sealed = MIME::Base64::decode_base64($sealed . '=' x (-length($sealed)
+                                                           % 4));
+
+    my ($cipher_key, $hint) = derive($key, $purpose);
+    my ($head, $iv, $text) = unpack 'a5 a12 a*', $sealed;
+
+    return undef if $head ne "\1$hint" || length $text < 16;
+
+    my $tag = substr $text, -16, 16, '';
+
+    return Crypt::AuthEnc::GCM::gcm_decrypt_verify(
+        'AES', $cipher_key, $iv, $context, $text, $tag);
 }
 
 

@@ -27,6 +27,8 @@ ShopTest::Shop - a whole shop for a test: Redis, provider, backend, nginx
     $shop->signs_in('row 1: a conforming provider');
     $shop->refuses(400, 'state_unknown', $response, 'row 2: ...');
 
+    $shop->is_idle('before');           # nothing is left open: see there
+
     $shop->nginx;  $shop->redis;  $shop->provider;  $shop->backend;
 
 =head1 DESCRIPTION
@@ -105,6 +107,11 @@ $self->{http}
         shop_base_url @{[ $self->{base_url} || 'http://127.0.0.1:%%port%%' ]};
         social_login  on;
 $self->{server}
+
+        location = /_status {
+            access_log off;
+            stub_status;
+        }
 
         location / {
             $loyalty
@@ -299,6 +306,65 @@ sub refuses {
                             'got ', shown($response));
 
     return $ok;
+}
+
+
+# Nobody is connected, no more is open to Redis than is configured, nothing to
+# the provider that it has closed, and nothing else that was not there when
+# this was first called: some login is to be before that.
+
+sub is_idle {
+    my ($self, $name, $redis_port) = @_;
+    my $left;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my $ok = eval {
+        ShopTest::wait_for { !($left = $self->left($redis_port)) } 'it', 15
+    };
+
+    return Test::More::ok($ok, "$name: nothing is left open")
+           || Test::More::diag($left);
+}
+
+
+sub left {
+    my ($self, $redis_port) = @_;
+    my $nginx = $self->{nginx};
+
+    my $status = $nginx->get('/_status')->body;
+
+    return $status if $status !~ /^Active connections: 1 /
+                      || $status !~ /Reading: 0 Writing: 1 Waiting: 0/;
+
+    my $files = $nginx->open_files;
+    my %mine = map { $_ => 1 } values %{ $nginx->{ports} };
+    my %to;
+
+    for (@{ $files->{tcp} }) {
+        my ($here, $there) = @$_;
+
+        return "a client at port $there" if $mine{$here};
+
+        $to{$there}++;
+    }
+
+    my $redis = delete $to{ $redis_port || $self->{redis}->port } || 0;
+    my $provider = delete $to{ $self->{provider}->port } || 0;
+    my $open = $self->{provider}->open_connections;
+
+    return "$redis connections to Redis" if $redis > 2 * $nginx->workers;
+    return "$provider to the provider, which has $open"
+        if $provider > $open;
+
+    return 'connections to ' . join ', ', %to if %to;
+
+    $self->{other} = $files->{other} unless defined $self->{other};
+
+    return "$files->{other} of $self->{other} other files"
+        if $files->{other} != $self->{other};
+
+    return;
 }
 
 

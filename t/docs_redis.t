@@ -1,0 +1,129 @@
+# docs/redis.md says what is kept, and which rights a user of Redis needs for
+# it.  A whole life of a customer under exactly these rights shows that they
+# are enough, that none is too much, and that each key is described.
+
+use lib 't/lib';
+use ShopTest;
+
+my $text = read_file(root() . '/docs/redis.md');
+
+my ($rules) = $text =~ /^ {4}ACL SETUSER shop (.*?)^\n/ms;
+my @rules = split ' ', $rules;
+my $password = 'correct-horse-battery';
+
+s/^>PASSWORD$/>$password/ for @rules;
+
+my $redis = redis();
+
+$redis->command('ACL', 'SETUSER', 'shop', @rules);
+
+my $file = write_file(temp_dir() . '/redis.password', "$password\n", 0600);
+
+my $shop = shop(
+    redis => $redis,
+    nginx_options => { secrets => [$password] },
+    http  => 'shop_session idle=10s;',
+    vars  => { redis => $redis->url
+                      . "/3 user=shop password_file=$file" },
+);
+
+
+# --- rights
+
+
+$redis->command('CONFIG', 'RESETSTAT');
+
+my $browser = $shop->browser;
+
+is($shop->login($browser, '/account/')->status, 200, 'a login');
+is($shop->me($browser)->{points}, 105, 'earns points');
+
+# the back button
+
+{
+    my $other = $shop->browser;
+    my $url = $shop->attempt($other);
+
+    is($shop->callback($other, $url)->status, 303, 'a second one');
+    is($shop->callback($other, $url)->status, 303, '... twice');
+}
+
+# a session whose end moves: a second of its ten has to pass
+
+wait_for(sub {
+    $shop->me($browser);
+    return $redis->command('INFO', 'commandstats') =~ /cmdstat_pexpire:calls=3/;
+});
+pass('a session is used');
+
+$browser->leave($shop->url . '/');
+my $page = $browser->fetch('POST', '/_shop/logout');
+
+is($page->status, 204, 'and ended');
+is($shop->me($browser), undef, '... at once');
+
+my $stats = $redis->command('INFO', 'commandstats');
+my %used = map { lc $_ => 1 } $stats =~ /^cmdstat_(\S+?):calls=/mg;
+
+delete @used{qw(info auth config|resetstat)};
+
+is_deeply([ sort keys %used ], [ sort map { /^\+(.*)/ } @rules ],
+          'the rights are those that were used');
+
+is_deeply($redis->command('ACL', 'LOG'), [], 'and nothing was refused');
+
+
+# --- keys
+
+
+$redis->command('SELECT', 3);
+
+my $ledger;
+my %kind;
+
+for my $key ($redis->keys('*')) {
+    my $type = $redis->command('TYPE', $key);
+    my ($kind) = $key =~ /^(shop:[a-z]+)/;
+
+    push @{ $kind{$kind}{keys} }, $key;
+    $kind{$kind}{type} = $type eq 'zset' ? 'sorted set' : $type;
+
+    if ($type eq 'hash') {
+        $kind{$kind}{fields}{$_} = 1 for keys %{ $redis->hash($key) };
+    }
+
+    $kind{$kind}{expires} = 1 if $redis->command('TTL', $key) > 0;
+
+    $ledger = $redis->command('LRANGE', $key, 0, -1) if $type eq 'list';
+}
+
+my %told = map { /^(shop:[a-z]+)\S*\n(.*)/s ? ($1 => $2) : () }
+           split /^### /m, ($text =~ /^## Keys\n(.*?)^## /ms)[0];
+
+is_deeply([ sort keys %kind ], [ sort keys %told ],
+          'each key is described, and no other');
+
+for my $kind (sort keys %told) {
+    my $is = $kind{$kind} or next;
+
+    like($told{$kind}, qr/^- \*\*Type\*\*: $is->{type}\b/m, "$kind: its type");
+    like($told{$kind}, qr/^- \*\*Written\*\*: /m, "$kind: who writes it");
+    like($told{$kind}, $is->{expires} ? qr/^- \*\*Expires\*\*: after /m
+                     : qr/^- \*\*Expires\*\*: (?:never|entries)/m,
+         "$kind: when it expires");
+
+    for my $field (sort keys %{ $is->{fields} || {} }) {
+        $field =~ s/^(provider:|id:).*/$1/;
+
+        like($told{$kind}, qr/`\Q$field\E/, "$kind: its field $field");
+    }
+}
+
+like($_, qr/^\d+ (?:signup|login) \d+ - \d+ (?:signup|[0-9a-f]{32})$/,
+     'an entry of the ledger')
+    for @$ledger;
+
+is(scalar(@$ledger), 3, 'one for each booking');
+is((split ' ', $ledger->[-1])[4], 110, '... with the balance behind it');
+
+done_testing();

@@ -1,0 +1,134 @@
+package ShopTest::Peer;
+
+# Copyright (C) The ngx_shop authors
+
+=head1 NAME
+
+ShopTest::Peer - programs of others, to be tested against
+
+=head1 SYNOPSIS
+
+    use ShopTest::Peer;                 # skips all where there are none
+
+    my $peer = ShopTest::Peer->new('provider.mjs', { port => 1234 });
+
+    $peer->wait_line(qr/^listening/);   # of its output
+    $peer->output;
+    $peer->finish(60);                  # it ends by itself; its status
+
+    ShopTest::Peer::chromium();         # path of the browser
+    ShopTest::Peer::pictures();         # folder for what it saw
+
+=head1 DESCRIPTION
+
+A script of t/peers is run by node, with what it is to do as JSON in its
+argument.  The packages that it imports are pinned in t/package.json and
+installed by "./build.sh test".
+
+SHOP_TEST_NO_PEERS=1 skips these tests: for a system that has no node.
+Without it a missing program is a failure.
+
+=cut
+
+use strict;
+use warnings;
+
+use JSON::PP ();
+use Test::More ();
+
+use ShopTest ();
+
+my $json = JSON::PP->new->canonical->utf8;
+
+
+sub import {
+    Test::More::plan(skip_all => 'SHOP_TEST_NO_PEERS is set')
+        if $ENV{SHOP_TEST_NO_PEERS};
+}
+
+
+sub new {
+    my ($class, $script, $what) = @_;
+
+    my $root = ShopTest::root();
+
+    die "t/node_modules is missing: ./build.sh test\n"
+        unless -d "$root/t/node_modules";
+
+    local @ShopTest::launcher = qw(setpriv --pdeathsig TERM --);
+
+    my $self = bless {
+        output => ShopTest::temp_dir('peer') . '/output',
+    }, $class;
+
+    $self->{process} = ShopTest::spawn(
+        name    => $script,
+        command => [ find('node'), "$root/t/peers/$script",
+                     $json->encode($what) ],
+        output  => $self->{output},
+    );
+
+    return ShopTest::register($self);
+}
+
+
+sub find {
+    my ($name) = @_;
+
+    for my $path (split /:/, $ENV{PATH}) {
+        return "$path/$name" if -x "$path/$name";
+    }
+
+    die "no $name found: ./build.sh deps peers\n";
+}
+
+
+sub chromium { return find('chromium') }
+
+
+sub pictures {
+    my $build = $ENV{SHOP_BUILD} || ShopTest::root() . '/build';
+    my $dir = "$build/pictures";
+
+    -d $_ or mkdir $_ or die "mkdir $_: $!\n" for $build, $dir;
+
+    return $dir;
+}
+
+
+sub output { return ShopTest::read_file($_[0]->{output}) }
+
+
+sub wait_line {
+    my ($self, $regex) = @_;
+
+    ShopTest::wait_for {
+        $self->output =~ $regex || !ShopTest::is_alive($self->{process})
+    } "$self->{process}{name}", 60;
+
+    return if $self->output =~ $regex;
+
+    die "$self->{process}{name} failed: ", $self->output;
+}
+
+
+sub finish {
+    my ($self, $seconds) = @_;
+
+    ShopTest::wait_exit($self->{process}, $seconds)
+        or die "$self->{process}{name} does not end: ", $self->output;
+
+    return $self->{process}{status};
+}
+
+
+sub stop {
+    my ($self) = @_;
+
+    ShopTest::stop_process($self->{process}, 'TERM', 10);
+
+    return;
+}
+
+
+1;
