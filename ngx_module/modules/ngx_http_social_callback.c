@@ -341,10 +341,15 @@ ngx_http_social_callback_find(ngx_http_social_flow_t *flow)
             return NGX_ERROR;
         }
 
-        if (rc == NGX_DECLINED
-            || ngx_shop_attempt_unpack(r->pool, &packed, &flow->attempt)
-               != NGX_OK)
-        {
+        if (rc == NGX_DECLINED) {
+            continue;
+        }
+
+        rc = ngx_shop_attempt_unpack(r->pool, &packed, &flow->attempt);
+
+        ngx_shop_zero(packed.data, packed.len);
+
+        if (rc != NGX_OK) {
             continue;
         }
 

@@ -18,6 +18,7 @@ static ngx_int_t ngx_http_social_flow_end(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_refused(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_close(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_forget(ngx_http_social_flow_t *flow);
+static void ngx_http_social_flow_zero(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_cleanup(void *data);
 static void ngx_http_social_flow_timeout(ngx_event_t *ev);
 static void ngx_http_social_flow_waited(ngx_http_social_waiter_t *waiter);
@@ -197,6 +198,7 @@ ngx_http_social_flow_close(ngx_http_social_flow_t *flow)
 
     ngx_http_social_cancel(&flow->waiter);
     ngx_http_social_flow_forget(flow);
+    ngx_http_social_flow_zero(flow);
 
     if (flow->metadata != NULL) {
         ngx_http_social_release(flow->metadata);
@@ -223,6 +225,29 @@ ngx_http_social_flow_forget(ngx_http_social_flow_t *flow)
     if (flow->op != NULL) {
         ngx_shop_redis_free(flow->op);
         flow->op = NULL;
+    }
+}
+
+
+/* the request may live on for long: it lingers, or is a stream of many */
+
+static void
+ngx_http_social_flow_zero(ngx_http_social_flow_t *flow)
+{
+    ngx_uint_t   i;
+    ngx_str_t   *secret[5];
+
+    secret[0] = &flow->resp.code;
+    secret[1] = &flow->token.access_token;
+    secret[2] = &flow->token.id_token;
+    secret[3] = &flow->attempt.verifier;
+    secret[4] = &flow->attempt.nonce;
+
+    for (i = 0; i < 5; i++) {
+        if (secret[i]->len) {
+            ngx_shop_zero(secret[i]->data, secret[i]->len);
+            ngx_str_null(secret[i]);
+        }
     }
 }
 
