@@ -1,5 +1,6 @@
-# Redis away, frozen, lying: nobody is given a tier, nobody waits longer than
-# "timeout", and "shop_on_failure" says whether the page is served.
+# Redis away, frozen, lying: nobody who is not in the cache is given a tier,
+# nobody waits longer than "timeout", and "shop_on_failure" says whether the
+# page is served.  For who is in the cache see cache_stale.t.
 
 use lib 't/lib';
 use ShopTest;
@@ -58,7 +59,11 @@ my $nginx = nginx(
     }
 END
 
-my $session = ShopTest::Session->new(redis => $redis, view => { points => 7 });
+my $session = unseen();
+
+sub unseen {
+    return ShopTest::Session->new(redis => $redis, view => { points => 7, @_ });
+}
 
 sub get {
     my ($uri) = @_;
@@ -109,6 +114,7 @@ is(get('/error/')->status, 200, '... everywhere');
 
 # frozen
 
+$session = unseen();
 $redis->freeze;
 checks('frozen');
 
@@ -134,6 +140,7 @@ pass('thawed: all is well again');
 
 # gone
 
+$session = unseen();
 $redis->stop;
 checks('gone');
 
@@ -145,18 +152,17 @@ pass('back: all is well again');
 
 # lying
 
-my %view = %{ $redis->hash($session->key('view')) };
-
-for my $field (qw(points pending qualifying orders tier_until created)) {
-    $session->view($field => 'many');
+for my $field (qw(points pending qualifying orders tier_until created
+                  next_due)) {
+    $session = unseen($field => 'many');
     is(get('/error/')->status, 503, "a view with wrong \"$field\"");
     is(told(get('/stale/')), 0, '... is not taken for one');
-    $redis->command('HDEL', $session->key('view'), $field);
 }
 
-$session->view(%view);
+$session = unseen();
 is(told(get('/stale/')), 5, 'a right one again');
 
+$session = unseen();
 $redis->command('DEL', $session->key('view'));
 $redis->command('SET', $session->key('view'), 'text');
 is(get('/error/')->status, 503, 'a view of another type');
@@ -177,9 +183,12 @@ like(join('', $nginx->log_lines(qr/unexpected reply from redis/)),
     my @all = map { $shop->nginx->get('/', Cookie => $other->cookie) } 1 .. 2;
 
     is(told($all[1]), 5, 'another shop');
+
+    my @unseen = map { unseen() } 1 .. 20;
+
     $proxy->spoil('error');
 
-    @all = map { $shop->nginx->get('/', Cookie => $other->cookie) } 1 .. 20;
+    @all = map { $shop->nginx->get('/', Cookie => $_->cookie) } @unseen;
 
     is(scalar(grep { told($_) } @all), 0, 'LOADING: nobody is told of');
     is(scalar(() = $shop->nginx->log_lines(qr/\[error\]/)), 1,

@@ -136,12 +136,13 @@ for my $case ([ 'GET', '/' ], [ 'GET', '/account/' ], [ 'GET', '/_shop/me' ],
 {
     my ($method, $uri) = @$case;
     my @many = map { $nginx->connect } 1 .. 20;
+    my $unseen = ShopTest::Session->new(redis => $redis);
 
     $proxy->spoil('stall', 0);
 
     for (@many) {
         $_->send($method, $uri, headers => [
-            Cookie => $session->cookie, 'Sec-Fetch-Site' => 'same-origin' ],
+            Cookie => $unseen->cookie, 'Sec-Fetch-Site' => 'same-origin' ],
             $method eq 'POST' ? (body => 'a=1') : ());
     }
 
@@ -302,9 +303,10 @@ for my $after (0 .. 20) {
 
 for my $uri ('/', '/account/', '/_shop/me') {
     my @many = map { $nginx->connect } 1 .. 20;
+    my $unseen = ShopTest::Session->new(redis => $redis);
 
     $proxy->spoil('stall', 0);
-    $_->send('GET', $uri, headers => [ Cookie => $session->cookie,
+    $_->send('GET', $uri, headers => [ Cookie => $unseen->cookie,
                                        Connection => 'close' ]) for @many;
 
     ok(!grep({ $_->response->status != ($uri eq '/' ? 200 : 503) } @many),

@@ -278,6 +278,7 @@ void ngx_shop_zero(void *p, size_t len);
 
 typedef struct {
     ngx_shm_zone_t            *shm_zone;
+    uint32_t                   source;      /* what the cache is one of */
 } ngx_shop_zone_t;
 
 
@@ -318,6 +319,146 @@ ngx_int_t ngx_shop_zone_set(ngx_shop_zone_t *zone, ngx_str_t *key,
  */
 ngx_int_t ngx_shop_zone_lease(ngx_shop_zone_t *zone, ngx_str_t *key,
     time_t now, time_t interval);
+
+
+/*
+ * ngx_shop_cache.c: what a remote store said, in the zone.
+ *
+ * Times are those of ngx_current_msec.  All workers of an instance share the
+ * entries, the channel by which the store tells of changes, and the figures.
+ */
+
+#define NGX_SHOP_CACHE_SESSION  2           /* kinds of entries */
+#define NGX_SHOP_CACHE_VIEW     3
+
+#define NGX_SHOP_CACHE_MISSING  5000        /* milliseconds, at most */
+
+
+typedef enum {
+    NGX_SHOP_CACHE_ABSENT = 0,
+    NGX_SHOP_CACHE_STALE,                   /* where nothing better is had */
+    NGX_SHOP_CACHE_VALID
+} ngx_shop_cache_state_e;
+
+
+typedef struct {
+    /* the caller's */
+
+    ngx_uint_t                 kind;
+    ngx_str_t                  key;
+
+    /* the answer; for ngx_shop_cache_set() the caller's, too */
+
+    ngx_shop_cache_state_e     state;
+    ngx_str_t                  value;
+    ngx_uint_t                 missing;     /* the store has no such key */
+    ngx_uint_t                 marked;      /* lately */
+    ngx_msec_t                 ttl;         /* only set: how long it may be
+                                               used at most; 0: unlimited */
+
+    /* the room's, what was known when the store was asked */
+
+    ngx_uint_t                 epoch;
+    uint32_t                   hash;
+    uint32_t                   generation;
+    ngx_msec_t                 asked;
+} ngx_shop_cache_entry_t;
+
+
+typedef struct {
+    ngx_uint_t                 hits;
+    ngx_uint_t                 misses;
+    ngx_uint_t                 stale;
+    ngx_uint_t                 negative;    /* hits that say "no such key" */
+    ngx_uint_t                 evictions;
+    ngx_uint_t                 invalidations;
+    size_t                     size;        /* blocks of 128 bytes */
+    size_t                     used;
+    ngx_uint_t                 epoch;
+    ngx_uint_t                 alive;       /* the channel */
+} ngx_shop_cache_stats_t;
+
+
+/*
+ * Says, before workers start, what the entries are copies of: with another
+ * "text" than before the cache starts empty, and workers of an older
+ * configuration go without.
+ */
+void ngx_shop_cache_source(ngx_shop_zone_t *zone, ngx_str_t *text);
+
+/*
+ * Looks "n" entries up under one lock.  Those in "state" of at least "want"
+ * have their value, copied to "pool"; the look-up ends behind one that is
+ * valid and missing.  Entries that are not valid can be asked for now and
+ * handed to ngx_shop_cache_set() with the reply.  "ttl" (ms) is for how long
+ * an entry is trusted while the channel is not known to work.
+ * NGX_OK: all are in a state of at least "want", or one is missing and
+ * valid; NGX_DECLINED: not all; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
+    ngx_shop_cache_entry_t *entry, ngx_uint_t n, ngx_msec_t ttl,
+    ngx_shop_cache_state_e want);
+
+/*
+ * Stores what was read, of each entry of which nothing was heard since
+ * ngx_shop_cache_get().
+ */
+void ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
+    ngx_uint_t n);
+
+/* 1: nothing was heard of any of them since both were looked up, by "entry"
+ * earlier than by "now" */
+ngx_uint_t ngx_shop_cache_same(ngx_shop_cache_entry_t *entry,
+    ngx_shop_cache_entry_t *now, ngx_uint_t n);
+
+/* NGX_OK to the first of all workers that asks, NGX_DECLINED to the others
+ * for some seconds, as long as the entry is there */
+ngx_int_t ngx_shop_cache_mark(ngx_shop_zone_t *zone,
+    ngx_shop_cache_entry_t *entry);
+
+/* the key was written: a session is forgotten, a view may serve as stale */
+void ngx_shop_cache_drop(ngx_shop_zone_t *zone, ngx_uint_t kind,
+    ngx_str_t *key);
+
+/* everything is gone from the store */
+void ngx_shop_cache_flush(ngx_shop_zone_t *zone);
+
+/*
+ * The channel.  NGX_OK: this worker is to hold it, until it has not said so
+ * for NGX_SHOP_CACHE_HELD milliseconds; NGX_DECLINED: another does.
+ */
+#define NGX_SHOP_CACHE_HELD     1000
+#define NGX_SHOP_CACHE_PROVEN   1000
+
+ngx_int_t ngx_shop_cache_hold(ngx_shop_zone_t *zone);
+void ngx_shop_cache_release(ngx_shop_zone_t *zone);
+
+/* it begins: from now on no change is missed, what was read before is old */
+void ngx_shop_cache_armed(ngx_shop_zone_t *zone);
+
+/* all changes until "when" have been told; good for NGX_SHOP_CACHE_PROVEN */
+void ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_msec_t when);
+
+/* changes may be missed */
+void ngx_shop_cache_lost(ngx_shop_zone_t *zone);
+
+void ngx_shop_cache_stats(ngx_shop_zone_t *zone,
+    ngx_shop_cache_stats_t *stats);
+
+
+/* ngx_shop_pack.c: numbers and texts as few bytes, for the cache */
+
+#define NGX_SHOP_PACK_INT_MAX   10          /* bytes of a number */
+
+/* both return the end of what was written; a text needs the same for its
+ * length and then its bytes */
+u_char *ngx_shop_pack_int(u_char *p, int64_t value);
+u_char *ngx_shop_pack_text(u_char *p, ngx_str_t *text);
+
+/* NGX_OK: "*p" stands behind it; NGX_ERROR: not ours.  Texts point into the
+ * packed bytes. */
+ngx_int_t ngx_shop_unpack_int(u_char **p, u_char *last, int64_t *value);
+ngx_int_t ngx_shop_unpack_text(u_char **p, u_char *last, ngx_str_t *text);
 
 
 #endif /* _NGX_SHOP_BASE_H_INCLUDED_ */

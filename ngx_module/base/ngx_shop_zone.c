@@ -7,15 +7,15 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "base/ngx_shop_base.h"
+#include "base/ngx_shop_zone.h"
 
 
 /*
  * Records of any size in shared memory.
  *
- *     +--------+-----------+-------+-------+-------+-- - - --+-------+
- *     | header |  buckets  | block | block | block |         | block |
- *     +--------+-----------+-------+-------+-------+-- - - --+-------+
+ *     +--------+---------+-------------+-------+-------+-- - - --+-------+
+ *     | header | buckets | generations | block | block |         | block |
+ *     +--------+---------+-------------+-------+-------+-- - - --+-------+
  *
  *     block of a record              blocks after it
  *     +--------+---------------+     +------+------------------------+
@@ -47,10 +47,8 @@
 
 
 #define NGX_SHOP_ZONE_MAGIC    0x6e7853686f705a31
-#define NGX_SHOP_ZONE_LAYOUT   1
+#define NGX_SHOP_ZONE_LAYOUT   2
 
-#define NGX_SHOP_ZONE_BLOCK    128
-#define NGX_SHOP_ZONE_KEY_MAX  512
 #define NGX_SHOP_ZONE_TURNS    16
 
 /* what the first block of a record holds, and the others */
@@ -62,69 +60,8 @@
     (NGX_SHOP_ZONE_BLOCK - offsetof(ngx_shop_zone_block_t, data))
 
 
-typedef struct ngx_shop_zone_block_s   ngx_shop_zone_block_t;
-typedef struct ngx_shop_zone_record_s  ngx_shop_zone_record_t;
-
-
-struct ngx_shop_zone_block_s {
-    ngx_shop_zone_block_t     *more;        /* of the record, or free ones */
-    u_char                     data[1];
-};
-
-
-struct ngx_shop_zone_record_s {
-    ngx_shop_zone_block_t     *more;
-    ngx_shop_zone_record_t    *next;        /* in the bucket */
-    ngx_queue_t                queue;
-    time_t                     stored;
-    time_t                     expires;
-    ngx_uint_t                 version;
-    uint32_t                   hash;
-    uint32_t                   value_len;
-    uint16_t                   key_len;
-    u_char                     lease;
-    u_char                     data[1];
-};
-
-
-typedef struct {
-    uint64_t                   magic;
-    size_t                     layout;
-    ngx_uint_t                 version;     /* last one given */
-
-    ngx_queue_t                queue;       /* recently used first */
-
-    ngx_shop_zone_record_t   **buckets;
-    ngx_uint_t                 mask;        /* buckets less one */
-
-    ngx_shop_zone_block_t     *free;
-    u_char                    *fresh;       /* blocks never used before */
-    size_t                     nfree;       /* of both */
-    size_t                     nblocks;
-} ngx_shop_zone_sh_t;
-
-
-/* a place between the bytes of a record */
-
-typedef struct {
-    ngx_shop_zone_block_t     *more;
-    u_char                    *pos;
-    size_t                     left;        /* in this block */
-} ngx_shop_zone_cursor_t;
-
-
 static ngx_int_t ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data);
-static ngx_slab_pool_t *ngx_shop_zone_pool(ngx_shop_zone_t *zone);
-static ngx_shop_zone_record_t *ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh,
-    ngx_str_t *key, uint32_t hash, ngx_uint_t lease,
-    ngx_shop_zone_cursor_t *value);
-static ngx_shop_zone_record_t *ngx_shop_zone_create(ngx_shop_zone_sh_t *sh,
-    ngx_str_t *key, uint32_t hash, ngx_str_t *value, time_t now);
 static void ngx_shop_zone_evict(ngx_shop_zone_sh_t *sh, time_t now);
-static void ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh,
-    ngx_shop_zone_record_t *record);
-static void ngx_shop_zone_touch(ngx_shop_zone_sh_t *sh,
-    ngx_shop_zone_record_t *record);
 static ngx_uint_t ngx_shop_zone_leased(ngx_shop_zone_record_t *lease,
     time_t now);
 
@@ -139,8 +76,6 @@ static void ngx_shop_zone_cursor_init(ngx_shop_zone_cursor_t *cursor,
 static size_t ngx_shop_zone_cursor_step(ngx_shop_zone_cursor_t *cursor,
     size_t len, u_char **p);
 static void ngx_shop_zone_cursor_write(ngx_shop_zone_cursor_t *cursor,
-    ngx_str_t *text);
-static void ngx_shop_zone_cursor_read(ngx_shop_zone_cursor_t *cursor,
     ngx_str_t *text);
 static ngx_uint_t ngx_shop_zone_cursor_match(ngx_shop_zone_cursor_t *cursor,
     ngx_str_t *text);
@@ -158,7 +93,7 @@ ngx_shop_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size, void *tag)
         return NULL;
     }
 
-    zone = ngx_palloc(cf->pool, sizeof(ngx_shop_zone_t));
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_shop_zone_t));
     if (zone == NULL) {
         return NULL;
     }
@@ -228,7 +163,16 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_memzero(sh->buckets, n * sizeof(ngx_shop_zone_record_t *));
 
-    sh->fresh = ngx_align_ptr((u_char *) (sh->buckets + n), 64);
+    sh->cache.mask = ngx_min(n, NGX_SHOP_CACHE_GENERATIONS) - 1;
+    sh->cache.generations = (uint32_t *) (sh->buckets + n);
+
+    ngx_memzero(sh->cache.generations,
+                (sh->cache.mask + 1) * sizeof(uint32_t));
+
+    sh->cache.epoch = 1;
+
+    sh->fresh = ngx_align_ptr((u_char *) (sh->cache.generations
+                                          + sh->cache.mask + 1), 64);
     sh->nblocks = (p + size - sh->fresh) / NGX_SHOP_ZONE_BLOCK;
     sh->nfree = sh->nblocks;
 
@@ -260,7 +204,8 @@ ngx_shop_zone_get(ngx_shop_zone_t *zone, ngx_pool_t *pool, ngx_str_t *key,
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    record = ngx_shop_zone_lookup(sh, key, hash, 0, &cursor);
+    record = ngx_shop_zone_lookup(sh, key, hash, NGX_SHOP_ZONE_PLAIN,
+                                  &cursor);
 
     if (record == NULL || now >= record->expires) {
         goto done;
@@ -320,14 +265,16 @@ ngx_shop_zone_set(ngx_shop_zone_t *zone, ngx_str_t *key, ngx_str_t *value,
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    record = ngx_shop_zone_lookup(sh, key, hash, 0, &cursor);
+    record = ngx_shop_zone_lookup(sh, key, hash, NGX_SHOP_ZONE_PLAIN,
+                                  &cursor);
 
     if (record) {
         ngx_shop_zone_delete(sh, record);
     }
 
     if (now < expires) {
-        record = ngx_shop_zone_create(sh, key, hash, value, now);
+        record = ngx_shop_zone_create(sh, key, hash, NGX_SHOP_ZONE_PLAIN,
+                                      value, now);
 
         if (record) {
             record->expires = expires;
@@ -366,7 +313,8 @@ ngx_shop_zone_lease(ngx_shop_zone_t *zone, ngx_str_t *key, time_t now,
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    record = ngx_shop_zone_lookup(sh, key, hash, 1, &cursor);
+    record = ngx_shop_zone_lookup(sh, key, hash, NGX_SHOP_ZONE_LEASE,
+                                  &cursor);
 
     if (record && ngx_shop_zone_leased(record, now)) {
         rc = NGX_DECLINED;
@@ -376,14 +324,13 @@ ngx_shop_zone_lease(ngx_shop_zone_t *zone, ngx_str_t *key, time_t now,
     if (record == NULL) {
         ngx_str_null(&value);
 
-        record = ngx_shop_zone_create(sh, key, hash, &value, now);
+        record = ngx_shop_zone_create(sh, key, hash, NGX_SHOP_ZONE_LEASE,
+                                      &value, now);
 
         if (record == NULL) {
             rc = NGX_ERROR;
             goto done;
         }
-
-        record->lease = 1;
     }
 
     record->stored = now;
@@ -401,18 +348,9 @@ done:
 }
 
 
-static ngx_slab_pool_t *
-ngx_shop_zone_pool(ngx_shop_zone_t *zone)
-{
-    return (ngx_slab_pool_t *) zone->shm_zone->shm.addr;
-}
-
-
-/* the record of a key, and where its value begins */
-
-static ngx_shop_zone_record_t *
+ngx_shop_zone_record_t *
 ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
-    ngx_uint_t lease, ngx_shop_zone_cursor_t *value)
+    ngx_uint_t kind, ngx_shop_zone_cursor_t *value)
 {
     ngx_shop_zone_record_t  *record;
 
@@ -420,7 +358,7 @@ ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
          record;
          record = record->next)
     {
-        if (record->hash != hash || record->lease != lease
+        if (record->hash != hash || record->kind != kind
             || record->key_len != key->len)
         {
             continue;
@@ -437,11 +375,9 @@ ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
 }
 
 
-/* NULL: more than the zone has; else evicts until there is room */
-
-static ngx_shop_zone_record_t *
+ngx_shop_zone_record_t *
 ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
-    ngx_str_t *value, time_t now)
+    ngx_uint_t kind, ngx_str_t *value, time_t now)
 {
     size_t                   n;
     ngx_shop_zone_block_t   *block, **more;
@@ -480,7 +416,9 @@ ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
     record->hash = hash;
     record->value_len = (uint32_t) value->len;
     record->key_len = (uint16_t) key->len;
-    record->lease = 0;
+    record->marked = 0;
+    record->kind = (u_char) kind;
+    record->flags = 0;
 
     ngx_shop_zone_cursor_init(&cursor, record);
     ngx_shop_zone_cursor_write(&cursor, key);
@@ -510,10 +448,12 @@ ngx_shop_zone_evict(ngx_shop_zone_sh_t *sh, time_t now)
 
         record = ngx_queue_data(q, ngx_shop_zone_record_t, queue);
 
-        if (!record->lease || !ngx_shop_zone_leased(record, now)
+        if (record->kind != NGX_SHOP_ZONE_LEASE
+            || !ngx_shop_zone_leased(record, now)
             || n == NGX_SHOP_ZONE_TURNS)
         {
             ngx_shop_zone_delete(sh, record);
+            sh->cache.evictions++;
             return;
         }
 
@@ -522,7 +462,7 @@ ngx_shop_zone_evict(ngx_shop_zone_sh_t *sh, time_t now)
 }
 
 
-static void
+void
 ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 {
     ngx_shop_zone_block_t    *block, *more;
@@ -547,7 +487,7 @@ ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 }
 
 
-static void
+void
 ngx_shop_zone_touch(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 {
     ngx_queue_remove(&record->queue);
@@ -667,7 +607,7 @@ ngx_shop_zone_cursor_write(ngx_shop_zone_cursor_t *cursor, ngx_str_t *text)
 }
 
 
-static void
+void
 ngx_shop_zone_cursor_read(ngx_shop_zone_cursor_t *cursor, ngx_str_t *text)
 {
     u_char  *p, *dst, *last;

@@ -159,6 +159,7 @@ typedef struct {
     int64_t                    orders;
     ngx_str_t                  segments;    /* comma-separated */
     time_t                     created;
+    time_t                     next_due;    /* to be settled then; 0: never */
 } ngx_shop_view_t;
 
 
@@ -223,6 +224,16 @@ ngx_int_t ngx_shop_loyalty_earn(ngx_shop_redis_t *redis,
 
 /* NGX_OK: booked (or nothing to book); NGX_ERROR: the reply is a fault */
 ngx_int_t ngx_shop_loyalty_earned(ngx_shop_redis_reply_t *reply);
+
+
+/* ngx_shop_view_pack.c: a view as few bytes, for the cache */
+
+/* NGX_ERROR: no memory */
+ngx_int_t ngx_shop_view_pack(ngx_pool_t *pool, ngx_shop_view_t *view,
+    ngx_str_t *value);
+
+/* texts point into "value"; NGX_ERROR: not what was packed */
+ngx_int_t ngx_shop_view_unpack(ngx_str_t *value, ngx_shop_view_t *view);
 
 
 #endif /* _NGX_SHOP_LOYALTY_H_INCLUDED_ */

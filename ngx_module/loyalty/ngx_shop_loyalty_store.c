@@ -22,6 +22,7 @@ enum {
     NGX_SHOP_VIEW_ORDERS,
     NGX_SHOP_VIEW_SEGMENTS,
     NGX_SHOP_VIEW_CREATED,
+    NGX_SHOP_VIEW_NEXT_DUE,
     NGX_SHOP_VIEW_FIELDS
 };
 
@@ -49,7 +50,8 @@ static ngx_str_t  ngx_shop_view_fields[NGX_SHOP_VIEW_FIELDS] = {
     ngx_string("qualifying"),
     ngx_string("orders"),
     ngx_string("segments"),
-    ngx_string("created")
+    ngx_string("created"),
+    ngx_string("next_due")
 };
 
 
@@ -119,6 +121,8 @@ ngx_shop_loyalty_view(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
                               &view->segments)
             != NGX_OK
         || ngx_shop_view_time(reply, NGX_SHOP_VIEW_CREATED, &view->created)
+            != NGX_OK
+        || ngx_shop_view_time(reply, NGX_SHOP_VIEW_NEXT_DUE, &view->next_due)
             != NGX_OK)
     {
         ngx_memzero(view, sizeof(ngx_shop_view_t));

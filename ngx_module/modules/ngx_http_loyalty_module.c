@@ -236,7 +236,7 @@ ngx_http_loyalty_precontent_handler(ngx_http_request_t *r)
 
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
 
-    if (!llcf->enable) {
+    if (!llcf->enable || ngx_http_shop_known(r, ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
 

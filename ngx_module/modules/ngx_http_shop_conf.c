@@ -469,6 +469,8 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->keys = NULL;
      *     smcf->session_sealer = NULL;
      *     smcf->attempt_sealer = NULL;
+     *     smcf->reads = NULL;
+     *     smcf->track = NULL;
      */
 
     if (ngx_shop_header_names_init(cf->pool, &smcf->names) != NGX_OK) {

@@ -29,9 +29,19 @@
 #define NGX_HTTP_SHOP_FAILURE_ANONYMOUS  1
 #define NGX_HTTP_SHOP_FAILURE_ERROR      2
 
+#define NGX_HTTP_SHOP_SOURCE_FRESH       0
+#define NGX_HTTP_SHOP_SOURCE_CACHED      1
+#define NGX_HTTP_SHOP_SOURCE_STALE       2
+
 #define NGX_HTTP_SHOP_SAME_SITE_LAX      0
 #define NGX_HTTP_SHOP_SAME_SITE_STRICT   1
 #define NGX_HTTP_SHOP_SAME_SITE_NONE     2
+
+#define NGX_HTTP_SHOP_ENTRIES            2  /* session and view */
+#define NGX_HTTP_SHOP_VIEW_KEPT          86400   /* seconds */
+
+
+typedef struct ngx_http_shop_read_s  ngx_http_shop_read_t;
 
 
 typedef struct {
@@ -44,6 +54,11 @@ typedef struct {
     ngx_shop_sealer_t         *session_sealer;
     ngx_shop_sealer_t         *attempt_sealer;
     ngx_shop_header_names_t    names;       /* never from a client */
+
+    /* of the worker */
+
+    ngx_queue_t               *reads;       /* under way */
+    ngx_shop_redis_track_t    *track;
 } ngx_http_shop_main_conf_t;
 
 
@@ -84,7 +99,11 @@ typedef struct {
     ngx_shop_session_t         session;     /* with NGX_OK */
     ngx_shop_view_t            view;
 
-    ngx_shop_redis_op_t       *op;
+    ngx_uint_t                 source;      /* with NGX_OK */
+    ngx_shop_cache_entry_t     entries[NGX_HTTP_SHOP_ENTRIES];
+
+    ngx_http_shop_read_t      *read;        /* with NGX_AGAIN */
+    ngx_queue_t                queue;       /* read->waiters */
     ngx_array_t                waiters;     /* of ngx_http_request_t * */
 
     void                      *evaluation;  /* of ngx_http_loyalty_module */
@@ -109,6 +128,9 @@ ngx_http_shop_ctx_t *ngx_http_shop_get_ctx(ngx_http_request_t *r);
 /* the same, made where there was none; NULL: no memory */
 ngx_http_shop_ctx_t *ngx_http_shop_create_ctx(ngx_http_request_t *r);
 
+
+/* ngx_http_shop_lookup.c */
+
 /*
  * Looks the customer of this request up, in a phase.  NGX_OK: known, see
  * "ctx"; NGX_DECLINED: anonymous ("*ctx" may be NULL); NGX_ERROR: could not
@@ -116,6 +138,27 @@ ngx_http_shop_ctx_t *ngx_http_shop_create_ctx(ngx_http_request_t *r);
  */
 ngx_int_t ngx_http_shop_lookup(ngx_http_request_t *r,
     ngx_http_shop_ctx_t **ctx);
+
+/*
+ * What came of it ("ctx" may be NULL), in the location that the request is
+ * in now: NGX_ERROR also where a stale customer is not taken for a customer.
+ */
+ngx_int_t ngx_http_shop_known(ngx_http_request_t *r,
+    ngx_http_shop_ctx_t *ctx);
+
+/* makes "op" forget the cached session, or the view of the customer, or both,
+ * as soon as it is over; NGX_ERROR: no memory */
+ngx_int_t ngx_http_shop_writes(ngx_http_request_t *r,
+    ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
+    ngx_str_t *customer);
+
+/* of the module itself */
+ngx_int_t ngx_http_shop_lookup_init(ngx_http_shop_main_conf_t *smcf,
+    ngx_cycle_t *cycle);
+void ngx_http_shop_lookup_cancel(ngx_http_shop_ctx_t *ctx);
+
+
+/* ngx_http_shop_conf.c */
 
 /* a configuration check for directives that need the others: NGX_CONF_OK,
  * or NGX_CONF_ERROR with a message that names "directive" */

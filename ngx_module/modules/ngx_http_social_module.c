@@ -224,6 +224,12 @@ ngx_http_social_gate(ngx_http_request_t *r, ngx_uint_t last)
 
     rc = ctx ? ctx->rc : NGX_DECLINED;
 
+    /* a door is not opened on what was true a while ago */
+
+    if (rc == NGX_OK && ctx->source == NGX_HTTP_SHOP_SOURCE_STALE) {
+        rc = NGX_ERROR;
+    }
+
     if (rc == NGX_OK && !ngx_shop_is_connect(r)) {
         return NGX_OK;
     }

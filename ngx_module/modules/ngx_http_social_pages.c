@@ -533,7 +533,9 @@ ngx_http_social_logout_end(ngx_http_social_flow_t *flow)
     op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
 
     if (op == NULL
-        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK)
+        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK
+        || ngx_http_shop_writes(flow->request, op, &ctx->session, NULL)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -236,6 +236,8 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
            != NGX_OK
         || ngx_shop_session_write(smcf->redis, op, &flow->session, &agent,
                                   now)
+           != NGX_OK
+        || ngx_http_shop_writes(r, op, &flow->session, &flow->customer)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -297,7 +299,9 @@ ngx_http_social_signin_retire(ngx_http_social_flow_t *flow)
     op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
 
     if (op == NULL
-        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK)
+        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK
+        || ngx_http_shop_writes(flow->request, op, &ctx->session, NULL)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -430,6 +430,10 @@ ngx_shop_redis_finish(ngx_shop_redis_op_t *op, ngx_int_t rc,
     op->rc = rc;
     op->reason = reason;
 
+    if (op->over) {
+        op->over(op);
+    }
+
     if (op->handler == NULL) {
         ngx_shop_redis_destroy(op);
         return;

@@ -36,6 +36,7 @@ typedef struct ngx_shop_redis_conn_s      ngx_shop_redis_conn_t;
 typedef struct ngx_shop_redis_node_s      ngx_shop_redis_node_t;
 typedef struct ngx_shop_redis_op_s        ngx_shop_redis_op_t;
 typedef struct ngx_shop_redis_topology_s  ngx_shop_redis_topology_t;
+typedef struct ngx_shop_redis_track_s     ngx_shop_redis_track_t;
 
 typedef void (*ngx_shop_redis_handler_pt)(ngx_shop_redis_op_t *op);
 
@@ -154,6 +155,14 @@ struct ngx_shop_redis_op_s {
     ngx_pool_t                *pool;        /* the op's own: commands,
                                                replies; dies with it */
 
+    /*
+     * Called when it is over, before "handler" and also when its owner is
+     * gone: for what is to be known of a write that may have been done.
+     * NULL: nothing.  It may not submit or free anything.
+     */
+    ngx_shop_redis_handler_pt  over;
+    void                      *over_data;
+
     void                      *state;       /* of the room */
 };
 
@@ -225,6 +234,18 @@ ngx_int_t ngx_shop_redis_submit(ngx_shop_redis_op_t *op);
  * done.
  */
 void ngx_shop_redis_free(ngx_shop_redis_op_t *op);
+
+
+/* ngx_shop_redis_track.c */
+
+/*
+ * Keeps the cache in the zone true to what others write, as long as this
+ * worker holds the channel for all; from init_process.  NULL: no memory.
+ * Stopping is idempotent.
+ */
+ngx_shop_redis_track_t *ngx_shop_redis_track_start(ngx_shop_redis_t *redis,
+    ngx_shop_zone_t *zone, ngx_cycle_t *cycle);
+void ngx_shop_redis_track_stop(ngx_shop_redis_track_t *track);
 
 
 /* replies */

@@ -40,6 +40,8 @@ typedef struct {
 
     ngx_str_t                  customer;
     ngx_str_t                  hash;        /* 64 hex digits */
+    u_char                     digest[NGX_SHOP_SHA256_LEN];
+                                            /* the same */
     time_t                     issued;
 
     /* what Redis says */
@@ -80,6 +82,7 @@ ngx_int_t ngx_shop_session_open(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
 #define NGX_SHOP_SESSION_READ_COMMANDS   2
 #define NGX_SHOP_SESSION_WRITE_COMMANDS  1
 #define NGX_SHOP_SESSION_END_COMMANDS    1
+#define NGX_SHOP_SESSION_TOUCH_COMMANDS  1
 
 /* adds the read of a session to an operation: plain reads only */
 ngx_int_t ngx_shop_session_read(ngx_shop_redis_t *redis,
@@ -107,13 +110,33 @@ ngx_int_t ngx_shop_session_end(ngx_shop_redis_t *redis,
 /* NGX_OK: done; NGX_ERROR: the reply is a fault */
 ngx_int_t ngx_shop_session_done(ngx_shop_redis_reply_t *reply);
 
+/* 1: a noticeable part of the idle time is used up */
+ngx_uint_t ngx_shop_session_aged(ngx_shop_session_t *session,
+    ngx_shop_session_limits_t *limits, time_t now);
+
+/* adds the write that puts the idle end off; its reply is an integer, 0
+ * where there is no such session any more */
+ngx_int_t ngx_shop_session_touch(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
+    ngx_shop_session_limits_t *limits, time_t now);
+
+
+/* ngx_shop_session_pack.c: what Redis says as few bytes, for the cache */
+
+/* NGX_ERROR: no memory */
+ngx_int_t ngx_shop_session_pack(ngx_pool_t *pool, ngx_shop_session_t *session,
+    ngx_str_t *value);
+
 /*
- * Puts the idle end off, in nobody's way, where a noticeable part of it is
- * used up; most calls do nothing.
+ * Adds it to what the cookie says; the provider points into "value".
+ * NGX_DECLINED: the session is past its end; NGX_ERROR: not what was packed
+ * for this customer.
  */
-void ngx_shop_session_touch(ngx_shop_redis_t *redis,
-    ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
-    time_t now, ngx_log_t *log);
+ngx_int_t ngx_shop_session_unpack(ngx_str_t *value, time_t now,
+    ngx_shop_session_t *session);
+
+/* milliseconds until one of its ends, at least 1 */
+ngx_msec_t ngx_shop_session_rest(ngx_shop_session_t *session, time_t now);
 
 
 #endif /* _NGX_SHOP_SESSION_H_INCLUDED_ */

@@ -27,7 +27,7 @@
 
 
 static ngx_int_t ngx_shop_session_hash(ngx_pool_t *pool, u_char *secret,
-    ngx_str_t *hash, ngx_log_t *log);
+    ngx_shop_session_t *session, ngx_log_t *log);
 
 
 ngx_int_t
@@ -59,7 +59,7 @@ ngx_shop_session_create(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
 
     ngx_memzero(session, sizeof(ngx_shop_session_t));
 
-    rc = ngx_shop_session_hash(pool, p, &session->hash, log);
+    rc = ngx_shop_session_hash(pool, p, session, log);
 
     p += NGX_SHOP_SESSION_SECRET_LEN;
     p = ngx_cpymem(p, customer->data, customer->len);
@@ -126,7 +126,7 @@ ngx_shop_session_open(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
 
     session->issued = (time_t) issued;
 
-    rc = ngx_shop_session_hash(pool, p, &session->hash, log);
+    rc = ngx_shop_session_hash(pool, p, session, log);
 
     ngx_shop_zero(p, NGX_SHOP_SESSION_SECRET_LEN);
 
@@ -154,18 +154,18 @@ ngx_shop_session_open(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
 
 
 static ngx_int_t
-ngx_shop_session_hash(ngx_pool_t *pool, u_char *secret, ngx_str_t *hash,
-    ngx_log_t *log)
+ngx_shop_session_hash(ngx_pool_t *pool, u_char *secret,
+    ngx_shop_session_t *session, ngx_log_t *log)
 {
-    u_char     digest[NGX_SHOP_SHA256_LEN];
     ngx_str_t  text;
 
     text.data = secret;
     text.len = NGX_SHOP_SESSION_SECRET_LEN;
 
-    if (ngx_shop_sha256(&text, digest, log) != NGX_OK) {
+    if (ngx_shop_sha256(&text, session->digest, log) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    return ngx_shop_hex(pool, digest, NGX_SHOP_SHA256_LEN, hash);
+    return ngx_shop_hex(pool, session->digest, NGX_SHOP_SHA256_LEN,
+                        &session->hash);
 }

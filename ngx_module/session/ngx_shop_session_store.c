@@ -10,6 +10,8 @@
 #include "session/ngx_shop_session.h"
 
 
+static int64_t ngx_shop_session_idle(ngx_shop_session_t *session,
+    ngx_shop_session_limits_t *limits, time_t now);
 static ngx_int_t ngx_shop_session_keys(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, ngx_shop_session_t *session, ngx_str_t *keys);
 
@@ -159,40 +161,50 @@ ngx_shop_session_done(ngx_shop_redis_reply_t *reply)
  * than the limit is left where a shorter one was configured meanwhile.
  */
 
-void
-ngx_shop_session_touch(ngx_shop_redis_t *redis, ngx_shop_session_t *session,
-    ngx_shop_session_limits_t *limits, time_t now, ngx_log_t *log)
+ngx_uint_t
+ngx_shop_session_aged(ngx_shop_session_t *session,
+    ngx_shop_session_limits_t *limits, time_t now)
 {
-    int64_t               ttl, step;
-    ngx_str_t             keys[2], args[3];
-    ngx_shop_redis_op_t  *op;
+    int64_t  ttl, step;
 
-    ttl = (int64_t) ngx_min(limits->idle, session->expires - now) * 1000;
+    ttl = ngx_shop_session_idle(session, limits, now);
     step = ngx_min(ttl / 10, NGX_SHOP_SESSION_TOUCH * 1000);
 
-    if (session->ttl >= 0 && ngx_abs(ttl - session->ttl) <= step) {
-        return;
-    }
+    return session->ttl < 0 || ngx_abs(ttl - session->ttl) > step;
+}
 
-    op = ngx_shop_redis_create(redis, 1, log);
-    if (op == NULL) {
-        return;
-    }
+
+ngx_int_t
+ngx_shop_session_touch(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
+    time_t now)
+{
+    ngx_str_t  keys[2], args[3];
 
     args[0] = session->hash;
 
     if (ngx_shop_session_keys(redis, op->pool, session, keys) != NGX_OK
         || ngx_shop_decimal(op->pool, now, &args[1]) != NGX_OK
-        || ngx_shop_decimal(op->pool, ttl, &args[2]) != NGX_OK
-        || ngx_shop_redis_add_script(op, &ngx_shop_redis_script_touch, 2,
-                                     keys, 3, args)
+        || ngx_shop_decimal(op->pool,
+                            ngx_shop_session_idle(session, limits, now),
+                            &args[2])
            != NGX_OK)
     {
-        ngx_shop_redis_free(op);
-        return;
+        return NGX_ERROR;
     }
 
-    (void) ngx_shop_redis_submit(op);
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_touch, 2,
+                                     keys, 3, args);
+}
+
+
+/* milliseconds until a session that is used now idles out */
+
+static int64_t
+ngx_shop_session_idle(ngx_shop_session_t *session,
+    ngx_shop_session_limits_t *limits, time_t now)
+{
+    return (int64_t) ngx_min(limits->idle, session->expires - now) * 1000;
 }
 
 

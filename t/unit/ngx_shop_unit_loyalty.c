@@ -384,10 +384,10 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
 
     static const char  *whole[] = {
         "silver", "1790000000", "1796083200", "1250", "30", "1300", "2",
-        "vip,new", "1780000000"
+        "vip,new", "1780000000", "1791000000"
     };
-    static const char  *none[9];
-    static const char  *values[9];
+    static const char  *none[10];
+    static const char  *values[10];
 
     static struct {
         ngx_uint_t   field;
@@ -402,7 +402,8 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
         { 4, "0x10" },
         { 5, " 1" },
         { 6, "1 " },
-        { 8, "inf" }
+        { 8, "inf" },
+        { 9, "later" }
     };
 
     reply = ngx_shop_unit_loyalty_reply(u, whole);
@@ -418,6 +419,7 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, view.orders, 2, "orders");
     ngx_shop_unit_is(u, &view.segments, "vip,new", "segments");
     ngx_shop_unit_is_int(u, view.created, 1780000000, "created");
+    ngx_shop_unit_is_int(u, view.next_due, 1791000000, "next_due");
 
     ngx_shop_unit_ok(u, view.tier.data != reply->elts[0]->str.data,
                      "texts are copies");
@@ -449,7 +451,7 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     }
 
     reply = ngx_shop_unit_loyalty_reply(u, whole);
-    reply->nelts = 8;
+    reply->nelts = 9;
 
     ngx_shop_unit_is_int(u, ngx_shop_loyalty_view(u->pool, reply, &view),
                          NGX_ERROR, "a short reply");
@@ -589,14 +591,14 @@ ngx_shop_unit_loyalty_reply(ngx_shop_unit_t *u, const char **values)
     ngx_uint_t               i;
     ngx_shop_redis_reply_t  *reply, *elts;
 
-    reply = ngx_pcalloc(u->pool, 10 * sizeof(ngx_shop_redis_reply_t));
+    reply = ngx_pcalloc(u->pool, 11 * sizeof(ngx_shop_redis_reply_t));
     elts = reply + 1;
 
     reply->type = NGX_SHOP_REDIS_ARRAY;
-    reply->nelts = 9;
-    reply->elts = ngx_palloc(u->pool, 9 * sizeof(void *));
+    reply->nelts = 10;
+    reply->elts = ngx_palloc(u->pool, 10 * sizeof(void *));
 
-    for (i = 0; i < 9; i++) {
+    for (i = 0; i < 10; i++) {
 
         reply->elts[i] = &elts[i];
 

@@ -28,10 +28,12 @@ spoil(ACTION, N) lets N more commands pass; all after them meet the action:
     garbage     the reply is not RESP
     error       the reply is -LOADING, -READONLY or what "text" says
     nil         the reply is a null
+    hold        the reply is kept back until heal()
 
 heal() ends that, closes the connections that were stalled and forgets how
 many were spoiled.  Commands count on all connections together; HELLO, AUTH,
-SELECT, CLIENT and PING pass and do not count, unless "all" is true.
+SELECT, CLIENT, PING, SUBSCRIBE and ROLE pass and do not count, unless "all" is
+true; with "only" no other command than that one counts.
 
 =cut
 
@@ -184,6 +186,11 @@ sub steered {
     if ($what->{heal}) {
         $self->{rule} = {};
         $self->{spoiled} = 0;
+
+        for my $pair (grep { defined $_->{held} } @{ $self->{pairs} }) {
+            syswrite $pair->{client}, delete $pair->{held};
+        }
+
         end_pair($_) for grep { $_->{stalled} } @{ $self->{pairs} };
         @{ $self->{pairs} } = grep { !$_->{gone} } @{ $self->{pairs} };
     }
@@ -234,8 +241,9 @@ sub command {
     my $rule = $self->{rule};
 
     my ($word) = $command =~ /\r\n\$\d+\r\n([^\r]*)/;
-    my $counts = $rule->{all}
-                 || $word !~ /^(?:HELLO|AUTH|SELECT|CLIENT|PING)$/i;
+    my $counts = defined $rule->{only} ? uc $word eq $rule->{only}
+        : $rule->{all}
+          || $word !~ /^(?:HELLO|AUTH|SELECT|CLIENT|PING|SUBSCRIBE|ROLE)$/i;
 
     if (!$rule->{action} || !$counts || $rule->{after}-- > 0) {
         $rule->{after} = 0 if $rule->{action} && $rule->{after} < 0;
@@ -252,6 +260,10 @@ sub command {
 
     } elsif ($action eq 'close') {
         end_pair($pair);
+
+    } elsif ($action eq 'hold') {
+        pass_on($pair, $command);
+        $pair->{held} = '' unless defined $pair->{held};
 
     } elsif ($action eq 'lost' || $action eq 'cut') {
         pass_on($pair, $command);
@@ -280,6 +292,11 @@ sub from_server {
     my ($self, $pair) = @_;
 
     sysread $pair->{server}, my $bytes, 65536 or return end_pair($pair);
+
+    if (defined $pair->{held}) {
+        $pair->{held} .= $bytes;
+        return;
+    }
 
     if ($pair->{ending}) {
         syswrite $pair->{client}, substr $bytes, 0, length($bytes) / 2

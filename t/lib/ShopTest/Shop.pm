@@ -55,6 +55,7 @@ sub new {
 
     my $self = bless {
         http => '', server => '', location => '', provider_conf => '',
+        zone => 'shop:8m',
         program => <<'END',
     loyalty_program {
         currency EUR;
@@ -95,7 +96,7 @@ END
                   %{ $self->{vars} || {} } },
         http => <<"END");
     shop_redis       %%redis%%;
-    shop_zone        shop:8m;
+    shop_zone        $self->{zone};
     shop_secret_file $keys;
 
 $blocks
@@ -353,7 +354,9 @@ sub left {
     my $provider = delete $to{ $self->{provider}->port } || 0;
     my $open = $self->{provider}->open_connections;
 
-    return "$redis connections to Redis" if $redis > 2 * $nginx->workers;
+    # each worker's, and the two by which one is told of changes
+
+    return "$redis connections to Redis" if $redis > 2 * $nginx->workers + 2;
     return "$provider to the provider, which has $open"
         if $provider > $open;
 

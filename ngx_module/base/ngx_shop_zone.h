@@ -1,0 +1,142 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_SHOP_ZONE_H_INCLUDED_
+#define _NGX_SHOP_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "base/ngx_shop_base.h"
+
+
+/*
+ * The memory of the zone, for ngx_shop_zone.c, whose essay draws it, and
+ * ngx_shop_cache.c; nobody else includes this.
+ */
+
+
+#define NGX_SHOP_ZONE_BLOCK         128
+#define NGX_SHOP_ZONE_KEY_MAX       512
+
+/* kinds of records; equal keys of two kinds do not meet */
+
+#define NGX_SHOP_ZONE_PLAIN         0
+#define NGX_SHOP_ZONE_LEASE         1
+#define NGX_SHOP_ZONE_CACHE         2       /* and the kinds of the cache
+                                               above it */
+
+#define NGX_SHOP_CACHE_GENERATIONS  4096    /* at most, a power of two */
+
+
+typedef struct ngx_shop_zone_block_s   ngx_shop_zone_block_t;
+typedef struct ngx_shop_zone_record_s  ngx_shop_zone_record_t;
+
+
+struct ngx_shop_zone_block_s {
+    ngx_shop_zone_block_t     *more;        /* of the record, or free ones */
+    u_char                     data[1];
+};
+
+
+/* the cache counts "stored" and "expires" in milliseconds */
+
+struct ngx_shop_zone_record_s {
+    ngx_shop_zone_block_t     *more;
+    ngx_shop_zone_record_t    *next;        /* in the bucket */
+    ngx_queue_t                queue;
+    time_t                     stored;
+    time_t                     expires;
+    ngx_uint_t                 version;     /* of the cache: the epoch */
+    uint32_t                   hash;
+    uint32_t                   value_len;
+    uint32_t                   marked;      /* of the cache: seconds */
+    uint16_t                   key_len;
+    u_char                     kind;
+    u_char                     flags;       /* of the cache */
+    u_char                     data[1];
+};
+
+
+typedef struct {
+    uint32_t                  *generations;
+    ngx_uint_t                 mask;        /* generations less one */
+
+    uint32_t                   source;      /* what is cached; 0: nothing */
+    ngx_uint_t                 epoch;
+    ngx_uint_t                 floor;       /* older epochs are gone */
+
+    ngx_pid_t                  holder;      /* of the channel; 0: nobody */
+    ngx_msec_t                 renewed;     /* by it */
+    ngx_msec_t                 proven;      /* the channel, alive */
+    ngx_uint_t                 armed;       /* "proven" is a time */
+
+    ngx_uint_t                 hits;
+    ngx_uint_t                 misses;
+    ngx_uint_t                 stale;
+    ngx_uint_t                 negative;
+    ngx_uint_t                 invalidations;
+    ngx_uint_t                 evictions;   /* of records of any kind */
+} ngx_shop_cache_sh_t;
+
+
+typedef struct {
+    uint64_t                   magic;
+    size_t                     layout;
+    ngx_uint_t                 version;     /* last one given */
+
+    ngx_queue_t                queue;       /* recently used first */
+
+    ngx_shop_zone_record_t   **buckets;
+    ngx_uint_t                 mask;        /* buckets less one */
+
+    ngx_shop_zone_block_t     *free;
+    u_char                    *fresh;       /* blocks never used before */
+    size_t                     nfree;       /* of both */
+    size_t                     nblocks;
+
+    ngx_shop_cache_sh_t        cache;
+} ngx_shop_zone_sh_t;
+
+
+/* a place between the bytes of a record */
+
+typedef struct {
+    ngx_shop_zone_block_t     *more;
+    u_char                    *pos;
+    size_t                     left;        /* in this block */
+} ngx_shop_zone_cursor_t;
+
+
+/* all of these are called with the lock held */
+
+#define ngx_shop_zone_pool(zone)                                              \
+    ((ngx_slab_pool_t *) (zone)->shm_zone->shm.addr)
+
+/* the record of a key, and where its value begins; NULL: none */
+ngx_shop_zone_record_t *ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh,
+    ngx_str_t *key, uint32_t hash, ngx_uint_t kind,
+    ngx_shop_zone_cursor_t *value);
+
+/* NULL: more than the zone has; else evicts until there is room.  "now" is
+ * in seconds, for leases. */
+ngx_shop_zone_record_t *ngx_shop_zone_create(ngx_shop_zone_sh_t *sh,
+    ngx_str_t *key, uint32_t hash, ngx_uint_t kind, ngx_str_t *value,
+    time_t now);
+
+void ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record);
+
+/* it is used: the last to be evicted */
+void ngx_shop_zone_touch(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record);
+
+void ngx_shop_zone_cursor_read(ngx_shop_zone_cursor_t *cursor,
+    ngx_str_t *text);
+
+
+#endif /* _NGX_SHOP_ZONE_H_INCLUDED_ */
