@@ -109,6 +109,18 @@ is(sorted('s=count+1+{m}n+1&n=5'), '1 2 3 4 5',
 
 # some keys of a script here, some there: TRYAGAIN until all have moved
 
+# who goes meanwhile is over, too: some of it may have been done
+
+sub over { return (ask('state=1') =~ /over=(\d+)/)[0] }
+
+my $over = over();
+
+is(ask('c=SET+{m}half+1&s=pair+2+{m}old+{m}gone+x&cancel=100'), "freed\n",
+   'freed while it waits to be asked again');
+wait_for { over() == $over + 1 } 'the end of it';
+is($to->command('PING') && ask('c=GET+{m}half'), "ok \"1\"\n",
+   '... after a part of it was done');
+
 my $waiting = $nginx->connect;
 
 $waiting->send('GET', '/ask?s=pair+2+{m}old+{m}gone+x');
@@ -128,6 +140,8 @@ is(ask('c=GET+{m}old'), "ok \"1\"\n", 'and is found at once');
 my @clients = map { $nginx->connect } 1 .. 4;
 my ($asked, $wrong) = (0, 0);
 
+$over = over();
+
 for my $round (1 .. 6) {
     my ($there) = grep { $_ != $cluster->owner('{m}') } $cluster->primaries;
 
@@ -146,6 +160,7 @@ for my $round (1 .. 6) {
 
 is($asked, 1200, 'operations during six migrations');
 is($wrong, 0, 'none of them failed');
+is(over(), $over + 1200, 'each was over once');
 is(ask('c=GET+{m}load'), "ok \"1200\"\n", 'each was done once');
 
 

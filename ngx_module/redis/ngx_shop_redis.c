@@ -384,6 +384,13 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
             state->redis->nops--;
         }
 
+        /* some of it may have been done where it was first */
+
+        if (state->waiting && state->again && op->over) {
+            op->rc = NGX_ERROR;
+            op->over(op);
+        }
+
         ngx_shop_redis_destroy(op);
         return;
     }

@@ -156,9 +156,10 @@ struct ngx_shop_redis_op_s {
                                                replies; dies with it */
 
     /*
-     * Called when it is over, before "handler" and also when its owner is
-     * gone: for what is to be known of a write that may have been done.
-     * NULL: nothing.  It may not submit or free anything.
+     * Called once when it is over, before "handler" and also when its owner
+     * is gone: for what is to be known of a write that may have been done,
+     * with one of several servers that were asked, too.  NULL: nothing.  It
+     * may not submit or free anything.
      */
     ngx_shop_redis_handler_pt  over;
     void                      *over_data;

@@ -30,7 +30,8 @@
  *     /ask?c=GET+a&n=9&free=1      the first callback frees all others
  *     /ask?c=GET+a&chain=3         each callback asks again, three times
  *     /ask?c=GET+a&forget=1        nobody waits for the answer
- *     /ask?state=1                 operations, failures, ready connections
+ *     /ask?state=1                 operations, failures, ready connections,
+ *                                  and how many are over
  *
  * or "error REASON", "busy REASON"; "freed" and "forgotten" have no reason.
  */
@@ -71,6 +72,7 @@ static ngx_int_t ngx_shop_unit_redis_ask_start(
 static ngx_int_t ngx_shop_unit_redis_ask_add(
     ngx_shop_unit_redis_ask_ctx_t *ctx, ngx_shop_redis_op_t *op,
     ngx_uint_t i, ngx_str_t *text, ngx_uint_t script);
+static void ngx_shop_unit_redis_ask_over(ngx_shop_redis_op_t *op);
 static void ngx_shop_unit_redis_ask_done(ngx_shop_redis_op_t *op);
 static void ngx_shop_unit_redis_ask_timer(ngx_event_t *ev);
 static void ngx_shop_unit_redis_ask_cancel(
@@ -91,6 +93,9 @@ static char *ngx_shop_unit_redis_ask_ask(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_shop_unit_redis_ask_init(ngx_cycle_t *cycle);
 static void ngx_shop_unit_redis_ask_exit(ngx_cycle_t *cycle);
+
+
+static ngx_uint_t  ngx_shop_unit_redis_ask_nover;
 
 
 static ngx_shop_redis_script_t  ngx_shop_unit_redis_ask_scripts[] = {
@@ -295,8 +300,9 @@ ngx_shop_unit_redis_ask_state(ngx_http_request_t *r, ngx_shop_redis_t *redis)
 
     line.data = p;
 
-    p = ngx_sprintf(p, "ops=%ui failures=%ui ready=%ui ", redis->nops,
-                    failures, ready);
+    p = ngx_sprintf(p, "ops=%ui failures=%ui ready=%ui over=%ui ",
+                    redis->nops, failures, ready,
+                    ngx_shop_unit_redis_ask_nover);
 
     if (redis->topology) {
         p = ngx_sprintf(p, "nodes=%ui retired=%ui subscribed=%ui ", nodes,
@@ -353,6 +359,8 @@ ngx_shop_unit_redis_ask_start(ngx_shop_unit_redis_ask_ctx_t *ctx,
         op->handler = ngx_shop_unit_redis_ask_done;
         op->data = ctx;
     }
+
+    op->over = ngx_shop_unit_redis_ask_over;
 
     rc = ngx_shop_redis_submit(op);
 
@@ -472,6 +480,20 @@ ngx_shop_unit_redis_ask_add(ngx_shop_unit_redis_ask_ctx_t *ctx,
 
 
 static void
+ngx_shop_unit_redis_ask_over(ngx_shop_redis_op_t *op)
+{
+    if (op->over_data) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "an operation was over twice");
+    }
+
+    op->over_data = op;
+
+    ngx_shop_unit_redis_ask_nover++;
+}
+
+
+static void
 ngx_shop_unit_redis_ask_done(ngx_shop_redis_op_t *op)
 {
     ngx_uint_t                      i;
@@ -485,6 +507,11 @@ ngx_shop_unit_redis_ask_done(ngx_shop_redis_op_t *op)
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                       "callback of an operation that was not out");
         return;
+    }
+
+    if (op->over_data == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "callback of an operation that was not over");
     }
 
     ngx_shop_unit_redis_ask_line(ctx, i, op->rc, op);
