@@ -16,8 +16,8 @@
 #
 # What is printed after each tenth: private memory of the worker (RssAnon: the
 # shared zone is not in it), all of it (VmRSS), files it has open, clients of
-# Redis, when all is idle.  The exit status is 1 if files grew, or private memory by more than a
-# twentieth and 256 KB, after the first two tenths.
+# Redis, when all is idle.  The exit status is 1 if files grew, or private
+# memory by more than a twentieth and 256 KB, after the first two tenths.
 #
 # It takes minutes, and is no part of the tests: nothing calls it.
 
