@@ -22,6 +22,23 @@ use ShopTest::Session;
     }
 }
 
+my %seen;
+
+# "ID POINTS SOURCE" as one of the shops told it
+
+sub told {
+    my ($session, $at) = @_;
+
+    my $response = $at->nginx->get('/', Cookie => $session->cookie);
+    my %is = map { lc $_->[0] => $_->[1] } @{ $response->json->{headers} };
+
+    $seen{$response->header('X-Session')}++;
+
+    return join ' ', map { defined $_ ? $_ : '-' }
+           @is{qw(x-customer-id x-loyalty-points)},
+           $response->header('X-Session');
+}
+
 sub check {
     my ($name, $redis, @servers) = @_;
 
@@ -34,25 +51,11 @@ sub check {
     my $there = shop(%o, provider => $here->provider,
                      backend => $here->backend);
 
-    my %seen;
+    %seen = ();
 
     my $session = sub {
         return ShopTest::Session->new(redis => $redis, idle => 1000,
                                       view => { points => 0 }, @_);
-    };
-
-    my $told = sub {
-        my ($s, $at) = @_;
-
-        my $response = $at->nginx->get('/', Cookie => $s->cookie);
-        my %is = map { lc $_->[0] => $_->[1] }
-                 @{ $response->json->{headers} };
-
-        $seen{$response->header('X-Session')}++;
-
-        return join ' ', map { defined $_ ? $_ : '-' }
-               @is{qw(x-customer-id x-loyalty-points)},
-               $response->header('X-Session');
     };
 
     my $sign_out = sub {
@@ -68,7 +71,7 @@ sub check {
 
     my $first = $session->();
 
-    wait_for { $told->($first, $_) =~ /fresh/ } "$name: Redis"
+    wait_for { told($first, $_) =~ /fresh/ } "$name: Redis"
         for $here, $there;
 
     # every change is seen by the very next request
@@ -80,7 +83,7 @@ sub check {
         $s->view(points => $n);
 
         for my $at ($here, $there) {
-            my $is = $told->($s, $at);
+            my $is = told($s, $at);
             push @wrong, $is if $is ne "$s->{customer} $n fresh";
         }
     }
@@ -92,12 +95,12 @@ sub check {
     for (1 .. 20) {
         my $leaves = $session->();
 
-        $told->($leaves, $_) for $here, $there;
+        told($leaves, $_) for $here, $there;
 
         push @wrong, 'status' if $sign_out->($leaves, $here) != 204;
 
         for my $at ($there, $here) {
-            my $is = $told->($leaves, $at);
+            my $is = told($leaves, $at);
             push @wrong, $is if $is ne '- - none';
         }
     }
@@ -108,16 +111,16 @@ sub check {
 
     my $late = $session->(store => 0);
 
-    is($told->($late, $there), '- - none', "$name: no session yet");
+    is(told($late, $there), '- - none', "$name: no session yet");
     $late->store;
-    like($told->($late, $there), qr/^$late->{customer} .*fresh$/,
+    like(told($late, $there), qr/^$late->{customer} .*fresh$/,
          "$name: ... and then there is one");
 
     # what is written by requests is about keys of one slot
 
     my $aged = $session->(idle => 500);
 
-    $told->($aged, $here);
+    told($aged, $here);
     wait_for { $redis->command('PTTL', $aged->key) > 900_000 }
         "$name: the idle end to be put off";
     pass("$name: a session that is used goes on");
@@ -138,24 +141,24 @@ sub check {
 
     my ($known, $out) = ($session->(), $session->());
 
-    $told->($known, $there);
-    $told->($out, $there);
+    told($known, $there);
+    told($out, $there);
     $sign_out->($out, $here);
-    $told->($out, $there);
+    told($out, $there);
 
     $_->freeze for @servers;
 
-    wait_for { $told->($known, $there) =~ /stale/ } "$name: an outage";
+    wait_for { told($known, $there) =~ /stale/ } "$name: an outage";
 
-    is($told->($known, $there), "$known->{customer} 0 stale",
+    is(told($known, $there), "$known->{customer} 0 stale",
        "$name: the last known is told while Redis cannot be asked");
-    is($told->($out, $there), '- - none', "$name: ... not of who signed out");
+    is(told($out, $there), '- - none', "$name: ... not of who signed out");
     is($there->nginx->get('/account/', Cookie => $known->cookie)->status, 503,
        "$name: ... nor where a session is required");
 
     $_->thaw for @servers;
 
-    wait_for { $told->($known, $there) =~ /fresh/ } "$name: its end", 30;
+    wait_for { told($known, $there) =~ /fresh/ } "$name: its end", 30;
     pass("$name: then all are asked for again");
 
     ok(!$seen{cached}, "$name: nobody ever was taken from the cache");
@@ -177,6 +180,35 @@ sub check {
         url  => join(' ', $set->urls) . ' sentinel=main',
         find => sub { $set->{servers}[0] },
     }, 'Servers'), $set->servers);
+}
+
+
+# a channel that was there before a reload is not believed after it
+
+{
+    my ($node) = ShopTest::Cluster->new(primaries => 1)->nodes;
+
+    my $shop = shop(redis => $node,
+                    location => 'add_header X-Session $shop_session;');
+
+    my $s = ShopTest::Session->new(redis => $node, view => { points => 0 });
+
+    wait_for { told($s, $shop) =~ /cached/ } 'the cache';
+    pass('a node of a cluster, as one server');
+
+    my $http = $shop->nginx->{http};
+
+    $http =~ s{shop_redis\s+%%redis%%}{shop_redis %%redis%% cluster}
+        or die "no shop_redis\n";
+
+    $shop->nginx->reload(http => $http);
+
+    wait_for { told($s, $shop) =~ /fresh/ } 'the new workers';
+
+    %seen = ();
+    told($s, $shop) for 1 .. 20;
+
+    is_deeply(\%seen, { fresh => 20 }, '... asks each time as a cluster');
 }
 
 done_testing();
