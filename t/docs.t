@@ -212,12 +212,9 @@ for my $name (sort keys %sources) {
 
 {
     my $text = document($page{shop});
-    my @params = $sources{'modules/ngx_http_shop_conf.c'}
-               =~ /_param\(&?\w+(?:\[\w+\])?, "([a-z_]+)="/g;
-    my ($later) = $sources{'modules/ngx_http_shop_conf.c'}
-                =~ /later\[\] = \{(.*?)\};/s;
-
-    push @params, $later =~ /"([a-z]+)=?"/g;
+    my @params = ($sources{'modules/ngx_http_shop_conf.c'}
+                  . $sources{'modules/ngx_http_shop_redis_conf.c'})
+               =~ /_param\(&?\w+(?:\[\w+\])?, "([a-z_]+)=?"/g;
 
     same([ grep { $text =~ /`$_`/ } @params ], \@params,
          'shop: each parameter is described');

@@ -35,7 +35,6 @@ good("resolver 127.0.0.53;\n" . redis_is('redis://redis.example.com'),
 
 wrong(redis_is('redis://redis.example.com'), 'there is no "resolver"',
       'a name without a resolver', nowhere => 1);
-wrong(redis_is('rediss://127.0.0.1'), 'redis://', 'TLS, which is not there');
 wrong(redis_is('http://127.0.0.1'), 'redis://', 'another scheme');
 wrong(redis_is('127.0.0.1:6379'), 'redis://', 'no scheme');
 wrong(redis_is('redis://127.0.0.1:0'), 'shop_redis', 'port 0');
@@ -45,13 +44,70 @@ wrong(redis_is('redis://127.0.0.1:6379/x'), 'shop_redis',
 wrong(redis_is('redis://u:p@127.0.0.1'), 'shop_redis',
       'a password in the address');
 wrong(redis_is('unix:'), 'shop_redis', 'a socket without a path');
-wrong(redis_is("$redis redis://127.0.0.2:6379"), 'one server',
-      'two servers');
-wrong(redis_is("$redis cluster"), 'not available in this version',
-      'a cluster');
-wrong(redis_is("$redis sentinel=main"), 'not available in this version',
-      'a sentinel');
-wrong(redis_is("$redis ca=/x.pem"), 'not available in this version', 'TLS');
+
+# several servers
+
+my $two = "$redis redis://127.0.0.2:6379";
+
+good(redis_is("$two sentinel=main"), 'sentinels');
+good(redis_is("$redis/3 redis://127.0.0.2:6379/3 sentinel=main"),
+     'sentinels and a database');
+good(redis_is("$two cluster"), 'the seeds of a cluster');
+good(redis_is("$redis cluster"), 'one seed');
+wrong(redis_is($two), 'neither "cluster" nor "sentinel"', 'two servers');
+wrong(redis_is("$two cluster sentinel=main"), 'cannot be both', 'both');
+wrong(redis_is("$two cluster cluster"), 'is duplicate', 'cluster twice');
+wrong(redis_is("$two sentinel="), '"sentinel="', 'a master without a name');
+wrong(redis_is("$two clusters"), 'invalid parameter "clusters"',
+      'a word like cluster');
+wrong(redis_is("$redis/3 cluster"), 'only database 0',
+      'a database of a cluster');
+wrong(redis_is("$two/3 sentinel=main"), 'another database',
+      'two databases');
+wrong(redis_is("$redis rediss://127.0.0.2 cluster"), 'another scheme',
+      'two schemes');
+wrong(redis_is("$redis unix:/run/redis.sock cluster"), 'unix sockets',
+      'a socket among several');
+wrong(redis_is('unix:/run/redis.sock cluster'), 'unix socket',
+      'a cluster by a socket');
+wrong(redis_is("$redis redis://x:y\@127.0.0.2 cluster"), 'user or password',
+      'a password in the second address');
+wrong(redis_is("$redis redis://redis.example.com cluster"),
+      'there is no "resolver"', 'a name among them without a resolver',
+      nowhere => 1);
+
+
+# TLS
+
+use ShopTest::Certificate ();
+
+my $tls = 'rediss://127.0.0.1:6379';
+my $ca = ShopTest::Certificate->authority;
+my ($cert, $key) = $ca->issue_files('shop', purpose => 'client');
+my (undef, $other_key) = $ca->issue_files('other', purpose => 'client');
+
+good(redis_is($tls), 'TLS with the authorities of the system');
+good(redis_is("$tls ca=" . $ca->file . " cert=$cert key=$key"),
+     'TLS with an authority and a certificate of ours');
+wrong(redis_is("$redis ca=" . $ca->file), 'for "rediss://" only',
+      'an authority without TLS');
+wrong(redis_is("$redis cert=$cert key=$key"), 'for "rediss://" only',
+      'a certificate without TLS');
+wrong(redis_is("$tls cert=$cert"), '"cert" without "key"',
+      'a certificate without its key');
+wrong(redis_is("$tls key=$key"), '"key" without "cert"',
+      'a key without its certificate');
+wrong(redis_is("$tls $_="), "\"$_=\"", "an empty $_") for qw(ca cert key);
+wrong(redis_is("$tls ca=$dir/none"), "$dir/none",
+      'an authority that is not there', nowhere => 1);
+wrong(redis_is("$tls cert=$dir/none key=$key"), "$dir/none",
+      'a certificate that is not there', nowhere => 1);
+wrong(redis_is("$tls cert=$cert key=$dir/none"), "$dir/none",
+      'a key that is not there', nowhere => 1);
+wrong(redis_is("$tls cert=$cert key=$other_key"), 'key values mismatch',
+      'the key of another certificate', nowhere => 1);
+wrong(redis_is("$tls ca=$key"), $key, 'an authority that is none',
+      nowhere => 1);
 
 for my $param (qw(connections=0 connections=65 connections=x connections=
                   partitions=0 partitions=16385 partitions=-1)) {

@@ -12,23 +12,11 @@
 #include "modules/ngx_http_shop_conf.h"
 
 
-#define NGX_HTTP_SHOP_REDIS_CONNECTIONS_MAX  64
-#define NGX_HTTP_SHOP_REDIS_PARTITIONS_MAX   16384
-#define NGX_HTTP_SHOP_REDIS_QUEUE            4096
-#define NGX_HTTP_SHOP_PASSWORD_MAX           1024
 #define NGX_HTTP_SHOP_ZONE_MIN               (64 * 1024)
 #define NGX_HTTP_SHOP_COOKIE_NAME_MAX        64
 #define NGX_HTTP_SHOP_SESSION_MAX            (3650 * 86400)
 
 
-static char *ngx_http_shop_redis(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_shop_redis_param(ngx_conf_t *cf,
-    ngx_shop_redis_t *redis, ngx_str_t *param);
-static char *ngx_http_shop_redis_count(ngx_conf_t *cf, ngx_str_t *param,
-    ngx_str_t *value, ngx_int_t max, ngx_uint_t *count);
-static char *ngx_http_shop_msec(ngx_conf_t *cf, ngx_str_t *param,
-    ngx_str_t *value, ngx_msec_t *msec);
 static char *ngx_http_shop_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_shop_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -39,10 +27,6 @@ static char *ngx_http_shop_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_shop_prefix(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_shop_bad_param(ngx_conf_t *cf, ngx_str_t *param,
-    const char *allowed);
-static ngx_uint_t ngx_http_shop_param(ngx_str_t *word, const char *name,
-    ngx_str_t *value);
 static ngx_uint_t ngx_http_shop_cookie_name_valid(ngx_str_t *name);
 static char *ngx_http_shop_cookie_names(ngx_conf_t *cf,
     ngx_http_shop_srv_conf_t *conf);
@@ -113,211 +97,6 @@ ngx_command_t  ngx_http_shop_commands[] = {
 
       ngx_null_command
 };
-
-
-static char *
-ngx_http_shop_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_shop_main_conf_t *smcf = conf;
-
-    char              *text;
-    ngx_str_t         *value;
-    ngx_uint_t         i;
-    ngx_shop_redis_t  *redis;
-
-    if (smcf->redis != NULL) {
-        return "is duplicate";
-    }
-
-    redis = ngx_pcalloc(cf->pool, sizeof(ngx_shop_redis_t));
-    if (redis == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    redis->connections = 2;
-    redis->timeout = 500;
-    redis->peer.connect_timeout = 500;
-    redis->partitions = 64;
-    redis->max_queue = NGX_HTTP_SHOP_REDIS_QUEUE;
-    ngx_str_set(&redis->prefix, "shop:");
-
-    value = cf->args->elts;
-
-    text = ngx_shop_redis_url(cf, redis, &value[1]);
-
-    if (text != NGX_CONF_OK) {
-        if (text != NGX_CONF_ERROR) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"shop_redis\": %s", text);
-        }
-
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 2; i < cf->args->nelts; i++) {
-
-        if (ngx_http_shop_redis_param(cf, redis, &value[i]) != NGX_CONF_OK) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (redis->user.len && redis->password.len == 0) {
-        return "has \"user\" without \"password_file\"";
-    }
-
-    smcf->redis = redis;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_shop_redis_param(ngx_conf_t *cf, ngx_shop_redis_t *redis,
-    ngx_str_t *param)
-{
-    ngx_str_t   value;
-    ngx_uint_t  i;
-
-    /* promised, and not in this version */
-
-    static const char  *later[] = {
-        "cluster", "sentinel=", "ca=", "cert=", "key=", NULL
-    };
-
-    if (ngx_http_shop_param(param, "connections=", &value)) {
-        return ngx_http_shop_redis_count(cf, param, &value,
-                                         NGX_HTTP_SHOP_REDIS_CONNECTIONS_MAX,
-                                         &redis->connections);
-    }
-
-    if (ngx_http_shop_param(param, "partitions=", &value)) {
-        return ngx_http_shop_redis_count(cf, param, &value,
-                                         NGX_HTTP_SHOP_REDIS_PARTITIONS_MAX,
-                                         &redis->partitions);
-    }
-
-    if (ngx_http_shop_param(param, "timeout=", &value)) {
-        return ngx_http_shop_msec(cf, param, &value, &redis->timeout);
-    }
-
-    if (ngx_http_shop_param(param, "connect_timeout=", &value)) {
-        return ngx_http_shop_msec(cf, param, &value,
-                                  &redis->peer.connect_timeout);
-    }
-
-    if (ngx_http_shop_param(param, "prefix=", &value)) {
-
-        if (value.len == 0 || value.len > 64) {
-            return ngx_http_shop_bad_param(cf, param, "1 to 64 characters");
-        }
-
-        for (i = 0; i < value.len; i++) {
-            if (value.data[i] <= ' ' || value.data[i] >= 0x7f
-                || value.data[i] == '{' || value.data[i] == '}')
-            {
-                return ngx_http_shop_bad_param(cf, param,
-                                               "no blanks and no braces");
-            }
-        }
-
-        redis->prefix = value;
-
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_http_shop_param(param, "user=", &value)) {
-
-        if (value.len == 0) {
-            return ngx_http_shop_bad_param(cf, param, "a name");
-        }
-
-        redis->user = value;
-
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_http_shop_param(param, "password_file=", &value)) {
-
-        if (ngx_shop_file_read(cf, &value, NGX_HTTP_SHOP_PASSWORD_MAX, 1,
-                               &redis->password)
-            != NGX_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
-
-        if (redis->password.len == 0) {
-            return ngx_http_shop_bad_param(cf, param,
-                                           "a file that is not empty");
-        }
-
-        return NGX_CONF_OK;
-    }
-
-    for (i = 0; later[i]; i++) {
-        if (ngx_http_shop_param(param, later[i], &value)) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" of \"shop_redis\" is not available in "
-                               "this version", param);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (ngx_http_shop_param(param, "redis:", &value)
-        || ngx_http_shop_param(param, "rediss:", &value)
-        || ngx_http_shop_param(param, "unix:", &value))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "a second address \"%V\" in \"shop_redis\": one "
-                           "server is all that this version can use", param);
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_http_shop_bad_param(cf, param,
-                                   "\"connections\", \"timeout\", "
-                                   "\"connect_timeout\", \"user\", "
-                                   "\"password_file\", \"partitions\" "
-                                   "and \"prefix\"");
-}
-
-
-static char *
-ngx_http_shop_redis_count(ngx_conf_t *cf, ngx_str_t *param, ngx_str_t *value,
-    ngx_int_t max, ngx_uint_t *count)
-{
-    ngx_int_t  n;
-
-    n = ngx_atoi(value->data, value->len);
-
-    if (n < 1 || n > max) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\", a number from 1 to %i "
-                           "is allowed", param, max);
-        return NGX_CONF_ERROR;
-    }
-
-    *count = n;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_shop_msec(ngx_conf_t *cf, ngx_str_t *param, ngx_str_t *value,
-    ngx_msec_t *msec)
-{
-    ngx_int_t  n;
-
-    n = ngx_parse_time(value, 0);
-
-    if (n == NGX_ERROR || n == 0) {
-        return ngx_http_shop_bad_param(cf, param,
-                                       "a time like \"500ms\" or \"2s\"");
-    }
-
-    *msec = (ngx_msec_t) n;
-
-    return NGX_CONF_OK;
-}
 
 
 static char *
@@ -588,7 +367,7 @@ invalid:
 }
 
 
-static char *
+char *
 ngx_http_shop_bad_param(ngx_conf_t *cf, ngx_str_t *param,
     const char *allowed)
 {
@@ -600,9 +379,7 @@ ngx_http_shop_bad_param(ngx_conf_t *cf, ngx_str_t *param,
 }
 
 
-/* 1: "word" starts with "name", "value" is the rest */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_shop_param(ngx_str_t *word, const char *name, ngx_str_t *value)
 {
     size_t  len;
@@ -715,6 +492,7 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_shop_main_conf_t *smcf = conf;
 
+    ngx_str_t                  host;
     ngx_http_core_loc_conf_t  *clcf;
 
     if (smcf->redis == NULL) {
@@ -723,17 +501,19 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (ngx_shop_peer_needs_resolver(&smcf->redis->peer) == NGX_DECLINED) {
+    if (clcf->resolver && clcf->resolver->connections.nelts) {
 
-        if (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"shop_redis\" has the host name \"%V\", but there "
-                          "is no \"resolver\" in \"http\"",
-                          &smcf->redis->peer.host);
-            return NGX_CONF_ERROR;
-        }
+        /* sentinels and nodes may give names of others */
 
         smcf->redis->peer.resolver = clcf->resolver;
+
+    } else if (ngx_shop_redis_needs_resolver(smcf->redis, &host)
+               == NGX_DECLINED)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"shop_redis\" has the host name \"%V\", but there "
+                      "is no \"resolver\" in \"http\"", &host);
+        return NGX_CONF_ERROR;
     }
 
     smcf->redis->peer.resolver_timeout =

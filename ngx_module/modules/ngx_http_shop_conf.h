@@ -22,5 +22,18 @@ char *ngx_http_shop_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child);
 void *ngx_http_shop_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_shop_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 
+/* reports a wrong parameter and what is allowed; NGX_CONF_ERROR */
+char *ngx_http_shop_bad_param(ngx_conf_t *cf, ngx_str_t *param,
+    const char *allowed);
+
+/* 1: "word" starts with "name", "value" is the rest */
+ngx_uint_t ngx_http_shop_param(ngx_str_t *word, const char *name,
+    ngx_str_t *value);
+
+
+/* ngx_http_shop_redis_conf.c */
+
+char *ngx_http_shop_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 
 #endif /* _NGX_HTTP_SHOP_CONF_H_INCLUDED_ */

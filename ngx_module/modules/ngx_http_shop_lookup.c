@@ -27,6 +27,10 @@
  * session and customer since that was sent: who signed out and then asks
  * again must not be given an answer from before.
  *
+ * Where Redis tells of nothing, with sentinels and in a cluster, each request
+ * has a read of its own: nothing is known at once, no read is joined, and the
+ * cache is only for when Redis cannot be asked.
+ *
  * A read belongs to nobody.  Requests wait for it in a queue, and the one
  * that is last to go takes it away.
  */
@@ -254,16 +258,17 @@ ngx_http_shop_cached(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
     ngx_shop_cache_state_e want)
 {
     ngx_int_t                   rc;
+    ngx_msec_t                  ttl;
     ngx_shop_cache_entry_t     *entries;
     ngx_http_shop_main_conf_t  *smcf;
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
+    ttl = smcf->track ? (ngx_msec_t) smcf->zone_ttl * 1000 : 0;
     entries = ctx->entries;
 
     rc = ngx_shop_cache_get(smcf->zone, r->main->pool, entries,
-                            NGX_HTTP_SHOP_ENTRIES,
-                            (ngx_msec_t) smcf->zone_ttl * 1000, want);
+                            NGX_HTTP_SHOP_ENTRIES, ttl, want);
 
     if (rc != NGX_OK) {
         return rc == NGX_DECLINED ? NGX_ABORT : NGX_ERROR;
@@ -303,7 +308,7 @@ ngx_http_shop_ask(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
-    read = ngx_http_shop_read_find(smcf, ctx);
+    read = smcf->track ? ngx_http_shop_read_find(smcf, ctx) : NULL;
 
     if (read == NULL) {
         read = ngx_http_shop_read_create(smcf, ctx);
@@ -577,6 +582,17 @@ ngx_http_shop_read_keep(ngx_http_shop_read_t *read, ngx_http_shop_ctx_t *ctx)
         return;
     }
 
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    if (ctx->rc == NGX_DECLINED && smcf->track == NULL) {
+
+        /* nor may an answer from before, that comes later, bring it back */
+
+        ngx_shop_cache_drop(smcf->zone, NGX_SHOP_CACHE_SESSION,
+                            &entries[0].key);
+        return;
+    }
+
     n = 1;
 
     if (ctx->rc == NGX_DECLINED) {
@@ -605,8 +621,6 @@ ngx_http_shop_read_keep(ngx_http_shop_read_t *read, ngx_http_shop_ctx_t *ctx)
             n = 2;
         }
     }
-
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
     ngx_shop_cache_set(smcf->zone, entries, n);
 

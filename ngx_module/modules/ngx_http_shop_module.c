@@ -379,14 +379,16 @@ ngx_http_shop_init_module(ngx_cycle_t *cycle)
     redis = smcf->redis;
 
     p = ngx_pnalloc(cycle->pool, redis->text.len + redis->prefix.len
-                                 + 2 * NGX_INT_T_LEN + sizeof("   "));
+                                 + redis->master.len + 3 * NGX_INT_T_LEN
+                                 + sizeof("     "));
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     text.data = p;
-    text.len = ngx_sprintf(p, "%V %ui %V %ui", &redis->text, redis->db,
-                           &redis->prefix, redis->partitions)
+    text.len = ngx_sprintf(p, "%V %ui %V %ui %ui %V", &redis->text,
+                           redis->db, &redis->prefix, redis->partitions,
+                           (ngx_uint_t) redis->mode, &redis->master)
                - p;
 
     ngx_shop_cache_source(smcf->zone, &text);
@@ -415,6 +417,12 @@ ngx_http_shop_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    /* the channel is one to a server that stays the same */
+
+    if (smcf->redis->mode != NGX_SHOP_REDIS_SINGLE) {
+        return NGX_OK;
+    }
+
     smcf->track = ngx_shop_redis_track_start(smcf->redis, smcf->zone, cycle);
 
     return smcf->track ? NGX_OK : NGX_ERROR;
@@ -436,7 +444,5 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
         ngx_shop_redis_track_stop(smcf->track);
     }
 
-    if (smcf->redis->conns != NULL) {
-        ngx_shop_redis_exit(smcf->redis);
-    }
+    ngx_shop_redis_exit(smcf->redis);
 }

@@ -16,6 +16,8 @@
  * and is at any time in one of these places:
  *
  *     nowhere           made, not submitted; or called back
+ *     redis->waiting    the server for it is not known, or it is told to
+ *                       come back in a moment
  *     conn->ops         its connection has it
  *     redis->done       it is over, its owner will be told
  *
@@ -39,11 +41,10 @@ typedef struct {
 } ngx_shop_redis_fault_t;
 
 
+static ngx_int_t ngx_shop_redis_place(ngx_shop_redis_op_t *op,
+    ngx_uint_t argc, ngx_str_t *argv);
 static ngx_int_t ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
     const char *reason);
-static char *ngx_shop_redis_url_db(ngx_shop_redis_t *redis, u_char *p,
-    u_char *last);
-static ngx_uint_t ngx_shop_redis_crc16(ngx_str_t *text);
 
 
 /* what is worth a line in the log when a command meets it; of the worker */
@@ -79,19 +80,28 @@ static uint16_t  ngx_shop_redis_crc16_table[16] = {
 ngx_int_t
 ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
 {
-    ngx_uint_t                 i;
-    ngx_shop_redis_conn_t    **conns;
+    ngx_shop_redis_addr_t      addr;
     ngx_shop_redis_script_t  **script;
 
     redis->cycle = cycle;
     redis->exiting = 0;
+    redis->lost = 0;
     redis->nops = 0;
-    redis->next = 0;
-    redis->failures = 0;
-    redis->slow = 0;
-    redis->why = NULL;
+    redis->node = NULL;
+    redis->slots = NULL;
+    redis->topology = NULL;
 
+    ngx_queue_init(&redis->nodes);
+    ngx_queue_init(&redis->retired);
     ngx_queue_init(&redis->done);
+    ngx_queue_init(&redis->waiting);
+
+    ngx_memzero(&redis->timer, sizeof(ngx_event_t));
+
+    redis->timer.handler = ngx_shop_redis_route_handler;
+    redis->timer.data = redis;
+    redis->timer.log = cycle->log;
+    redis->timer.cancelable = 1;
 
     for (script = ngx_shop_redis_scripts; *script; script++) {
         if (ngx_shop_redis_script_init(*script, cycle->log) != NGX_OK) {
@@ -99,23 +109,26 @@ ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
         }
     }
 
-    conns = ngx_pcalloc(cycle->pool, redis->connections
-                                     * sizeof(ngx_shop_redis_conn_t *));
-    if (conns == NULL) {
-        return NGX_ERROR;
-    }
+    if (redis->mode != NGX_SHOP_REDIS_SINGLE) {
 
-    for (i = 0; i < redis->connections; i++) {
-
-        conns[i] = ngx_pcalloc(cycle->pool, sizeof(ngx_shop_redis_conn_t));
-        if (conns[i] == NULL) {
+        if (ngx_shop_redis_topology_init(redis) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        ngx_shop_redis_conn_init(redis, conns[i]);
+    } else {
+        addr.host = redis->peer.host;
+        addr.port = redis->peer.port;
+
+        redis->node = ngx_shop_redis_node_create(redis, &addr, 0);
+
+        if (redis->node == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_queue_insert_tail(&redis->nodes, &redis->node->queue);
     }
 
-    redis->conns = conns;
+    redis->started = 1;
 
     return NGX_OK;
 }
@@ -124,19 +137,45 @@ ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
 void
 ngx_shop_redis_exit(ngx_shop_redis_t *redis)
 {
-    ngx_uint_t  i;
+    ngx_queue_t            *q, *list[2];
+    ngx_uint_t              i;
+    ngx_shop_redis_node_t  *node;
 
-    if (redis->conns == NULL) {
+    if (!redis->started) {
         return;
     }
 
     redis->exiting = 1;
 
-    for (i = 0; i < redis->connections; i++) {
-        ngx_shop_redis_conn_close(redis->conns[i], "redis_unavailable");
+    if (redis->topology) {
+        ngx_shop_redis_topology_exit(redis);
+    }
+
+    list[0] = &redis->nodes;
+    list[1] = &redis->retired;
+
+    for (i = 0; i < 2; i++) {
+
+        while (!ngx_queue_empty(list[i])) {
+            q = ngx_queue_head(list[i]);
+            node = ngx_queue_data(q, ngx_shop_redis_node_t, queue);
+
+            ngx_queue_remove(q);
+            ngx_shop_redis_node_destroy(node);
+        }
+    }
+
+    redis->node = NULL;
+
+    ngx_shop_redis_route_fail(redis, "redis_unavailable");
+
+    if (redis->timer.timer_set) {
+        ngx_del_timer(&redis->timer);
     }
 
     ngx_shop_redis_deliver(redis);
+
+    redis->started = 0;
 }
 
 
@@ -166,7 +205,12 @@ ngx_shop_redis_create(ngx_shop_redis_t *redis, ngx_uint_t max, ngx_log_t *log)
     state->scripts = ngx_pcalloc(pool, max
                                        * sizeof(ngx_shop_redis_script_t *));
 
-    if (op->replies == NULL || state->wires == NULL || state->scripts == NULL)
+    state->loaded = ngx_pcalloc(pool, max);
+
+    if (op->replies == NULL
+        || state->wires == NULL
+        || state->scripts == NULL
+        || state->loaded == NULL)
     {
         goto failed;
     }
@@ -178,6 +222,7 @@ ngx_shop_redis_create(ngx_shop_redis_t *redis, ngx_uint_t max, ngx_log_t *log)
     state->redis = redis;
     state->op = op;
     state->max = max;
+    state->slot = NGX_ERROR;
 
     return op;
 
@@ -210,7 +255,54 @@ ngx_shop_redis_add(ngx_shop_redis_op_t *op, ngx_uint_t argc, ngx_str_t *argv)
         return NGX_ERROR;
     }
 
+    if (state->redis->mode == NGX_SHOP_REDIS_CLUSTER
+        && ngx_shop_redis_place(op, argc, argv) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     op->ncommands++;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Which slot of a cluster a command is about: all that we send have their
+ * first key as their first argument, but scripts.
+ */
+
+static ngx_int_t
+ngx_shop_redis_place(ngx_shop_redis_op_t *op, ngx_uint_t argc,
+    ngx_str_t *argv)
+{
+    ngx_int_t                slot;
+    ngx_uint_t               i;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    i = 1;
+
+    if (argv[0].len == sizeof("EVALSHA") - 1
+        && ngx_strncmp(argv[0].data, "EVALSHA", argv[0].len) == 0)
+    {
+        i = (argc > 3 && argv[2].data[0] != '0') ? 3 : argc;
+    }
+
+    if (i >= argc) {
+        return NGX_OK;
+    }
+
+    slot = (ngx_int_t) ngx_shop_redis_slot(&argv[i]);
+
+    if (state->slot != NGX_ERROR && state->slot != slot) {
+        ngx_log_error(NGX_LOG_ALERT, op->log, 0,
+                      "keys of two slots in one redis operation");
+        return NGX_ERROR;
+    }
+
+    state->slot = slot;
 
     return NGX_OK;
 }
@@ -221,13 +313,12 @@ ngx_shop_redis_submit(ngx_shop_redis_op_t *op)
 {
     const char              *reason;
     ngx_shop_redis_t        *redis;
-    ngx_shop_redis_conn_t   *conn;
     ngx_shop_redis_state_t  *state;
 
     state = ngx_shop_redis_state(op);
     redis = state->redis;
 
-    if (redis->conns == NULL || redis->exiting) {
+    if (!redis->started || redis->exiting) {
         return ngx_shop_redis_refuse(op, NGX_ERROR, "redis_unavailable");
     }
 
@@ -240,14 +331,18 @@ ngx_shop_redis_submit(ngx_shop_redis_op_t *op)
         return ngx_shop_redis_refuse(op, NGX_BUSY, "redis_busy");
     }
 
-    conn = ngx_shop_redis_conn_pick(redis, &reason);
-    if (conn == NULL) {
+    state->deadline = ngx_current_msec + redis->timeout;
+    state->run.op = op;
+    state->run.wires = state->wires;
+    state->run.n = op->ncommands;
+
+    if (ngx_shop_redis_route(op, &reason) != NGX_AGAIN) {
         return ngx_shop_redis_refuse(op, NGX_ERROR, reason);
     }
 
-    redis->nops++;
-
-    ngx_shop_redis_conn_add(conn, op);
+    if (!state->own) {
+        redis->nops++;
+    }
 
     return NGX_AGAIN;
 }
@@ -285,6 +380,17 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
             ngx_queue_remove(&state->queue);
         }
 
+        if (state->waiting && !state->own) {
+            state->redis->nops--;
+        }
+
+        /* some of it may have been done where it was first */
+
+        if (state->waiting && state->again && op->over) {
+            op->rc = NGX_ERROR;
+            op->over(op);
+        }
+
         ngx_shop_redis_destroy(op);
         return;
     }
@@ -298,7 +404,9 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
 
     ngx_shop_redis_conn_withdraw(state->conn, op);
 
-    state->redis->nops--;
+    if (!state->own) {
+        state->redis->nops--;
+    }
 
     ngx_shop_redis_destroy(op);
 }
@@ -319,11 +427,12 @@ ngx_shop_redis_finish(ngx_shop_redis_op_t *op, ngx_int_t rc,
         state->queued = 0;
     }
 
-    if (!state->setup) {
+    if (!state->setup && !state->own) {
         redis->nops--;
     }
 
     state->conn = NULL;
+    state->waiting = 0;
 
     op->rc = rc;
     op->reason = reason;
@@ -414,158 +523,6 @@ ngx_shop_redis_note_fault(ngx_shop_redis_reply_t *reply, ngx_log_t *log)
 }
 
 
-char *
-ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
-{
-    u_char     *p, *c, *last, *end, *colon;
-    ngx_int_t   port;
-#if (NGX_HAVE_INET6)
-    u_char      addr[16];
-#endif
-
-    redis->text = *url;
-    redis->db = 0;
-
-    p = url->data;
-    last = p + url->len;
-
-    for (end = p; end < last; end++) {
-        if (*end <= ' ' || *end >= 0x7f) {
-            return "has a blank, control or non-ASCII character in it";
-        }
-    }
-
-    if (url->len > 5 && ngx_strncasecmp(p, (u_char *) "unix:", 5) == 0) {
-        p += 5;
-
-        /* nginx's own rule: a colon ends the path */
-
-        colon = ngx_strlchr(p, last, ':');
-        end = colon ? colon : last;
-
-        if (end == p || *p != '/') {
-            return "has no absolute path of a socket after \"unix:\"";
-        }
-
-        if ((size_t) (end - p) >= sizeof(((struct sockaddr_un *) 0)->sun_path))
-        {
-            return "has too long a path for a unix socket";
-        }
-
-        redis->peer.path.len = end - p;
-
-        redis->peer.path.data = ngx_pnalloc(cf->pool, end - p + 1);
-        if (redis->peer.path.data == NULL) {
-            return "cannot be stored: no memory";
-        }
-
-        (void) ngx_cpystrn(redis->peer.path.data, p, end - p + 1);
-
-        ngx_str_null(&redis->peer.host);
-        redis->peer.port = 0;
-
-        return colon ? ngx_shop_redis_url_db(redis, colon + 1, last)
-                     : NGX_CONF_OK;
-    }
-
-    if (url->len < 8 || ngx_strncasecmp(p, (u_char *) "redis://", 8) != 0) {
-        return "must be \"redis://host:port/db\" or \"unix:/path:db\"";
-    }
-
-    p += 8;
-
-    if (ngx_strlchr(p, last, '@')) {
-        return "may not hold a user or password: "
-               "use \"user=\" and \"password_file=\"";
-    }
-
-    if (ngx_strlchr(p, last, '?') || ngx_strlchr(p, last, '#')) {
-        return "may not have a query or fragment";
-    }
-
-    end = ngx_strlchr(p, last, '/');
-    if (end == NULL) {
-        end = last;
-    }
-
-    if (p < end && *p == '[') {
-        colon = ngx_strlchr(p, end, ']');
-
-#if (NGX_HAVE_INET6)
-        if (colon == NULL
-            || ngx_inet6_addr(p + 1, colon - p - 1, addr) != NGX_OK)
-#endif
-        {
-            return "has no IPv6 address between its brackets";
-        }
-
-        colon++;
-
-        if (colon == end) {
-            colon = NULL;
-
-        } else if (*colon != ':') {
-            return "has something other than \":port\" after its address";
-        }
-
-    } else {
-        colon = ngx_strlchr(p, end, ':');
-
-        for (c = p; c < (colon ? colon : end); c++) {
-            if (!isalnum(*c) && *c != '-' && *c != '.' && *c != '_') {
-                return "has an invalid character in its host name";
-            }
-        }
-    }
-
-    redis->peer.host.data = p;
-    redis->peer.host.len = (colon ? colon : end) - p;
-    redis->peer.port = 6379;
-    ngx_str_null(&redis->peer.path);
-
-    if (redis->peer.host.len == 0) {
-        ngx_str_set(&redis->peer.host, "127.0.0.1");
-
-    } else if (redis->peer.host.len > 255) {
-        return "has too long a host name";
-    }
-
-    if (colon) {
-        port = ngx_atoi(colon + 1, end - colon - 1);
-
-        if (port < 1 || port > 65535) {
-            return "has an invalid port: 1 to 65535 is allowed";
-        }
-
-        redis->peer.port = (in_port_t) port;
-    }
-
-    return end < last ? ngx_shop_redis_url_db(redis, end + 1, last)
-                      : NGX_CONF_OK;
-}
-
-
-static char *
-ngx_shop_redis_url_db(ngx_shop_redis_t *redis, u_char *p, u_char *last)
-{
-    ngx_int_t  db;
-
-    if (p == last) {
-        return NGX_CONF_OK;
-    }
-
-    db = ngx_atoi(p, last - p);
-
-    if (db == NGX_ERROR || db > 65535) {
-        return "has an invalid database: a number from 0 is allowed";
-    }
-
-    redis->db = db;
-
-    return NGX_CONF_OK;
-}
-
-
 ngx_uint_t
 ngx_shop_redis_partition(ngx_shop_redis_t *redis, ngx_str_t *id)
 {
@@ -573,7 +530,7 @@ ngx_shop_redis_partition(ngx_shop_redis_t *redis, ngx_str_t *id)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_shop_redis_crc16(ngx_str_t *text)
 {
     u_char    *p, *last;

@@ -17,8 +17,10 @@
 
 
 /*
- * Asks Redis without ever blocking: a few connections for each worker,
- * shared by all requests, replies matched to commands by their order.
+ * Asks Redis without ever blocking: a few connections for each worker and
+ * server, shared by all requests, replies matched to commands by their order.
+ * Which servers there are is said by the configuration, by sentinels or by a
+ * cluster itself.
  *
  * An operation is one or more commands that go out together and whose
  * replies come together, in one callback.
@@ -30,9 +32,11 @@
 #define NGX_SHOP_REDIS_SCHEMA        1
 
 
-typedef struct ngx_shop_redis_conn_s   ngx_shop_redis_conn_t;
-typedef struct ngx_shop_redis_op_s     ngx_shop_redis_op_t;
-typedef struct ngx_shop_redis_track_s  ngx_shop_redis_track_t;
+typedef struct ngx_shop_redis_conn_s      ngx_shop_redis_conn_t;
+typedef struct ngx_shop_redis_node_s      ngx_shop_redis_node_t;
+typedef struct ngx_shop_redis_op_s        ngx_shop_redis_op_t;
+typedef struct ngx_shop_redis_topology_s  ngx_shop_redis_topology_t;
+typedef struct ngx_shop_redis_track_s     ngx_shop_redis_track_t;
 
 typedef void (*ngx_shop_redis_handler_pt)(ngx_shop_redis_op_t *op);
 
@@ -69,16 +73,37 @@ typedef struct {
 } ngx_shop_redis_script_t;
 
 
+typedef enum {
+    NGX_SHOP_REDIS_SINGLE = 0,
+    NGX_SHOP_REDIS_SENTINEL,
+    NGX_SHOP_REDIS_CLUSTER
+} ngx_shop_redis_mode_e;
+
+
+typedef struct {
+    ngx_str_t                  host;
+    in_port_t                  port;
+} ngx_shop_redis_addr_t;
+
+
 /*
  * One Redis deployment.  What "shop_redis" says is set at configuration
- * time; "conns" and all below belong to the worker.
+ * time; "nodes" and all below belong to the worker.
  */
 
 typedef struct {
-    ngx_shop_peer_conf_t       peer;
-    ngx_str_t                  text;        /* the URL, for logs */
+    ngx_shop_peer_conf_t       peer;        /* the first address, and what
+                                               all have in common */
+    ngx_str_t                  text;        /* its URL, for logs */
+    ngx_shop_redis_mode_e      mode;
+    ngx_str_t                  master;      /* "sentinel=" */
+    ngx_array_t               *addrs;       /* of ngx_shop_redis_addr_t, all
+                                               that were given; NULL: one */
     ngx_str_t                  user;
     ngx_str_t                  password;    /* read from its file */
+    ngx_str_t                  ca;          /* files of "rediss://" */
+    ngx_str_t                  cert;
+    ngx_str_t                  key;
     ngx_uint_t                 db;
     ngx_uint_t                 connections; /* for each worker */
     ngx_msec_t                 timeout;     /* for one operation */
@@ -87,18 +112,23 @@ typedef struct {
     ngx_uint_t                 max_queue;   /* operations waiting or on the
                                                wire, for each worker */
 
-    ngx_shop_redis_conn_t    **conns;       /* NULL before init_process */
-    ngx_uint_t                 next;        /* round robin */
+    ngx_queue_t                nodes;       /* servers with data */
+    ngx_queue_t                retired;     /* those that were, and still
+                                               have to answer */
+    ngx_shop_redis_node_t     *node;        /* the server, or the master;
+                                               NULL: not known yet */
+    ngx_shop_redis_node_t    **slots;       /* of a cluster */
+    ngx_shop_redis_topology_t *topology;    /* NULL: one server */
     ngx_uint_t                 nops;
     ngx_queue_t                done;        /* operations to call back */
-    ngx_uint_t                 failures;    /* in a row */
-    ngx_msec_t                 retry_at;    /* no attempt earlier */
-    const char                *reason;      /* for those who ask meanwhile */
-    const char                *why;         /* of the last failure, logged */
+    ngx_queue_t                waiting;     /* for a node, by deadline */
+    ngx_event_t                timer;       /* of "waiting", "retired" */
     ngx_cycle_t               *cycle;
     u_char                     seed[16];    /* of shop:meta, for holdouts */
 
-    unsigned                   slow:1;      /* the last one was a timeout */
+    unsigned                   tls:1;
+    unsigned                   started:1;
+    unsigned                   lost:1;      /* nodes refuse for long */
     unsigned                   exiting:1;
 } ngx_shop_redis_t;
 
@@ -126,9 +156,10 @@ struct ngx_shop_redis_op_s {
                                                replies; dies with it */
 
     /*
-     * Called when it is over, before "handler" and also when its owner is
-     * gone: for what is to be known of a write that may have been done.
-     * NULL: nothing.  It may not submit or free anything.
+     * Called once when it is over, before "handler" and also when its owner
+     * is gone: for what is to be known of a write that may have been done,
+     * with one of several servers that were asked, too.  NULL: nothing.  It
+     * may not submit or free anything.
      */
     ngx_shop_redis_handler_pt  over;
     void                      *over_data;
@@ -138,13 +169,31 @@ struct ngx_shop_redis_op_s {
 
 
 /*
- * Parses "redis://[host][:port][/db]" or "unix:/path[:db]" at configuration
- * time into "redis"; other schemes are errors that say what is allowed.
+ * Parses "redis://[host][:port][/db]", the same with "rediss" for TLS, or
+ * "unix:/path[:db]" at configuration time into "redis"; other schemes are
+ * errors that say what is allowed.
  * Returns NGX_CONF_OK or a text for ngx_conf_log_error(), which continues a
  * sentence that begins with the URL.
  */
 char *ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis,
     ngx_str_t *url);
+
+/*
+ * Ends the configuration, when all is set: makes the TLS context, which
+ * verifies the server's chain and name by "ca" or the authorities of the
+ * system, and shows "cert".  Returns NGX_CONF_OK, a text that continues a
+ * sentence that begins with "shop_redis", or NGX_CONF_ERROR: reported.
+ */
+char *ngx_shop_redis_conf(ngx_conf_t *cf, ngx_shop_redis_t *redis);
+
+/* one more address, of a sentinel or a node, to be set after the first;
+ * returns as ngx_shop_redis_url() */
+char *ngx_shop_redis_url_more(ngx_conf_t *cf, ngx_shop_redis_t *redis,
+    ngx_str_t *url);
+
+/* NGX_DECLINED: one of the hosts, in "*host", needs a resolver */
+ngx_int_t ngx_shop_redis_needs_resolver(ngx_shop_redis_t *redis,
+    ngx_str_t *host);
 
 /*
  * Starts the worker's side; connections are made at the first use.  From
@@ -153,6 +202,8 @@ char *ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis,
  */
 ngx_int_t ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle);
 void ngx_shop_redis_exit(ngx_shop_redis_t *redis);
+
+/* all commands of an operation are about keys of one hash slot */
 
 /* an empty operation with room for "max" commands; NULL: no memory */
 ngx_shop_redis_op_t *ngx_shop_redis_create(ngx_shop_redis_t *redis,

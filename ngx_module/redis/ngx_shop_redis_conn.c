@@ -33,9 +33,10 @@
  * operation has no hold on the socket then.
  *
  * Time.  Every operation has the same timeout, so the oldest one on a
- * connection is the first to end, and one timer for each connection is
- * enough; it is set once and looks around when it fires.  A connection whose
- * oldest operation is overdue is closed, with all that is on it, and so are
+ * connection is the first to end; one that was with another node before is
+ * put among those of its age.  So one timer for each connection is enough; it
+ * is set once and looks around when it fires.  A connection whose oldest
+ * operation is overdue is closed, with all that is on it, and so are
  * those that have not said a word in the second half of that time: the server
  * is frozen or unreachable, and later requests should not find that out one
  * by one.  An idle connection may go for nothing, which costs little.  An
@@ -64,12 +65,12 @@ static void ngx_shop_redis_conn_fill(ngx_shop_redis_conn_t *conn);
 static void ngx_shop_redis_conn_read_handler(ngx_event_t *rev);
 static void ngx_shop_redis_conn_read(ngx_shop_redis_conn_t *conn);
 static ngx_int_t ngx_shop_redis_conn_replies(ngx_shop_redis_conn_t *conn);
+static ngx_int_t ngx_shop_redis_conn_push(ngx_shop_redis_conn_t *conn);
 static void ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_run_t *run, ngx_shop_redis_reply_t *reply);
 static void ngx_shop_redis_conn_closed(ngx_shop_redis_conn_t *conn);
 static void ngx_shop_redis_conn_timer_handler(ngx_event_t *ev);
 static void ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn);
-static void ngx_shop_redis_conn_update(ngx_shop_redis_conn_t *conn);
 static void ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn,
     const char *reason);
 static u_char *ngx_shop_redis_conn_log(ngx_log_t *log, u_char *buf,
@@ -77,12 +78,14 @@ static u_char *ngx_shop_redis_conn_log(ngx_log_t *log, u_char *buf,
 
 
 void
-ngx_shop_redis_conn_init(ngx_shop_redis_t *redis, ngx_shop_redis_conn_t *conn)
+ngx_shop_redis_conn_init(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_conn_t *conn)
 {
-    conn->redis = redis;
+    conn->node = node;
+    conn->redis = node->redis;
     conn->state = NGX_SHOP_REDIS_CLOSED;
 
-    conn->log = *redis->cycle->log;
+    conn->log = *node->redis->cycle->log;
     conn->log.handler = ngx_shop_redis_conn_log;
     conn->log.data = conn;
     conn->log.action = NULL;
@@ -102,7 +105,7 @@ ngx_shop_redis_conn_init(ngx_shop_redis_t *redis, ngx_shop_redis_conn_t *conn)
 
 
 ngx_shop_redis_conn_t *
-ngx_shop_redis_conn_pick(ngx_shop_redis_t *redis, const char **reason)
+ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
 {
     ngx_uint_t              i, n;
     ngx_shop_redis_conn_t  *conn, *ready, *coming;
@@ -110,15 +113,15 @@ ngx_shop_redis_conn_pick(ngx_shop_redis_t *redis, const char **reason)
     ready = NULL;
     coming = NULL;
 
-    n = redis->next++;
+    n = node->next++;
 
-    for (i = 0; i < redis->connections && ready == NULL; i++) {
+    for (i = 0; i < node->nconns && ready == NULL; i++) {
 
-        conn = redis->conns[(n + i) % redis->connections];
+        conn = node->conns[(n + i) % node->nconns];
 
         if (conn->state == NGX_SHOP_REDIS_CLOSED
-            && (redis->failures == 0
-                || (ngx_msec_int_t) (ngx_current_msec - redis->retry_at) >= 0)
+            && (node->failures == 0
+                || (ngx_msec_int_t) (ngx_current_msec - node->retry_at) >= 0)
             && ngx_shop_redis_conn_open(conn) != NGX_OK)
         {
             continue;
@@ -136,39 +139,56 @@ ngx_shop_redis_conn_pick(ngx_shop_redis_t *redis, const char **reason)
         return ready;
     }
 
-    if (coming && !redis->slow) {
+    if (coming && !node->slow) {
         return coming;
     }
 
-    *reason = redis->reason;
+    *reason = node->reason;
 
     return NULL;
 }
 
 
 void
-ngx_shop_redis_conn_add(ngx_shop_redis_conn_t *conn, ngx_shop_redis_op_t *op)
+ngx_shop_redis_conn_add(ngx_shop_redis_conn_t *conn, ngx_shop_redis_op_t *op,
+    ngx_shop_redis_run_t *run)
 {
-    ngx_shop_redis_state_t  *state;
+    ngx_queue_t             *q;
+    ngx_msec_int_t           left;
+    ngx_shop_redis_state_t  *state, *other;
 
     state = ngx_shop_redis_state(op);
 
     state->conn = conn;
-    state->deadline = ngx_current_msec + conn->redis->timeout;
-
-    ngx_queue_insert_tail(&conn->ops, &state->queue);
-    state->queued = 1;
-
-    state->run.op = op;
-    state->run.wires = state->wires;
-    state->run.n = op->ncommands;
+    state->added = ngx_current_msec;
     state->pending = 1;
 
-    if (!conn->timer.timer_set) {
-        ngx_add_timer(&conn->timer, conn->redis->timeout);
+    /* the last one, unless it was elsewhere before */
+
+    for (q = ngx_queue_last(&conn->ops);
+         q != ngx_queue_sentinel(&conn->ops);
+         q = ngx_queue_prev(q))
+    {
+        other = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+
+        if ((ngx_msec_int_t) (other->deadline - state->deadline) <= 0) {
+            break;
+        }
     }
 
-    ngx_shop_redis_conn_run(conn, &state->run);
+    ngx_queue_insert_after(q, &state->queue);
+    state->queued = 1;
+
+    left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
+
+    if (!conn->timer.timer_set
+        || (q == ngx_queue_sentinel(&conn->ops)
+            && (ngx_msec_int_t) (conn->timer.timer.key - state->deadline) > 0))
+    {
+        ngx_add_timer(&conn->timer, ngx_max(left, 1));
+    }
+
+    ngx_shop_redis_conn_run(conn, run);
 }
 
 
@@ -210,7 +230,7 @@ ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn)
 
     ngx_memzero(peer, sizeof(ngx_shop_peer_t));
 
-    peer->conf = &conn->redis->peer;
+    peer->conf = &conn->node->peer;
     peer->handler = ngx_shop_redis_conn_connected;
     peer->data = conn;
     peer->log = &conn->log;
@@ -255,16 +275,16 @@ ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer)
     conn->connection = c;
     conn->state = NGX_SHOP_REDIS_SETUP;
     conn->last_read = ngx_current_msec;
-    conn->setup_deadline = ngx_current_msec + redis->timeout;
+    conn->setup_deadline = ngx_current_msec + conn->node->timeout;
 
     if (!conn->timer.timer_set) {
-        ngx_add_timer(&conn->timer, redis->timeout);
+        ngx_add_timer(&conn->timer, conn->node->timeout);
     }
 
     conn->reader = ngx_shop_redis_reader_create();
 
     if (conn->reader == NULL
-        || (redis->peer.path.len == 0 && ngx_tcp_nodelay(c) != NGX_OK)
+        || (conn->node->peer.path.len == 0 && ngx_tcp_nodelay(c) != NGX_OK)
         || ngx_shop_redis_setup(conn) != NGX_OK)
     {
         ngx_shop_redis_conn_fail(conn, "redis_unavailable", "internal", 0);
@@ -281,21 +301,22 @@ ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer)
 void
 ngx_shop_redis_conn_ready(ngx_shop_redis_conn_t *conn)
 {
-    ngx_shop_redis_t  *redis;
+    ngx_shop_redis_node_t  *node;
 
-    redis = conn->redis;
+    node = conn->node;
+    node->stats.connects++;
 
-    if (redis->failures) {
+    if (node->failures) {
         ngx_log_error(NGX_LOG_NOTICE, &conn->log, 0, "redis is back");
     }
 
-    redis->failures = 0;
-    redis->slow = 0;
-    redis->why = NULL;
+    node->failures = 0;
+    node->slow = 0;
+    node->why = NULL;
 
     conn->state = NGX_SHOP_REDIS_READY;
 
-    if (redis->password.len) {
+    if (conn->redis->password.len) {
         ngx_shop_zero(conn->out, NGX_SHOP_REDIS_BUFFER_SIZE);
     }
 
@@ -493,8 +514,23 @@ ngx_shop_redis_conn_replies(ngx_shop_redis_conn_t *conn)
 
     while (ngx_shop_redis_reader_more(conn->reader)) {
 
-        if (ngx_queue_empty(&conn->sent)) {
-            goto unexpected;
+        if (ngx_queue_empty(&conn->sent) || conn->push_pool) {
+
+            if (conn->node->push == NULL) {
+                goto unexpected;
+            }
+
+            rc = ngx_shop_redis_conn_push(conn);
+
+            if (rc == NGX_AGAIN) {
+                break;
+            }
+
+            if (rc == NGX_ERROR) {
+                goto malformed;
+            }
+
+            continue;
         }
 
         q = ngx_queue_head(&conn->sent);
@@ -511,16 +547,21 @@ ngx_shop_redis_conn_replies(ngx_shop_redis_conn_t *conn)
         }
 
         if (rc == NGX_ERROR) {
-            ngx_log_error(ngx_shop_redis_conn_level(conn, "malformed"),
-                          &conn->log, 0, "redis sent a malformed reply: %s",
-                          ngx_shop_redis_reader_error(conn->reader));
-            return NGX_ERROR;
+            goto malformed;
         }
 
         ngx_shop_redis_conn_reply(conn, run, reply);
     }
 
     return NGX_OK;
+
+malformed:
+
+    ngx_log_error(ngx_shop_redis_conn_level(conn, "malformed"), &conn->log, 0,
+                  "redis sent a malformed reply: %s",
+                  ngx_shop_redis_reader_error(conn->reader));
+
+    return NGX_ERROR;
 
 unexpected:
 
@@ -531,49 +572,95 @@ unexpected:
 }
 
 
+/* what came by itself, to a subscriber */
+
+static ngx_int_t
+ngx_shop_redis_conn_push(ngx_shop_redis_conn_t *conn)
+{
+    ngx_int_t                rc;
+    ngx_shop_redis_reply_t  *reply;
+
+    if (conn->push_pool == NULL) {
+        conn->push_pool = ngx_create_pool(1024, ngx_cycle->log);
+        if (conn->push_pool == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    rc = ngx_shop_redis_reader_next(conn->reader, conn->push_pool, &reply);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    conn->node->push(conn->node, reply);
+
+    ngx_destroy_pool(conn->push_pool);
+    conn->push_pool = NULL;
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_run_t *run, ngx_shop_redis_reply_t *reply)
 {
-    ngx_uint_t               i;
+    ngx_int_t                i;
+    ngx_uint_t               fault;
     ngx_shop_redis_op_t     *op;
     ngx_shop_redis_state_t  *state;
 
     op = run->op;
     state = ngx_shop_redis_state(op);
+    fault = (reply->type == NGX_SHOP_REDIS_FAULT);
 
-    i = run->nread++;
+    i = run->map ? run->map[run->nread] : (ngx_int_t) run->nread;
 
-    if (run->nread == run->n) {
+    if (++run->nread == run->n) {
         ngx_queue_remove(&run->queue);
         state->pending--;
     }
 
-    if (run->redo == 0) {
-        op->replies[i] = reply;
+    conn->node->stats.commands++;
+    conn->node->stats.errors += fault;
 
-    } else if (i == 0) {
+    if (i < 0) {
 
         /* of SCRIPT LOAD: if it failed, so will EVALSHA that follows */
 
-        ngx_shop_redis_note_fault(reply, &conn->log);
-        return;
+        if (fault) {
+            ngx_shop_redis_note_fault(reply, &conn->log);
+        }
 
-    } else {
-        i = run->redo - 1;
-        op->replies[i] = reply;
+        return;
     }
 
-    if (reply->type == NGX_SHOP_REDIS_FAULT && !state->setup
-        && ngx_shop_redis_script_reload(op, i) != NGX_OK)
+    op->replies[i] = reply;
+
+    if (fault && !state->setup
+        && ngx_shop_redis_script_reload(op, i) != NGX_OK
+        && !ngx_shop_redis_route_passes(op, reply))
     {
         ngx_shop_redis_note_fault(reply, &conn->log);
     }
 
-    if (state->pending == 0) {
-        ngx_shop_redis_finish(op, NGX_OK, NULL);
-        ngx_shop_redis_conn_update(conn);
+    if (state->pending) {
+        return;
     }
+
+    ngx_shop_redis_node_took(conn->node, ngx_current_msec - state->added);
+
+    if (!state->setup && ngx_shop_redis_route_again(op) == NGX_OK) {
+
+        /* it is on its way to another connection, or waits for one */
+
+        ngx_shop_redis_conn_update(conn);
+        return;
+    }
+
+    ngx_shop_redis_finish(op, NGX_OK, NULL);
+    ngx_shop_redis_conn_update(conn);
 }
 
 
@@ -656,11 +743,11 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
     char                    *action;
     ngx_uint_t               i;
     ngx_msec_t               since;
-    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_node_t   *node;
     ngx_shop_redis_conn_t   *other;
     ngx_shop_redis_state_t  *state;
 
-    redis = conn->redis;
+    node = conn->node;
 
     action = conn->log.action;
     conn->log.action = (conn->state == NGX_SHOP_REDIS_READY)
@@ -675,9 +762,9 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
 
         /* it may still come, but no one waits for it any more */
 
-        redis->slow = 1;
-        redis->why = "timeout";
-        redis->reason = "redis_unavailable";
+        node->slow = 1;
+        node->why = "timeout";
+        node->reason = "redis_unavailable";
 
         ngx_queue_init(&conn->unsent);
 
@@ -693,13 +780,13 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
         return;
     }
 
-    since = ngx_current_msec - redis->timeout / 2;
+    since = ngx_current_msec - node->timeout / 2;
 
     ngx_shop_redis_conn_fail(conn, "redis_unavailable", "timeout", 1);
 
-    for (i = 0; i < redis->connections; i++) {
+    for (i = 0; i < node->nconns; i++) {
 
-        other = redis->conns[i];
+        other = node->conns[i];
 
         if (other->state == NGX_SHOP_REDIS_READY
             && (ngx_msec_int_t) (other->last_read - since) < 0)
@@ -712,7 +799,7 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
 
 /* what depends on whether anything is out */
 
-static void
+void
 ngx_shop_redis_conn_update(ngx_shop_redis_conn_t *conn)
 {
     ngx_uint_t  idle;
@@ -731,23 +818,23 @@ void
 ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn, const char *reason,
     const char *why, ngx_uint_t slow)
 {
-    ngx_msec_t         backoff;
-    ngx_uint_t         i;
-    ngx_shop_redis_t  *redis;
+    ngx_uint_t              i;
+    ngx_msec_t              backoff;
+    ngx_shop_redis_node_t  *node;
 
-    redis = conn->redis;
+    node = conn->node;
 
     /* an attempt that held its first operation for long, for any reason */
 
     if (conn->state != NGX_SHOP_REDIS_READY
-        && ngx_current_msec - conn->started > redis->timeout / 2)
+        && ngx_current_msec - conn->started > node->timeout / 2)
     {
         slow = 1;
     }
 
     backoff = NGX_SHOP_REDIS_BACKOFF_MIN;
 
-    for (i = 0; i < redis->failures; i++) {
+    for (i = 0; i < node->failures; i++) {
         backoff *= 2;
 
         if (backoff >= NGX_SHOP_REDIS_BACKOFF_MAX) {
@@ -756,14 +843,17 @@ ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn, const char *reason,
         }
     }
 
-    redis->failures++;
-    redis->retry_at = ngx_current_msec
+    node->failures++;
+    node->retry_at = ngx_current_msec
                       + (ngx_msec_t) ngx_random() % (backoff + 1);
-    redis->reason = reason;
-    redis->why = why;
-    redis->slow = slow;
+    node->reason = reason;
+    node->why = why;
+    node->slow = slow;
+
+    node->stats.failures++;
 
     ngx_shop_redis_conn_close(conn, reason);
+    ngx_shop_redis_topology_lost(node);
 }
 
 
@@ -790,6 +880,11 @@ ngx_shop_redis_conn_close(ngx_shop_redis_conn_t *conn, const char *reason)
 
     if (conn->timer.timer_set) {
         ngx_del_timer(&conn->timer);
+    }
+
+    if (conn->push_pool) {
+        ngx_destroy_pool(conn->push_pool);
+        conn->push_pool = NULL;
     }
 
     ngx_queue_init(&conn->unsent);
@@ -833,6 +928,10 @@ ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn, const char *reason)
         q = ngx_queue_head(&conn->ops);
         state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
 
+        if (ngx_shop_redis_route_rescue(state->op) == NGX_OK) {
+            continue;
+        }
+
         left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
 
         ngx_shop_redis_finish(state->op, NGX_ERROR,
@@ -848,12 +947,11 @@ ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn, const char *reason)
 ngx_uint_t
 ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn, const char *why)
 {
-    ngx_shop_redis_t  *redis;
+    const char  *last;
 
-    redis = conn->redis;
+    last = conn->node->why;
 
-    return redis->why && ngx_strcmp(redis->why, why) == 0 ? NGX_LOG_INFO
-                                                          : NGX_LOG_ERR;
+    return last && ngx_strcmp(last, why) == 0 ? NGX_LOG_INFO : NGX_LOG_ERR;
 }
 
 
@@ -872,5 +970,5 @@ ngx_shop_redis_conn_log(ngx_log_t *log, u_char *buf, size_t len)
 
     conn = log->data;
 
-    return ngx_snprintf(p, len, ", redis: \"%V\"", &conn->redis->text);
+    return ngx_snprintf(p, len, ", redis: \"%V\"", &conn->node->text);
 }

@@ -29,6 +29,10 @@
 #define NGX_SHOP_REDIS_BACKOFF_MIN  50      /* milliseconds */
 #define NGX_SHOP_REDIS_BACKOFF_MAX  2000
 
+#define NGX_SHOP_REDIS_SLOTS        16384
+#define NGX_SHOP_REDIS_NODES_MAX    512
+#define NGX_SHOP_REDIS_HOST_MAX     255
+
 
 typedef struct ngx_shop_redis_reader_s  ngx_shop_redis_reader_t;
 
@@ -54,8 +58,9 @@ typedef struct {
     ngx_uint_t                    ncopied;  /* to the output buffer */
     size_t                        offset;   /* in the next one */
     ngx_uint_t                    nread;    /* replies so far */
-    ngx_uint_t                    redo;     /* index of the command asked
-                                               again, plus 1; 0: first run */
+    ngx_int_t                    *map;      /* which commands these are, -1:
+                                               none of the operation's; NULL:
+                                               all of them, the first run */
     unsigned                      started:1;
 } ngx_shop_redis_run_t;
 
@@ -68,21 +73,109 @@ typedef struct {
 
     ngx_uint_t                    max;
     ngx_str_t                    *wires;
-    ngx_shop_redis_script_t     **scripts;  /* NULL: a plain command, or
-                                               asked again already */
+    ngx_shop_redis_script_t     **scripts;  /* NULL: a plain command */
+    u_char                       *loaded;   /* its script, on this node */
     ngx_shop_redis_run_t          run;
+    ngx_shop_redis_run_t         *again;    /* what is to be asked again */
     ngx_uint_t                    pending;  /* runs without all replies */
+    ngx_uint_t                    hops;     /* nodes that sent it away */
+    ngx_int_t                     slot;     /* NGX_ERROR: any will do */
+    ngx_msec_t                    added;    /* to the connection */
     ngx_msec_t                    deadline;
+    ngx_msec_t                    retry_at; /* while it waits */
 
     unsigned                      queued:1;
     unsigned                      orphan:1;
     unsigned                      setup:1;  /* the connection's own */
+    unsigned                      own:1;    /* the room's, not counted */
+    unsigned                      pinned:1; /* to its node */
+    unsigned                      waiting:1;  /* in redis->waiting */
+    unsigned                      timed:1;  /* for retry_at, not for news */
+    unsigned                      asking:1; /* of a slot that moves */
 } ngx_shop_redis_state_t;
+
+
+/* what a page of the operator may show of a node */
+
+typedef struct {
+    uint64_t                      commands;
+    uint64_t                      errors;   /* error replies */
+    uint64_t                      ops;
+    uint64_t                      latency;  /* sum of milliseconds */
+    ngx_msec_t                    latency_max;
+    ngx_uint_t                    connects;
+    ngx_uint_t                    failures;
+} ngx_shop_redis_stats_t;
+
+
+typedef void (*ngx_shop_redis_push_pt)(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_reply_t *reply);
+
+
+/* a server, with connections and a breaker of its own */
+
+struct ngx_shop_redis_node_s {
+    ngx_queue_t                   queue;    /* redis->nodes, ->retired */
+    ngx_shop_redis_t             *redis;
+    ngx_pool_t                   *pool;
+    ngx_shop_peer_conf_t          peer;
+    ngx_str_t                     text;     /* for logs */
+    ngx_msec_t                    timeout;
+    ngx_msec_t                    retire_at;
+    ngx_shop_redis_push_pt        push;     /* takes what comes by itself */
+
+    ngx_shop_redis_conn_t       **conns;
+    ngx_uint_t                    nconns;
+    ngx_uint_t                    next;     /* round robin */
+
+    ngx_uint_t                    failures; /* in a row */
+    ngx_msec_t                    retry_at; /* no attempt earlier */
+    const char                   *reason;   /* for those who ask meanwhile */
+    const char                   *why;      /* of the last one, logged */
+
+    ngx_shop_redis_stats_t        stats;
+
+    unsigned                      slow:1;   /* the last one was a timeout */
+    unsigned                      asker:1;  /* is asked for servers only */
+    unsigned                      listed:1; /* in the map being read */
+};
+
+
+/* who asks where the servers are; see ngx_shop_redis_topology.c */
+
+struct ngx_shop_redis_topology_s {
+    ngx_shop_redis_t             *redis;
+    ngx_shop_redis_node_t        *asker;    /* who is asked */
+    ngx_shop_redis_op_t          *op;       /* the question that is out */
+    ngx_shop_redis_op_t          *meta;     /* so is this about shop:meta */
+    ngx_pool_t                   *pool;     /* of the round */
+    ngx_shop_redis_addr_t        *tries;
+    ngx_uint_t                    ntries;
+    ngx_uint_t                    ntry;
+    ngx_uint_t                    seed;     /* where a round begins */
+    ngx_event_t                   timer;    /* the next round */
+    ngx_msec_t                    asked;
+    ngx_uint_t                    failures; /* rounds in a row */
+    ngx_msec_t                    retry_at;
+    const char                   *reason;
+
+    ngx_shop_redis_node_t        *listener; /* hears of failovers */
+    ngx_shop_redis_op_t          *hello;    /* its SUBSCRIBE or PING */
+    ngx_uint_t                    ear;      /* the sentinel it hears */
+    ngx_event_t                   listen;
+
+    unsigned                      known:1;
+    unsigned                      slow:1;   /* a failed round was */
+    unsigned                      wanted:1; /* once more, after this one */
+    unsigned                      created:1;  /* shop:meta was written */
+    unsigned                      subscribed:1;
+};
 
 
 struct ngx_shop_redis_conn_s {
     ngx_shop_redis_conn_state_e   state;
     ngx_shop_redis_t             *redis;
+    ngx_shop_redis_node_t        *node;
     ngx_shop_peer_t               peer;
     ngx_connection_t             *connection;
     ngx_shop_redis_reader_t      *reader;
@@ -94,6 +187,7 @@ struct ngx_shop_redis_conn_s {
     ngx_shop_redis_run_t         *writing;  /* the last of sent, while a
                                                part of it is not copied */
 
+    ngx_pool_t                   *push_pool;  /* of what comes by itself */
     ngx_shop_redis_op_t          *setup;
     ngx_msec_t                    started;  /* to connect */
     ngx_msec_t                    setup_deadline;
@@ -121,6 +215,8 @@ void ngx_shop_redis_deliver(ngx_shop_redis_t *redis);
 
 void ngx_shop_redis_destroy(ngx_shop_redis_op_t *op);
 
+ngx_uint_t ngx_shop_redis_crc16(ngx_str_t *text);
+
 /* logs a fault reply once an incident, by its code alone */
 void ngx_shop_redis_note_fault(ngx_shop_redis_reply_t *reply,
     ngx_log_t *log);
@@ -128,19 +224,19 @@ void ngx_shop_redis_note_fault(ngx_shop_redis_reply_t *reply,
 
 /* ngx_shop_redis_conn.c */
 
-void ngx_shop_redis_conn_init(ngx_shop_redis_t *redis,
+void ngx_shop_redis_conn_init(ngx_shop_redis_node_t *node,
     ngx_shop_redis_conn_t *conn);
 
 /*
  * A connection that is ready or will be; those that are closed begin to
  * connect.  NULL: none, "*reason" says why.
  */
-ngx_shop_redis_conn_t *ngx_shop_redis_conn_pick(ngx_shop_redis_t *redis,
+ngx_shop_redis_conn_t *ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node,
     const char **reason);
 
-/* puts an operation on it */
+/* puts an operation on it, and a run of its commands */
 void ngx_shop_redis_conn_add(ngx_shop_redis_conn_t *conn,
-    ngx_shop_redis_op_t *op);
+    ngx_shop_redis_op_t *op, ngx_shop_redis_run_t *run);
 
 /* puts one more run of an operation on it */
 void ngx_shop_redis_conn_run(ngx_shop_redis_conn_t *conn,
@@ -149,6 +245,9 @@ void ngx_shop_redis_conn_run(ngx_shop_redis_conn_t *conn,
 /* forgets an operation of which no byte was sent */
 void ngx_shop_redis_conn_withdraw(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_op_t *op);
+
+/* after an operation came or went */
+void ngx_shop_redis_conn_update(ngx_shop_redis_conn_t *conn);
 
 /* it has introduced itself */
 void ngx_shop_redis_conn_ready(ngx_shop_redis_conn_t *conn);
@@ -174,6 +273,183 @@ ngx_uint_t ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn,
  * ends with ngx_shop_redis_conn_ready() or ngx_shop_redis_conn_fail().
  */
 ngx_int_t ngx_shop_redis_setup(ngx_shop_redis_conn_t *conn);
+
+
+/* ngx_shop_redis_meta.c: what "shop:meta" says */
+
+/* adds HMGET of it */
+ngx_int_t ngx_shop_redis_meta_read(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op);
+
+/*
+ * NGX_OK: it agrees with us; NGX_DECLINED: something is missing; NGX_ERROR:
+ * it does not agree, logged at "level".
+ */
+ngx_int_t ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
+    ngx_shop_redis_reply_t *reply, ngx_uint_t level, ngx_log_t *log);
+
+/* adds what is missing in "reply", and HMGET; for an op of 4 commands */
+ngx_int_t ngx_shop_redis_meta_create(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_shop_redis_reply_t *reply);
+
+
+/* ngx_shop_redis_node.c */
+
+/* "asker": one connection, for questions about servers; NULL: no memory */
+ngx_shop_redis_node_t *ngx_shop_redis_node_create(ngx_shop_redis_t *redis,
+    ngx_shop_redis_addr_t *addr, ngx_uint_t asker);
+
+/* closes what it has; operations on it end */
+void ngx_shop_redis_node_destroy(ngx_shop_redis_node_t *node);
+
+/* asks it nothing more, and destroys it when all is answered */
+void ngx_shop_redis_node_retire(ngx_shop_redis_node_t *node);
+
+ngx_uint_t ngx_shop_redis_node_is(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_addr_t *addr);
+
+/* sends one of the room's own operations there, with the node's timeout;
+ * NGX_AGAIN: one callback; NGX_ERROR: none, the operation was destroyed */
+ngx_int_t ngx_shop_redis_node_submit(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_op_t *op);
+
+/* counts an operation */
+void ngx_shop_redis_node_took(ngx_shop_redis_node_t *node, ngx_msec_t ms);
+
+
+/* ngx_shop_redis_route.c */
+
+/* the hash slot of a key */
+ngx_uint_t ngx_shop_redis_slot(ngx_str_t *key);
+
+/* a run with room for "max" commands; NULL: no memory */
+ngx_shop_redis_run_t *ngx_shop_redis_run_create(ngx_shop_redis_op_t *op,
+    ngx_uint_t max);
+
+/* adds command "i" to it, behind ASKING where it needs that */
+void ngx_shop_redis_run_command(ngx_shop_redis_run_t *run, ngx_uint_t i,
+    ngx_uint_t asking);
+
+/* puts a new operation on its way; NGX_AGAIN, or NGX_ERROR: "*reason" */
+ngx_int_t ngx_shop_redis_route(ngx_shop_redis_op_t *op, const char **reason);
+
+/* 1: the fault is about where to ask, and will be asked elsewhere */
+ngx_uint_t ngx_shop_redis_route_passes(ngx_shop_redis_op_t *op,
+    ngx_shop_redis_reply_t *reply);
+
+/*
+ * All replies are there.  NGX_OK: some of them said to ask elsewhere, or
+ * later, and the operation left its connection; NGX_DECLINED: it is over.
+ */
+ngx_int_t ngx_shop_redis_route_again(ngx_shop_redis_op_t *op);
+
+/*
+ * Its connection failed before a byte of it was sent.  NGX_OK: it waits for
+ * news of where to go, once; NGX_DECLINED: it is to fail.
+ */
+ngx_int_t ngx_shop_redis_route_rescue(ngx_shop_redis_op_t *op);
+
+/* the servers are known: those who wait for that may go */
+void ngx_shop_redis_route_release(ngx_shop_redis_t *redis);
+
+/* they cannot be found out now: those who wait for that are told */
+void ngx_shop_redis_route_fail(ngx_shop_redis_t *redis, const char *reason);
+
+void ngx_shop_redis_route_timer(ngx_shop_redis_t *redis, ngx_msec_t at);
+void ngx_shop_redis_route_handler(ngx_event_t *ev);
+
+
+/* ngx_shop_redis_topology.c */
+
+ngx_int_t ngx_shop_redis_topology_init(ngx_shop_redis_t *redis);
+void ngx_shop_redis_topology_exit(ngx_shop_redis_t *redis);
+
+/* something looks old: asks for the servers soon */
+void ngx_shop_redis_topology_want(ngx_shop_redis_t *redis);
+
+/* a node failed */
+void ngx_shop_redis_topology_lost(ngx_shop_redis_node_t *node);
+
+/* 1: who comes without knowing a node may wait for one; else why not */
+ngx_uint_t ngx_shop_redis_topology_may_wait(ngx_shop_redis_t *redis,
+    const char **reason);
+
+/* everybody may ask now, or nobody for "reason" */
+void ngx_shop_redis_topology_known(ngx_shop_redis_t *redis);
+void ngx_shop_redis_topology_failed(ngx_shop_redis_t *redis,
+    const char *reason);
+
+/* of a line about a failure: less when it is repeated */
+ngx_uint_t ngx_shop_redis_topology_level(ngx_shop_redis_t *redis);
+
+/* an operation of the room's own; NULL: no memory */
+ngx_shop_redis_op_t *ngx_shop_redis_topology_op(ngx_shop_redis_t *redis,
+    ngx_uint_t max, ngx_shop_redis_handler_pt handler);
+
+
+/* ngx_shop_redis_sentinel.c, ngx_shop_redis_cluster.c */
+
+/* add the question; take the answer of topology->asker: NGX_OK, or
+ * NGX_ERROR: the next should be asked */
+
+ngx_int_t ngx_shop_redis_sentinel_ask(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op);
+ngx_int_t ngx_shop_redis_sentinel_answer(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op);
+void ngx_shop_redis_sentinel_listen(ngx_event_t *ev);
+
+ngx_int_t ngx_shop_redis_cluster_ask(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op);
+ngx_int_t ngx_shop_redis_cluster_answer(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op);
+
+/* the node of an address, a new one where there is none; NULL: too many, or
+ * no memory */
+ngx_shop_redis_node_t *ngx_shop_redis_cluster_node(ngx_shop_redis_t *redis,
+    ngx_shop_redis_addr_t *addr);
+
+
+/* ngx_shop_redis_answers.c: pure parsers of what servers say about servers */
+
+typedef enum {
+    NGX_SHOP_REDIS_STAY = 0,
+    NGX_SHOP_REDIS_MOVED,
+    NGX_SHOP_REDIS_ASK,
+    NGX_SHOP_REDIS_TRYAGAIN,
+    NGX_SHOP_REDIS_LOST                     /* it cannot serve us now */
+} ngx_shop_redis_redirect_e;
+
+
+typedef struct {
+    ngx_uint_t                    slot;
+    ngx_shop_redis_addr_t         addr;     /* host empty: the same */
+} ngx_shop_redis_redirect_t;
+
+
+typedef struct {
+    ngx_uint_t                    first;
+    ngx_uint_t                    last;
+    ngx_shop_redis_addr_t         addr;     /* of the primary */
+} ngx_shop_redis_range_t;
+
+
+/* what an error reply is about; "redirect" is set by MOVED and ASK, and
+ * points into the reply.  Malformed is NGX_SHOP_REDIS_STAY. */
+ngx_shop_redis_redirect_e ngx_shop_redis_redirect(
+    ngx_shop_redis_reply_t *reply, ngx_shop_redis_redirect_t *redirect);
+
+/* host and port of an array: NGX_OK, NGX_ERROR; a nil or empty host is
+ * empty */
+ngx_int_t ngx_shop_redis_addr_parse(ngx_shop_redis_reply_t *reply,
+    ngx_shop_redis_addr_t *addr);
+
+/* of CLUSTER SLOTS, appended to "ranges" of ngx_shop_redis_range_t */
+ngx_int_t ngx_shop_redis_slots_parse(ngx_shop_redis_reply_t *reply,
+    ngx_array_t *ranges);
+
+/* "NAME OLD PORT NEW PORT" of +switch-master: 1 if it is about "name" */
+ngx_uint_t ngx_shop_redis_switch_is(ngx_shop_redis_reply_t *reply,
+    ngx_str_t *name);
 
 
 /* ngx_shop_redis_reply.c */

@@ -115,24 +115,20 @@ ngx_shop_redis_script_reload(ngx_shop_redis_op_t *op, ngx_uint_t i)
     state = ngx_shop_redis_state(op);
     script = state->scripts[i];
 
-    if (script == NULL || state->orphan) {
+    if (script == NULL || state->orphan || state->loaded[i]
+        || !ngx_shop_redis_is_fault(op->replies[i], "NOSCRIPT"))
+    {
         return NGX_DECLINED;
     }
 
     /* once: a server that forgets it again at once is not helped by more */
 
-    state->scripts[i] = NULL;
+    state->loaded[i] = 1;
 
-    run = ngx_pcalloc(op->pool, sizeof(ngx_shop_redis_run_t)
-                                + 2 * sizeof(ngx_str_t));
+    run = ngx_shop_redis_run_create(op, 3);
     if (run == NULL) {
         return NGX_DECLINED;
     }
-
-    run->op = op;
-    run->wires = (ngx_str_t *) (run + 1);
-    run->n = 2;
-    run->redo = i + 1;
 
     argv[0] = ngx_shop_redis_script_word;
     argv[1] = ngx_shop_redis_load_word;
@@ -142,7 +138,10 @@ ngx_shop_redis_script_reload(ngx_shop_redis_op_t *op, ngx_uint_t i)
         return NGX_DECLINED;
     }
 
-    run->wires[1] = state->wires[i];
+    run->map[0] = -1;
+    run->n = 1;
+
+    ngx_shop_redis_run_command(run, i, state->asking);
 
     ngx_log_debug1(NGX_LOG_DEBUG_CORE, state->conn->connection->log, 0,
                    "shop redis loads script \"%V\"", &script->name);

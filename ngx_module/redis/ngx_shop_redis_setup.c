@@ -16,31 +16,28 @@
  * for, and what "shop:meta" says, in one go.  It is an operation like any
  * other, but goes first, and no queue counts it.
  *
- * What is missing in "shop:meta" is written in a second round, at the first
- * start of a shop.  Customers are spread over partitions by their id, so a
- * worker with another number of them would look for everybody in the wrong
- * place, and must not begin.
+ * Who was named by a sentinel is asked for its ROLE besides: a sentinel that
+ * was cut off names the master of yesterday, and that one may answer.  In a
+ * cluster "shop:meta" is with one of the nodes, and the topology asks for it
+ * (ngx_shop_redis_cluster.c).  Sentinels have no accounts of ours, and get
+ * no introduction.
  */
 
 
-/* commands of a setup: AUTH, SELECT, HMGET; or three HSETNX, HMGET */
+/* commands of a setup: AUTH, SELECT, ROLE, HMGET; or three HSETNX, HMGET */
 
 #define NGX_SHOP_REDIS_SETUP_COMMANDS  4
 #define NGX_SHOP_REDIS_FAULT_LOGGED    128
 
 
-static ngx_int_t ngx_shop_redis_setup_meta_read(ngx_shop_redis_conn_t *conn,
-    ngx_shop_redis_op_t *op);
-static ngx_int_t ngx_shop_redis_setup_meta_key(ngx_shop_redis_conn_t *conn,
-    ngx_pool_t *pool, ngx_str_t *key);
 static void ngx_shop_redis_setup_submit(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_op_t *op);
 static void ngx_shop_redis_setup_handler(ngx_shop_redis_op_t *op);
 static ngx_int_t ngx_shop_redis_setup_check(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_op_t *op);
-static ngx_int_t ngx_shop_redis_setup_meta_check(ngx_shop_redis_conn_t *conn,
+static ngx_int_t ngx_shop_redis_setup_role(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_reply_t *reply);
-static ngx_int_t ngx_shop_redis_setup_meta_create(ngx_shop_redis_conn_t *conn,
+static ngx_int_t ngx_shop_redis_setup_create(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_reply_t *reply);
 
 
@@ -54,6 +51,11 @@ ngx_shop_redis_setup(ngx_shop_redis_conn_t *conn)
     u_char                number[NGX_INT_T_LEN];
 
     redis = conn->redis;
+
+    if (conn->node->asker && redis->mode == NGX_SHOP_REDIS_SENTINEL) {
+        ngx_shop_redis_conn_ready(conn);
+        return NGX_OK;
+    }
 
     op = ngx_shop_redis_create(redis, NGX_SHOP_REDIS_SETUP_COMMANDS,
                                &conn->log);
@@ -90,7 +92,28 @@ ngx_shop_redis_setup(ngx_shop_redis_conn_t *conn)
         }
     }
 
-    if (ngx_shop_redis_setup_meta_read(conn, op) != NGX_OK) {
+    if (redis->mode == NGX_SHOP_REDIS_CLUSTER) {
+
+        if (op->ncommands == 0) {
+            ngx_shop_redis_destroy(op);
+            ngx_shop_redis_conn_ready(conn);
+            return NGX_OK;
+        }
+
+        ngx_shop_redis_setup_submit(conn, op);
+
+        return NGX_OK;
+    }
+
+    if (redis->mode == NGX_SHOP_REDIS_SENTINEL) {
+        ngx_str_set(&argv[0], "ROLE");
+
+        if (ngx_shop_redis_add(op, 1, argv) != NGX_OK) {
+            goto failed;
+        }
+    }
+
+    if (ngx_shop_redis_meta_read(redis, op) != NGX_OK) {
         goto failed;
     }
 
@@ -103,46 +126,6 @@ failed:
     ngx_shop_redis_destroy(op);
 
     return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_shop_redis_setup_meta_read(ngx_shop_redis_conn_t *conn,
-    ngx_shop_redis_op_t *op)
-{
-    ngx_str_t  argv[5];
-
-    ngx_str_set(&argv[0], "HMGET");
-    ngx_str_set(&argv[2], "schema");
-    ngx_str_set(&argv[3], "partitions");
-    ngx_str_set(&argv[4], "seed");
-
-    if (ngx_shop_redis_setup_meta_key(conn, op->pool, &argv[1]) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_shop_redis_add(op, 5, argv);
-}
-
-
-static ngx_int_t
-ngx_shop_redis_setup_meta_key(ngx_shop_redis_conn_t *conn, ngx_pool_t *pool,
-    ngx_str_t *key)
-{
-    ngx_str_t  *prefix;
-
-    prefix = &conn->redis->prefix;
-
-    key->len = prefix->len + sizeof("meta") - 1;
-
-    key->data = ngx_pnalloc(pool, key->len);
-    if (key->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_sprintf(key->data, "%Vmeta", prefix);
-
-    return NGX_OK;
 }
 
 
@@ -238,9 +221,22 @@ ngx_shop_redis_setup_check(ngx_shop_redis_conn_t *conn,
         return NGX_ERROR;
     }
 
+    if (conn->redis->mode == NGX_SHOP_REDIS_CLUSTER) {
+        return NGX_OK;
+    }
+
+    if (conn->redis->mode == NGX_SHOP_REDIS_SENTINEL && !conn->created
+        && ngx_shop_redis_setup_role(conn, op->replies[op->ncommands - 2])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     reply = op->replies[op->ncommands - 1];
 
-    rc = ngx_shop_redis_setup_meta_check(conn, reply);
+    rc = ngx_shop_redis_meta_check(conn->redis, reply,
+                                   ngx_shop_redis_conn_level(conn, "refused"),
+                                   &conn->log);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -255,107 +251,37 @@ ngx_shop_redis_setup_check(ngx_shop_redis_conn_t *conn,
 
     conn->created = 1;
 
-    return ngx_shop_redis_setup_meta_create(conn, reply);
+    return ngx_shop_redis_setup_create(conn, reply);
 }
 
 
-/* NGX_DECLINED: something is missing */
-
 static ngx_int_t
-ngx_shop_redis_setup_meta_check(ngx_shop_redis_conn_t *conn,
+ngx_shop_redis_setup_role(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_reply_t *reply)
 {
-    int64_t            schema, partitions;
-    ngx_int_t          rc, src, prc;
-    ngx_str_t          seed;
-    ngx_uint_t         i;
-    ngx_shop_redis_t  *redis;
+    ngx_str_t  role;
 
-    redis = conn->redis;
-
-    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts != 3) {
-        ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log,
-                      0, "redis gave no proper answer to HMGET");
-        return NGX_ERROR;
-    }
-
-    src = ngx_shop_redis_number(reply, 0, &schema);
-    prc = ngx_shop_redis_number(reply, 1, &partitions);
-    rc = ngx_shop_redis_text(reply, 2, &seed);
-
-    if (src == NGX_OK && schema > NGX_SHOP_REDIS_SCHEMA) {
-        ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log,
-                      0, "\"%Vmeta\" says schema %L, this version knows %d: "
-                      "it was written by a newer one",
-                      &redis->prefix, schema, NGX_SHOP_REDIS_SCHEMA);
-        return NGX_ERROR;
-    }
-
-    if (prc == NGX_OK && partitions != (int64_t) redis->partitions) {
-        ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log,
-                      0, "\"%Vmeta\" says partitions %L, configured %ui",
-                      &redis->prefix, partitions, redis->partitions);
-        return NGX_ERROR;
-    }
-
-    if (src == NGX_ERROR || prc == NGX_ERROR || rc == NGX_ERROR
-        || (src == NGX_OK && schema < 1)
-        || (rc == NGX_OK && seed.len != 2 * sizeof(redis->seed)))
+    if (ngx_shop_redis_text(reply, 0, &role) == NGX_OK
+        && role.len == sizeof("master") - 1
+        && ngx_strncmp(role.data, "master", role.len) == 0)
     {
-        goto malformed;
+        return NGX_OK;
     }
-
-    if (src == NGX_DECLINED || prc == NGX_DECLINED || rc == NGX_DECLINED) {
-        return NGX_DECLINED;
-    }
-
-    for (i = 0; i < sizeof(redis->seed); i++) {
-
-        rc = ngx_hextoi(seed.data + 2 * i, 2);
-        if (rc == NGX_ERROR) {
-            goto malformed;
-        }
-
-        redis->seed[i] = (u_char) rc;
-    }
-
-    return NGX_OK;
-
-malformed:
 
     ngx_log_error(ngx_shop_redis_conn_level(conn, "refused"), &conn->log, 0,
-                  "\"%Vmeta\" is not as this module writes it",
-                  &redis->prefix);
+                  "redis is not the master that a sentinel takes it for");
 
     return NGX_ERROR;
 }
 
 
-/*
- * The first start of a shop.  Others may start at the same time: HSETNX
- * makes one of them win, and all read what came of it.
- */
-
 static ngx_int_t
-ngx_shop_redis_setup_meta_create(ngx_shop_redis_conn_t *conn,
+ngx_shop_redis_setup_create(ngx_shop_redis_conn_t *conn,
     ngx_shop_redis_reply_t *reply)
 {
-    u_char                seed[16];
-    ngx_str_t             argv[4];
-    ngx_uint_t            i;
-    ngx_shop_redis_t     *redis;
     ngx_shop_redis_op_t  *op;
-    u_char                number[NGX_INT_T_LEN];
 
-    static ngx_str_t  fields[] = {
-        ngx_string("schema"),
-        ngx_string("partitions"),
-        ngx_string("seed")
-    };
-
-    redis = conn->redis;
-
-    op = ngx_shop_redis_create(redis, NGX_SHOP_REDIS_SETUP_COMMANDS,
+    op = ngx_shop_redis_create(conn->redis, NGX_SHOP_REDIS_SETUP_COMMANDS,
                                &conn->log);
     if (op == NULL) {
         return NGX_ERROR;
@@ -363,52 +289,12 @@ ngx_shop_redis_setup_meta_create(ngx_shop_redis_conn_t *conn,
 
     ngx_shop_redis_state(op)->setup = 1;
 
-    ngx_str_set(&argv[0], "HSETNX");
-
-    if (ngx_shop_redis_setup_meta_key(conn, op->pool, &argv[1]) != NGX_OK) {
-        goto failed;
-    }
-
-    for (i = 0; i < 3; i++) {
-
-        if (reply->elts[i]->type != NGX_SHOP_REDIS_NIL) {
-            continue;
-        }
-
-        argv[2] = fields[i];
-
-        if (i == 2) {
-            if (ngx_shop_random(seed, sizeof(seed), &conn->log) != NGX_OK
-                || ngx_shop_hex(op->pool, seed, sizeof(seed), &argv[3])
-                   != NGX_OK)
-            {
-                goto failed;
-            }
-
-        } else {
-            argv[3].data = number;
-            argv[3].len = ngx_sprintf(number, "%ui",
-                                      i == 0 ? NGX_SHOP_REDIS_SCHEMA
-                                             : redis->partitions)
-                          - number;
-        }
-
-        if (ngx_shop_redis_add(op, 4, argv) != NGX_OK) {
-            goto failed;
-        }
-    }
-
-    if (ngx_shop_redis_setup_meta_read(conn, op) != NGX_OK) {
-        goto failed;
+    if (ngx_shop_redis_meta_create(conn->redis, op, reply) != NGX_OK) {
+        ngx_shop_redis_destroy(op);
+        return NGX_ERROR;
     }
 
     ngx_shop_redis_setup_submit(conn, op);
 
     return NGX_AGAIN;
-
-failed:
-
-    ngx_shop_redis_destroy(op);
-
-    return NGX_ERROR;
 }

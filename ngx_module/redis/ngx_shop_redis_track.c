@@ -41,6 +41,10 @@
  *       ^          |            |         |
  *       `----------+------------+---------'   after a while, ever longer
  *
+ * There is one server at the other end.  Sentinels and clusters have several,
+ * and what was told by one of them is not all: see ngx_http_shop_lookup.c for
+ * how it is without.
+ *
  * Where it cannot be had, be it that the server is too old or the user may
  * not, the cache does without; that is logged once.
  *

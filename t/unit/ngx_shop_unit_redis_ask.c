@@ -30,7 +30,8 @@
  *     /ask?c=GET+a&n=9&free=1      the first callback frees all others
  *     /ask?c=GET+a&chain=3         each callback asks again, three times
  *     /ask?c=GET+a&forget=1        nobody waits for the answer
- *     /ask?state=1                 operations, failures, ready connections
+ *     /ask?state=1                 operations, failures, ready connections,
+ *                                  and how many are over
  *
  * or "error REASON", "busy REASON"; "freed" and "forgotten" have no reason.
  */
@@ -71,6 +72,7 @@ static ngx_int_t ngx_shop_unit_redis_ask_start(
 static ngx_int_t ngx_shop_unit_redis_ask_add(
     ngx_shop_unit_redis_ask_ctx_t *ctx, ngx_shop_redis_op_t *op,
     ngx_uint_t i, ngx_str_t *text, ngx_uint_t script);
+static void ngx_shop_unit_redis_ask_over(ngx_shop_redis_op_t *op);
 static void ngx_shop_unit_redis_ask_done(ngx_shop_redis_op_t *op);
 static void ngx_shop_unit_redis_ask_timer(ngx_event_t *ev);
 static void ngx_shop_unit_redis_ask_cancel(
@@ -91,6 +93,9 @@ static char *ngx_shop_unit_redis_ask_ask(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_shop_unit_redis_ask_init(ngx_cycle_t *cycle);
 static void ngx_shop_unit_redis_ask_exit(ngx_cycle_t *cycle);
+
+
+static ngx_uint_t  ngx_shop_unit_redis_ask_nover;
 
 
 static ngx_shop_redis_script_t  ngx_shop_unit_redis_ask_scripts[] = {
@@ -262,15 +267,29 @@ ngx_shop_unit_redis_ask_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_shop_unit_redis_ask_state(ngx_http_request_t *r, ngx_shop_redis_t *redis)
 {
-    u_char      *p;
-    ngx_str_t    line;
-    ngx_uint_t   i, ready;
+    u_char                 *p;
+    ngx_str_t               line;
+    ngx_uint_t              i, ready, nodes, failures;
+    ngx_queue_t            *q;
+    ngx_shop_redis_node_t  *node;
 
     ready = 0;
+    nodes = 0;
+    failures = 0;
 
-    for (i = 0; i < redis->connections; i++) {
-        if (redis->conns[i]->state == NGX_SHOP_REDIS_READY) {
-            ready++;
+    for (q = ngx_queue_head(&redis->nodes);
+         q != ngx_queue_sentinel(&redis->nodes);
+         q = ngx_queue_next(q))
+    {
+        node = ngx_queue_data(q, ngx_shop_redis_node_t, queue);
+
+        nodes++;
+        failures += node->failures;
+
+        for (i = 0; i < node->nconns; i++) {
+            if (node->conns[i]->state == NGX_SHOP_REDIS_READY) {
+                ready++;
+            }
         }
     }
 
@@ -281,8 +300,17 @@ ngx_shop_unit_redis_ask_state(ngx_http_request_t *r, ngx_shop_redis_t *redis)
 
     line.data = p;
 
-    p = ngx_sprintf(p, "ops=%ui failures=%ui ready=%ui seed=", redis->nops,
-                    redis->failures, ready);
+    p = ngx_sprintf(p, "ops=%ui failures=%ui ready=%ui over=%ui ",
+                    redis->nops, failures, ready,
+                    ngx_shop_unit_redis_ask_nover);
+
+    if (redis->topology) {
+        p = ngx_sprintf(p, "nodes=%ui retired=%ui subscribed=%ui ", nodes,
+                        (ngx_uint_t) !ngx_queue_empty(&redis->retired),
+                        (ngx_uint_t) redis->topology->subscribed);
+    }
+
+    p = ngx_cpymem(p, "seed=", 5);
     p = ngx_hex_dump(p, redis->seed, sizeof(redis->seed));
     *p++ = LF;
 
@@ -331,6 +359,8 @@ ngx_shop_unit_redis_ask_start(ngx_shop_unit_redis_ask_ctx_t *ctx,
         op->handler = ngx_shop_unit_redis_ask_done;
         op->data = ctx;
     }
+
+    op->over = ngx_shop_unit_redis_ask_over;
 
     rc = ngx_shop_redis_submit(op);
 
@@ -450,6 +480,20 @@ ngx_shop_unit_redis_ask_add(ngx_shop_unit_redis_ask_ctx_t *ctx,
 
 
 static void
+ngx_shop_unit_redis_ask_over(ngx_shop_redis_op_t *op)
+{
+    if (op->over_data) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "an operation was over twice");
+    }
+
+    op->over_data = op;
+
+    ngx_shop_unit_redis_ask_nover++;
+}
+
+
+static void
 ngx_shop_unit_redis_ask_done(ngx_shop_redis_op_t *op)
 {
     ngx_uint_t                      i;
@@ -463,6 +507,11 @@ ngx_shop_unit_redis_ask_done(ngx_shop_redis_op_t *op)
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                       "callback of an operation that was not out");
         return;
+    }
+
+    if (op->over_data == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "callback of an operation that was not over");
     }
 
     ngx_shop_unit_redis_ask_line(ctx, i, op->rc, op);
@@ -725,6 +774,21 @@ ngx_shop_unit_redis_ask_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 2; i < cf->args->nelts; i++) {
 
+        if (ngx_strncmp(value[i].data, "redis", 5) == 0) {
+
+            text = ngx_shop_redis_url_more(cf, redis, &value[i]);
+            if (text != NGX_CONF_OK) {
+                return text;
+            }
+
+            continue;
+        }
+
+        if (ngx_strcmp(value[i].data, "cluster") == 0) {
+            redis->mode = NGX_SHOP_REDIS_CLUSTER;
+            continue;
+        }
+
         p = ngx_strlchr(value[i].data, value[i].data + value[i].len, '=');
         if (p == NULL) {
             return "has a parameter without \"=\"";
@@ -764,6 +828,25 @@ ngx_shop_unit_redis_ask_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                 redis->password.data = p;
                 redis->password.len = value[i].len;
 
+            } else if (ngx_strncmp(value[i].data, "sentinel=", len + 1)
+                       == 0)
+            {
+                redis->mode = NGX_SHOP_REDIS_SENTINEL;
+                redis->master.data = p;
+                redis->master.len = value[i].len;
+
+            } else if (ngx_strncmp(value[i].data, "ca=", len + 1) == 0) {
+                redis->ca.data = p;
+                redis->ca.len = value[i].len;
+
+            } else if (ngx_strncmp(value[i].data, "cert=", len + 1) == 0) {
+                redis->cert.data = p;
+                redis->cert.len = value[i].len;
+
+            } else if (ngx_strncmp(value[i].data, "key=", len + 1) == 0) {
+                redis->key.data = p;
+                redis->key.len = value[i].len;
+
             } else if (ngx_strncmp(value[i].data, "prefix=", len + 1) == 0) {
                 redis->prefix.data = p;
                 redis->prefix.len = value[i].len;
@@ -776,7 +859,7 @@ ngx_shop_unit_redis_ask_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ask->redis = redis;
 
-    return NGX_CONF_OK;
+    return ngx_shop_redis_conf(cf, redis);
 }
 
 

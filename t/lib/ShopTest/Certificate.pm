@@ -18,9 +18,10 @@ ShopTest::Certificate - an authority and its certificates, for one test
     $ca->issue('other.example');                # wrong name
     ShopTest::Certificate->self_signed('localhost');
 
-issue() and self_signed() return arguments of IO::Socket::SSL for a server.
-More: "protocol", e.g. 'TLSv1_1', sets SSL_version and lowers the security
-level for it.
+issue() and self_signed() return arguments of IO::Socket::SSL for a server;
+issue_files() the names of two PEM files, certificate and key, for other
+programs.  "purpose" is "server" unless given.  More: "protocol", e.g.
+'TLSv1_1', sets SSL_version and lowers the security level for it.
 
 =cut
 
@@ -67,6 +68,21 @@ sub issue {
 }
 
 
+sub issue_files {
+    my ($self, $name, %o) = @_;
+
+    my $tls = $self->issue($name, %o);
+    my $path = ShopTest::temp_dir() . "/cert-$serial";
+
+    return (
+        ShopTest::write_file("$path.pem",
+            IO::Socket::SSL::Utils::PEM_cert2string($tls->{SSL_cert}), 0644),
+        ShopTest::write_file("$path.key",
+            IO::Socket::SSL::Utils::PEM_key2string($tls->{SSL_key}), 0644),
+    );
+}
+
+
 sub self_signed {
     my ($class, $name, %o) = @_;
 
@@ -83,7 +99,7 @@ sub server {
         not_before      => time - 7 * 86400,
         not_after       => time + ($o{expired} ? -86400 : 86400),
         serial          => ++$serial,
-        purpose         => 'server',
+        purpose         => $o{purpose} || 'server',
         $o{issuer} ? (issuer => $o{issuer}) : (),
     );
 

@@ -11,7 +11,10 @@ ShopTest::Redis - a private Redis and a client to look into it
     my $redis = redis();                        # keeps nothing on disk
     my $redis = redis(password => 'p', user => 'shop', args => [...]);
 
+    my $redis = redis(tls => [ $cert, $key ]);  # and a TLS port
+
     $redis->url;                                # redis://127.0.0.1:PORT
+    $redis->tls_url;                            # rediss://127.0.0.1:PORT
     $redis->unix_url;                           # unix:/.../redis.sock
 
     $redis->command('SET', 'key', 'value');     # "OK"; dies on an error
@@ -22,6 +25,7 @@ ShopTest::Redis - a private Redis and a client to look into it
 
     $redis->freeze;  $redis->thaw;              # alive, but says nothing
     $redis->stop;    $redis->start;             # on the same port, empty
+    $redis->crash;                              # by SIGKILL
 
 =head1 DESCRIPTION
 
@@ -50,6 +54,7 @@ sub new {
         %o,
         port => $o{port} || ShopTest::free_port(),
         dir  => ShopTest::temp_dir('redis'),
+        $o{tls} ? (tls_port => ShopTest::free_port()) : (),
     }, $class;
 }
 
@@ -78,6 +83,8 @@ sub port { return $_[0]->{port} }
 
 sub url { return "redis://127.0.0.1:$_[0]->{port}" }
 
+sub tls_url { return "rediss://127.0.0.1:$_[0]->{tls_port}" }
+
 sub unix_url { return "unix:$_[0]->{dir}/redis.sock" }
 
 sub pid { return $_[0]->{process}{pid} }
@@ -99,6 +106,14 @@ sub start {
         '--dir', $dir, '--save', '', '--appendonly', 'no',
         '--daemonize', 'no',
     );
+
+    if ($self->{tls}) {
+        push @command, '--tls-port', $self->{tls_port},
+             '--tls-cert-file', $self->{tls}[0],
+             '--tls-key-file', $self->{tls}[1],
+             ($self->{tls_ca} ? ('--tls-ca-cert-file', $self->{tls_ca})
+                              : ('--tls-auth-clients', 'no'));
+    }
 
     # a password may hold blanks, its digest does not
 
@@ -140,6 +155,19 @@ sub stop {
     $self->{process} = undef;
 
     return;
+}
+
+
+# as a machine dies
+
+sub crash {
+    my ($self) = @_;
+
+    kill 'KILL', $self->{process}{pid};
+    ShopTest::wait_exit($self->{process}, 5);
+
+    delete $self->{socket};
+    $self->{process} = undef;
 }
 
 

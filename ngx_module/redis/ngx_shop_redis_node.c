@@ -1,0 +1,188 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "redis/ngx_shop_redis_internal.h"
+
+
+/*
+ * A node is a server with the worker's connections to it and a breaker.  All
+ * its memory is a pool of its own, since the nodes of a cluster come and go.
+ *
+ * A node that is not asked any more is retired: what is on the way there
+ * still comes to its end, at the latest with its timeout, and then the node
+ * goes away.
+ */
+
+
+#define NGX_SHOP_REDIS_RETIRE  100  /* milliseconds after the last timeout */
+
+
+ngx_shop_redis_node_t *
+ngx_shop_redis_node_create(ngx_shop_redis_t *redis,
+    ngx_shop_redis_addr_t *addr, ngx_uint_t asker)
+{
+    u_char                 *p;
+    ngx_uint_t              i;
+    ngx_pool_t             *pool;
+    ngx_shop_redis_node_t  *node;
+
+    pool = ngx_create_pool(1024, redis->cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    node = ngx_pcalloc(pool, sizeof(ngx_shop_redis_node_t));
+    if (node == NULL) {
+        goto failed;
+    }
+
+    node->redis = redis;
+    node->pool = pool;
+    node->peer = redis->peer;
+    node->asker = asker;
+    node->timeout = redis->timeout;
+    node->nconns = asker ? 1 : redis->connections;
+    node->text = redis->text;
+
+    if (asker && redis->mode == NGX_SHOP_REDIS_SENTINEL) {
+
+        /* so that one who is silent leaves time for another */
+
+        node->timeout = ngx_max(redis->timeout / 2, 1);
+        node->peer.connect_timeout = ngx_min(node->peer.connect_timeout,
+                                             node->timeout);
+    }
+
+    if (redis->mode != NGX_SHOP_REDIS_SINGLE) {
+
+        node->peer.host.data = ngx_pnalloc(pool, addr->host.len);
+        p = ngx_pnalloc(pool, sizeof("rediss://[]:65535") + addr->host.len);
+
+        if (node->peer.host.data == NULL || p == NULL) {
+            goto failed;
+        }
+
+        ngx_memcpy(node->peer.host.data, addr->host.data, addr->host.len);
+        node->peer.host.len = addr->host.len;
+        node->peer.port = addr->port;
+
+        node->text.data = p;
+        node->text.len = ngx_sprintf(p, "%s://%V:%d",
+                                     redis->tls ? "rediss" : "redis",
+                                     &addr->host, (int) addr->port)
+                         - p;
+    }
+
+    node->conns = ngx_pcalloc(pool, node->nconns
+                                    * sizeof(ngx_shop_redis_conn_t *));
+    if (node->conns == NULL) {
+        goto failed;
+    }
+
+    for (i = 0; i < node->nconns; i++) {
+
+        node->conns[i] = ngx_pcalloc(pool, sizeof(ngx_shop_redis_conn_t));
+        if (node->conns[i] == NULL) {
+            goto failed;
+        }
+
+        ngx_shop_redis_conn_init(node, node->conns[i]);
+    }
+
+    return node;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+void
+ngx_shop_redis_node_destroy(ngx_shop_redis_node_t *node)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < node->nconns; i++) {
+        ngx_shop_redis_conn_close(node->conns[i], "redis_unavailable");
+    }
+
+    ngx_destroy_pool(node->pool);
+}
+
+
+void
+ngx_shop_redis_node_retire(ngx_shop_redis_node_t *node)
+{
+    ngx_log_error(NGX_LOG_NOTICE, node->redis->cycle->log, 0,
+                  "redis \"%V\" is not used any more", &node->text);
+
+    ngx_queue_remove(&node->queue);
+    ngx_queue_insert_tail(&node->redis->retired, &node->queue);
+
+    node->retire_at = ngx_current_msec + node->timeout
+                      + node->peer.connect_timeout + NGX_SHOP_REDIS_RETIRE;
+
+    ngx_shop_redis_route_timer(node->redis, node->retire_at);
+}
+
+
+ngx_uint_t
+ngx_shop_redis_node_is(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_addr_t *addr)
+{
+    return node->peer.port == addr->port
+           && node->peer.host.len == addr->host.len
+           && ngx_strncmp(node->peer.host.data, addr->host.data,
+                          addr->host.len)
+              == 0;
+}
+
+
+ngx_int_t
+ngx_shop_redis_node_submit(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_op_t *op)
+{
+    const char              *reason;
+    ngx_shop_redis_conn_t   *conn;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+
+    conn = ngx_shop_redis_conn_pick(node, &reason);
+
+    if (conn == NULL) {
+        ngx_shop_redis_destroy(op);
+        return NGX_ERROR;
+    }
+
+    state->pinned = 1;
+    state->deadline = ngx_current_msec + node->timeout;
+    state->run.op = op;
+    state->run.wires = state->wires;
+    state->run.n = op->ncommands;
+
+    ngx_shop_redis_conn_add(conn, op, &state->run);
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_shop_redis_node_took(ngx_shop_redis_node_t *node, ngx_msec_t ms)
+{
+    node->stats.ops++;
+    node->stats.latency += ms;
+
+    if (ms > node->stats.latency_max) {
+        node->stats.latency_max = ms;
+    }
+}

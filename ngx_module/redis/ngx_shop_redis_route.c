@@ -1,0 +1,599 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "redis/ngx_shop_redis_internal.h"
+
+
+/*
+ * Which node an operation goes to, and again to which.
+ *
+ *     submit --> route --> conn ----------------> done
+ *                  |  ^      |
+ *                  v  |      | MOVED, ASK, TRYAGAIN, ...
+ *                waiting <---'
+ *
+ * An operation is on one connection at a time.  A node that does not have
+ * the slot refuses each command by itself; when all replies are there, those
+ * commands that were refused go on together, in their order, to where the
+ * last refusal points.  A command that was refused for that reason was not
+ * done, so it is never done twice.
+ *
+ * The operation keeps its deadline.  When little of it is left it is not
+ * sent once more: the next node is not to be blamed for the time that others
+ * took.
+ *
+ * One that was not sent when its connection failed waits for the next map
+ * and tries once more; so a server that left in order is no fault of ours.
+ */
+
+
+#define NGX_SHOP_REDIS_HOPS_MAX     8
+#define NGX_SHOP_REDIS_SLOT_DELAY   20      /* milliseconds */
+#define NGX_SHOP_REDIS_NODE_DELAY   50
+
+
+static void ngx_shop_redis_route_wait(ngx_shop_redis_op_t *op,
+    ngx_msec_t delay);
+static ngx_shop_redis_node_t *ngx_shop_redis_route_node(
+    ngx_shop_redis_op_t *op, const char **reason);
+static ngx_shop_redis_run_t *ngx_shop_redis_route_run(
+    ngx_shop_redis_op_t *op, ngx_uint_t asking);
+static void ngx_shop_redis_route_due(ngx_shop_redis_t *redis,
+    ngx_uint_t news);
+
+
+/* what is between the first pair of braces counts, if it is not empty */
+
+ngx_uint_t
+ngx_shop_redis_slot(ngx_str_t *key)
+{
+    u_char     *p, *last, *open, *close;
+    ngx_str_t   tag;
+
+    p = key->data;
+    last = p + key->len;
+    tag = *key;
+
+    open = ngx_strlchr(p, last, '{');
+
+    if (open) {
+        close = ngx_strlchr(open + 1, last, '}');
+
+        if (close && close > open + 1) {
+            tag.data = open + 1;
+            tag.len = close - tag.data;
+        }
+    }
+
+    return ngx_shop_redis_crc16(&tag) % NGX_SHOP_REDIS_SLOTS;
+}
+
+
+ngx_shop_redis_run_t *
+ngx_shop_redis_run_create(ngx_shop_redis_op_t *op, ngx_uint_t max)
+{
+    ngx_shop_redis_run_t  *run;
+
+    run = ngx_pcalloc(op->pool, sizeof(ngx_shop_redis_run_t)
+                                + max * sizeof(ngx_str_t)
+                                + max * sizeof(ngx_int_t));
+    if (run == NULL) {
+        return NULL;
+    }
+
+    run->op = op;
+    run->wires = (ngx_str_t *) (run + 1);
+    run->map = (ngx_int_t *) (run->wires + max);
+
+    return run;
+}
+
+
+void
+ngx_shop_redis_run_command(ngx_shop_redis_run_t *run, ngx_uint_t i,
+    ngx_uint_t asking)
+{
+    static ngx_str_t  word = ngx_string("*1\r\n$6\r\nASKING\r\n");
+
+    if (asking) {
+        run->wires[run->n] = word;
+        run->map[run->n++] = -1;
+    }
+
+    run->wires[run->n] = ngx_shop_redis_state(run->op)->wires[i];
+    run->map[run->n++] = i;
+}
+
+
+ngx_int_t
+ngx_shop_redis_route(ngx_shop_redis_op_t *op, const char **reason)
+{
+    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_conn_t   *conn;
+    ngx_shop_redis_node_t   *node;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+    redis = state->redis;
+
+    node = ngx_shop_redis_route_node(op, reason);
+
+    if (node == NULL) {
+
+        if (*reason) {
+            return NGX_ERROR;
+        }
+
+        ngx_shop_redis_route_wait(op, 0);
+        return NGX_AGAIN;
+    }
+
+    conn = ngx_shop_redis_conn_pick(node, reason);
+
+    if (conn == NULL) {
+        ngx_shop_redis_topology_want(redis);
+        return NGX_ERROR;
+    }
+
+    ngx_shop_redis_conn_add(conn, op, state->again ? state->again
+                                                   : &state->run);
+    return NGX_AGAIN;
+}
+
+
+/* NULL without a reason: not known yet */
+
+static ngx_shop_redis_node_t *
+ngx_shop_redis_route_node(ngx_shop_redis_op_t *op, const char **reason)
+{
+    ngx_queue_t                *q;
+    ngx_shop_redis_t           *redis;
+    ngx_shop_redis_node_t      *node;
+    ngx_shop_redis_state_t     *state;
+    ngx_shop_redis_topology_t  *topology;
+
+    state = ngx_shop_redis_state(op);
+    redis = state->redis;
+    topology = redis->topology;
+    *reason = NULL;
+
+    if (topology == NULL) {
+        return redis->node;
+    }
+
+    if (!topology->known && !(state->own && redis->slots)) {
+
+        if (ngx_shop_redis_topology_may_wait(redis, reason)) {
+            *reason = NULL;
+        }
+
+        return NULL;
+    }
+
+    if (redis->slots == NULL) {
+        return redis->node;
+    }
+
+    if (state->slot != NGX_ERROR) {
+        node = redis->slots[state->slot];
+
+    } else {
+        q = ngx_queue_head(&redis->nodes);
+        node = (q == ngx_queue_sentinel(&redis->nodes))
+               ? NULL : ngx_queue_data(q, ngx_shop_redis_node_t, queue);
+    }
+
+    if (node == NULL) {
+
+        /* nobody has the slot, as far as we know */
+
+        ngx_shop_redis_topology_want(redis);
+        *reason = "redis_unavailable";
+    }
+
+    return node;
+}
+
+
+ngx_uint_t
+ngx_shop_redis_route_passes(ngx_shop_redis_op_t *op,
+    ngx_shop_redis_reply_t *reply)
+{
+    ngx_shop_redis_state_t     *state;
+    ngx_shop_redis_redirect_t   redirect;
+
+    state = ngx_shop_redis_state(op);
+
+    if (state->redis->topology == NULL || state->pinned) {
+        return 0;
+    }
+
+    switch (ngx_shop_redis_redirect(reply, &redirect)) {
+
+    case NGX_SHOP_REDIS_MOVED:
+    case NGX_SHOP_REDIS_ASK:
+    case NGX_SHOP_REDIS_TRYAGAIN:
+        return state->redis->slots != NULL;
+
+    default:
+        return 0;
+    }
+}
+
+
+ngx_int_t
+ngx_shop_redis_route_again(ngx_shop_redis_op_t *op)
+{
+    ngx_msec_t                  delay;
+    const char                 *reason;
+    ngx_uint_t                  i;
+    ngx_msec_int_t              left;
+    ngx_shop_redis_t           *redis;
+    ngx_shop_redis_node_t      *node, *from;
+    ngx_shop_redis_conn_t      *conn;
+    ngx_shop_redis_state_t     *state;
+    ngx_shop_redis_redirect_e   kind, found;
+    ngx_shop_redis_redirect_t   redirect, last;
+
+    state = ngx_shop_redis_state(op);
+    redis = state->redis;
+
+    if (redis->topology == NULL || state->pinned || state->orphan
+        || redis->exiting)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&last, sizeof(ngx_shop_redis_redirect_t));
+    found = NGX_SHOP_REDIS_STAY;
+
+    for (i = 0; i < op->ncommands; i++) {
+
+        kind = ngx_shop_redis_redirect(op->replies[i], &redirect);
+
+        if (kind == NGX_SHOP_REDIS_STAY) {
+            continue;
+        }
+
+        if (kind == NGX_SHOP_REDIS_MOVED || kind == NGX_SHOP_REDIS_ASK) {
+            last = redirect;
+            found = kind;
+
+        } else if (found == NGX_SHOP_REDIS_STAY) {
+            found = kind;
+        }
+    }
+
+    if (found == NGX_SHOP_REDIS_STAY) {
+        redis->lost = 0;
+        return NGX_DECLINED;
+    }
+
+    if (found != NGX_SHOP_REDIS_LOST && redis->slots == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (found != NGX_SHOP_REDIS_TRYAGAIN && found != NGX_SHOP_REDIS_ASK) {
+        ngx_shop_redis_topology_want(redis);
+    }
+
+    left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
+
+    if (state->hops++ == NGX_SHOP_REDIS_HOPS_MAX
+        || left < (ngx_msec_int_t) (redis->timeout / 4)
+        || (found == NGX_SHOP_REDIS_LOST && redis->lost))
+    {
+        /* those who come later are not held as long for the same */
+
+        redis->lost = (found == NGX_SHOP_REDIS_LOST);
+        return NGX_DECLINED;
+    }
+
+    node = NULL;
+    from = state->conn->node;
+    delay = (found == NGX_SHOP_REDIS_LOST) ? NGX_SHOP_REDIS_NODE_DELAY
+                                           : NGX_SHOP_REDIS_SLOT_DELAY;
+
+    if (found == NGX_SHOP_REDIS_MOVED || found == NGX_SHOP_REDIS_ASK) {
+
+        if (last.addr.host.len == 0) {
+            last.addr.host = from->peer.host;
+        }
+
+        node = ngx_shop_redis_cluster_node(redis, &last.addr);
+
+        if (node == NULL) {
+            return NGX_DECLINED;
+        }
+
+        if (found == NGX_SHOP_REDIS_MOVED) {
+            redis->slots[last.slot] = node;
+        }
+    }
+
+    state->again = ngx_shop_redis_route_run(op, found == NGX_SHOP_REDIS_ASK);
+
+    if (state->again == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_queue_remove(&state->queue);
+    state->queued = 0;
+
+    if (node == NULL) {
+        state->conn = NULL;
+        ngx_shop_redis_route_wait(op, delay);
+
+        return NGX_OK;
+    }
+
+    conn = ngx_shop_redis_conn_pick(node, &reason);
+
+    if (conn == NULL) {
+        ngx_shop_redis_finish(op, NGX_ERROR, reason);
+        return NGX_OK;
+    }
+
+    ngx_shop_redis_conn_add(conn, op, state->again);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_redis_route_rescue(ngx_shop_redis_op_t *op)
+{
+    ngx_msec_int_t           left;
+    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_run_t    *run;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+    redis = state->redis;
+    run = state->again ? state->again : &state->run;
+    left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
+
+    if (redis->topology == NULL || redis->exiting
+        || state->own || state->orphan || run->started || state->hops
+        || left < (ngx_msec_int_t) (redis->timeout / 4))
+    {
+        return NGX_DECLINED;
+    }
+
+    state->hops++;
+
+    ngx_queue_remove(&state->queue);
+    state->queued = 0;
+    state->conn = NULL;
+
+    ngx_shop_redis_topology_want(redis);
+    ngx_shop_redis_route_wait(op, 0);
+
+    return NGX_OK;
+}
+
+
+static ngx_shop_redis_run_t *
+ngx_shop_redis_route_run(ngx_shop_redis_op_t *op, ngx_uint_t asking)
+{
+    ngx_uint_t                  i;
+    ngx_shop_redis_run_t       *run;
+    ngx_shop_redis_state_t     *state;
+    ngx_shop_redis_redirect_t   redirect;
+
+    state = ngx_shop_redis_state(op);
+
+    run = ngx_shop_redis_run_create(op, 2 * op->ncommands);
+    if (run == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < op->ncommands; i++) {
+
+        if (ngx_shop_redis_redirect(op->replies[i], &redirect)
+            != NGX_SHOP_REDIS_STAY)
+        {
+            ngx_shop_redis_run_command(run, i, asking);
+            state->loaded[i] = 0;
+        }
+    }
+
+    state->asking = asking;
+
+    return run;
+}
+
+
+/* without a delay: for news of the topology */
+
+static void
+ngx_shop_redis_route_wait(ngx_shop_redis_op_t *op, ngx_msec_t delay)
+{
+    ngx_queue_t             *q;
+    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_state_t  *state, *other;
+
+    state = ngx_shop_redis_state(op);
+    redis = state->redis;
+
+    state->waiting = 1;
+    state->timed = (delay != 0);
+    state->retry_at = ngx_current_msec + delay;
+
+    for (q = ngx_queue_last(&redis->waiting);
+         q != ngx_queue_sentinel(&redis->waiting);
+         q = ngx_queue_prev(q))
+    {
+        other = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+
+        if ((ngx_msec_int_t) (other->deadline - state->deadline) <= 0) {
+            break;
+        }
+    }
+
+    ngx_queue_insert_after(q, &state->queue);
+    state->queued = 1;
+
+    redis->timer.cancelable = 0;
+
+    ngx_shop_redis_route_timer(redis, delay ? state->retry_at
+                                            : state->deadline);
+}
+
+
+void
+ngx_shop_redis_route_timer(ngx_shop_redis_t *redis, ngx_msec_t at)
+{
+    ngx_msec_int_t  left;
+
+    if (redis->timer.timer_set
+        && (ngx_msec_int_t) (redis->timer.timer.key - at) <= 0)
+    {
+        return;
+    }
+
+    left = (ngx_msec_int_t) (at - ngx_current_msec);
+
+    ngx_add_timer(&redis->timer, ngx_max(left, 1));
+}
+
+
+void
+ngx_shop_redis_route_release(ngx_shop_redis_t *redis)
+{
+    ngx_shop_redis_route_due(redis, 1);
+    ngx_shop_redis_deliver(redis);
+}
+
+
+/* sends those whose time has come, and ends those who waited too long */
+
+static void
+ngx_shop_redis_route_due(ngx_shop_redis_t *redis, ngx_uint_t news)
+{
+    ngx_msec_t               next;
+    const char              *reason;
+    ngx_uint_t               some;
+    ngx_queue_t             *q, due;
+    ngx_msec_int_t           left;
+    ngx_shop_redis_state_t  *state;
+
+    /* who cannot go waits once more, in the queue that is left behind */
+
+    ngx_queue_init(&due);
+
+    if (!ngx_queue_empty(&redis->waiting)) {
+        q = ngx_queue_head(&redis->waiting);
+        ngx_queue_split(&redis->waiting, q, &due);
+    }
+
+    some = 0;
+    next = 0;
+
+    while (!ngx_queue_empty(&due)) {
+
+        q = ngx_queue_head(&due);
+        ngx_queue_remove(q);
+
+        state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+        state->queued = 0;
+
+        left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
+
+        if (left <= 0) {
+            ngx_shop_redis_finish(state->op, NGX_ERROR, "redis_timeout");
+            continue;
+        }
+
+        if (state->timed) {
+            left = ngx_min(left, (ngx_msec_int_t) (state->retry_at
+                                                   - ngx_current_msec));
+        }
+
+        if (state->timed ? left <= 0 : news) {
+            state->waiting = 0;
+
+            if (ngx_shop_redis_route(state->op, &reason) != NGX_AGAIN) {
+                ngx_shop_redis_finish(state->op, NGX_ERROR, reason);
+            }
+
+            continue;
+        }
+
+        ngx_queue_insert_tail(&redis->waiting, q);
+        state->queued = 1;
+
+        if (!some || (ngx_msec_int_t) (ngx_current_msec + left - next) < 0) {
+            next = ngx_current_msec + left;
+        }
+
+        some = 1;
+    }
+
+    redis->timer.cancelable = ngx_queue_empty(&redis->waiting);
+
+    if (some) {
+        ngx_shop_redis_route_timer(redis, next);
+    }
+}
+
+
+void
+ngx_shop_redis_route_fail(ngx_shop_redis_t *redis, const char *reason)
+{
+    ngx_queue_t             *q, *next;
+    ngx_shop_redis_state_t  *state;
+
+    for (q = ngx_queue_head(&redis->waiting);
+         q != ngx_queue_sentinel(&redis->waiting);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+
+        if (!state->timed || redis->exiting) {
+            ngx_shop_redis_finish(state->op, NGX_ERROR, reason);
+        }
+    }
+
+    redis->timer.cancelable = ngx_queue_empty(&redis->waiting);
+
+    ngx_shop_redis_deliver(redis);
+}
+
+
+void
+ngx_shop_redis_route_handler(ngx_event_t *ev)
+{
+    ngx_queue_t            *q, *next;
+    ngx_shop_redis_t       *redis;
+    ngx_shop_redis_node_t  *node;
+
+    redis = ev->data;
+
+    for (q = ngx_queue_head(&redis->retired);
+         q != ngx_queue_sentinel(&redis->retired);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        node = ngx_queue_data(q, ngx_shop_redis_node_t, queue);
+
+        if ((ngx_msec_int_t) (node->retire_at - ngx_current_msec) <= 0) {
+            ngx_queue_remove(q);
+            ngx_shop_redis_node_destroy(node);
+
+        } else {
+            ngx_shop_redis_route_timer(redis, node->retire_at);
+        }
+    }
+
+    ngx_shop_redis_route_due(redis, 0);
+    ngx_shop_redis_deliver(redis);
+}

@@ -1,0 +1,185 @@
+package ShopTest::Sentinel;
+
+# Copyright (C) The ngx_shop authors
+
+=head1 NAME
+
+ShopTest::Sentinel - a master, replicas and the sentinels that watch them
+
+=head1 SYNOPSIS
+
+    my $sentinels = ShopTest::Sentinel->new(servers => 2, sentinels => 3);
+
+    $sentinels->urls;                   # those of the sentinels, for nginx
+    $sentinels->master;                 # the ShopTest::Redis of this moment
+    $sentinels->servers;                # all of them
+    $sentinels->sentinels;              # ShopTest::Redis, too
+    $sentinels->failover;               # planned, and waits for its end
+
+=head1 DESCRIPTION
+
+The master's name is "main".  A master that is down is replaced after half a
+second.  "redis" is a hash of arguments of all servers.
+
+=cut
+
+use strict;
+use warnings;
+
+use ShopTest ();
+use ShopTest::Redis ();
+
+
+sub new {
+    my ($class, %o) = @_;
+    my $self = bless { servers => [], sentinels => [] }, $class;
+
+    my $n = $o{servers} || 2;
+    my %redis = (args => [], %{ $o{redis} || {} });
+    my @auth = defined $redis{password}
+               ? ('--masterauth', $redis{password}) : ();
+    my $first;
+
+    for (1 .. $n) {
+        my @replica = $first
+            ? ('--replicaof', '127.0.0.1', $first->port) : ();
+
+        my $server = ShopTest::Redis->new(%redis,
+            args => [ @{ $redis{args} }, @auth, '--repl-diskless-sync-delay',
+                      '0', @replica ])->start;
+
+        # whoever is started again comes as it was, not as it became
+
+        $first ||= $server;
+        push @{ $self->{servers} }, $server;
+    }
+
+    for my $server (@{ $self->{servers} }) {
+        next if $server == $first;
+
+        ShopTest::wait_for(sub {
+            $server->command('INFO', 'replication')
+                =~ /master_link_status:up/ && $server != $first
+        }, 'a replica');
+    }
+
+    my $quorum = int(($o{sentinels} || 3) / 2) + 1;
+
+    for (1 .. $o{sentinels} || 3) {
+        my $port = ShopTest::free_port();
+        my $dir = ShopTest::temp_dir('sentinel');
+
+        my $conf = ShopTest::write_file("$dir/sentinel.conf", join "\n",
+            "port $port", 'bind 127.0.0.1', "dir $dir",
+            'protected-mode no',
+            'sentinel monitor main 127.0.0.1 ' . $first->port . " $quorum",
+            'sentinel down-after-milliseconds main 500',
+            'sentinel failover-timeout main 3000',
+            defined $redis{password}
+                ? "sentinel auth-pass main $redis{password}" : (),
+            @{ $o{conf} || [] }, '');
+
+        my $sentinel = ShopTest::Redis->client($port);
+
+        $sentinel->{dir} = $dir;
+        $sentinel->{process} = ShopTest::spawn(
+            name    => 'sentinel',
+            command => [ ShopTest::Redis::binary(), $conf, '--sentinel' ],
+            output  => "$dir/sentinel.log",
+        );
+
+        ShopTest::register($sentinel);
+        ShopTest::wait_port($port, $sentinel->{process});
+        push @{ $self->{sentinels} }, $sentinel;
+    }
+
+    my $others = @{ $self->{sentinels} } - 1;
+
+    for my $sentinel ($self->sentinels) {
+        ShopTest::wait_for(sub {
+            my %is = @{ $sentinel->command('SENTINEL', 'MASTER', 'main') };
+
+            $is{'num-other-sentinels'} == $others
+                && $is{'num-slaves'} == $n - 1 && $is{flags} eq 'master'
+        }, 'the sentinels to know each other', 20);
+    }
+
+    return $self;
+}
+
+
+sub servers { return @{ $_[0]->{servers} } }
+
+sub sentinels { return @{ $_[0]->{sentinels} } }
+
+sub urls { return map { 'redis://127.0.0.1:' . $_->port } $_[0]->sentinels }
+
+
+sub master_of {
+    my ($self, $sentinel) = @_;
+
+    my $address = $sentinel->command('SENTINEL', 'get-master-addr-by-name',
+                                     'main');
+
+    return (grep { $_->port == $address->[1] } $self->servers)[0];
+}
+
+
+sub master {
+    my ($self) = @_;
+
+    my ($alive) = grep { $_->{process} } $self->sentinels;
+
+    return $self->master_of($alive);
+}
+
+
+sub failover {
+    my ($self) = @_;
+    my $old = $self->master;
+
+    # it wants a replica that reported lately
+
+    ShopTest::wait_for(sub {
+        my (undef, $error) = $self->{sentinels}[0]->try(
+            'SENTINEL', 'FAILOVER', 'main');
+        !defined $error;
+    }, 'a failover to begin', 15);
+
+    return $self->moved($old);
+}
+
+
+# waits until all of the sentinels name another than $old, and all servers
+# agree: until then sentinels may still change their mind
+
+sub moved {
+    my ($self, $old) = @_;
+
+    return ShopTest::wait_for(sub {
+        my %named = map { $_->port => $_ } map { $self->master_of($_) }
+                    grep { $_->{process} } $self->sentinels;
+        my ($master) = values %named;
+
+        return 0 if keys %named != 1 || $master == $old;
+
+        for my $server (grep { $_->{process} } $self->servers) {
+
+            # one that becomes a replica closes all connections
+
+            delete $server->{socket};
+
+            my $role = eval { $server->command('ROLE') } or return 0;
+
+            return 0 if $server == $master
+                        ? $role->[0] ne 'master'
+                        : $role->[0] ne 'slave' || $role->[2] != $master->port
+                          || $role->[3] ne 'connected';
+        }
+
+        return $master;
+    }, 'a failover', 40);
+}
+
+
+1;
