@@ -106,7 +106,7 @@ $fault->once(ECHO => [ { drip => "*2\r\n\$3\r\nabc\r\n:-15\r\n",
                          every => 0.002 } ]);
 is(ask('c=ECHO+1'), "ok [\"abc\" :-15]\n", 'a reply may come byte by byte');
 
-$fault->once(ECHO => [ '%s', "%s" ]);
+$fault->once(ECHO => [ '%s%s' ]);
 is(ask('c=ECHO+1'), "ok \"1\"\n", 'of two replies to one command');
 recovers('the second closes the connection');
 

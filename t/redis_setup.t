@@ -12,6 +12,10 @@ my $secret = 'correct-horse-battery';
 sub client {
     my ($parameters, %o) = @_;
 
+    # time enough for a busy machine
+
+    $parameters .= ' timeout=2000' unless $parameters =~ /timeout=/;
+
     return nginx(unit => 1, module => 0, secrets => [$secret], %o,
                  http => <<"CONF");
     unit_redis $parameters;

@@ -14,7 +14,6 @@
 
 #define NGX_HTTP_SHOP_ZONE_MIN               (64 * 1024)
 #define NGX_HTTP_SHOP_COOKIE_NAME_MAX        64
-#define NGX_HTTP_SHOP_SESSION_MAX            (3650 * 86400)
 
 
 static char *ngx_http_shop_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -210,7 +209,7 @@ ngx_http_shop_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             sec = ngx_parse_time(&value, 1);
 
             if (sec == (time_t) NGX_ERROR || sec == 0
-                || sec > NGX_HTTP_SHOP_SESSION_MAX)
+                || sec > NGX_SHOP_SESSION_LIFETIME_MAX)
             {
                 return ngx_http_shop_bad_param(cf, &word[i],
                                                "a time like \"30d\", at most "

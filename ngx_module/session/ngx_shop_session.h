@@ -27,6 +27,7 @@
 #define NGX_SHOP_SESSION_AGENT_MAX    64
 #define NGX_SHOP_SESSION_TOUCH        300   /* seconds */
 #define NGX_SHOP_SESSION_SKEW         300   /* seconds, between servers */
+#define NGX_SHOP_SESSION_LIFETIME_MAX  (3650 * 86400)
 
 
 typedef struct {

@@ -94,7 +94,8 @@ ngx_shop_session_known(ngx_pool_t *pool, ngx_shop_redis_reply_t **replies,
 
     session->created = (time_t) created;
     session->auth_time = (time_t) auth_time;
-    session->expires = (time_t) expires;
+    session->expires = (time_t) ngx_min(expires,
+                                        now + NGX_SHOP_SESSION_LIFETIME_MAX);
     session->ttl = ttl->integer;
 
     return NGX_OK;
