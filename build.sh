@@ -26,12 +26,16 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
     test [ARGUMENT...]  all tests; arguments are those of prove, e.g. t/unit.t
     asan [ARGUMENT...]  all tests under AddressSanitizer and UBSan
     matrix [RELEASE]    builds and tests in another Debian: trixie or sid
+    bench [OPTION...]   measures against others, and prints the tables of
+                        docs/performance.md; options are in t/bench/figures
+    bench callgrind     instructions of a request
     lint                style, compiler warnings, cppcheck, clang-tidy
     install             copies the module to where nginx looks, below $DESTDIR
     deps [GROUP...]     installs what is missing of Debian's packages; groups
-                        are build, test, peers, demo, lint, asan and matrix
+                        are build, test, peers, demo, lint, asan, matrix
+                        and bench
 
-"demo", "test", "asan", "matrix" and "lint" install what they need.
+"demo", "test", "asan", "matrix", "bench" and "lint" install what they need.
 
 Environment:
 
@@ -96,6 +100,11 @@ packages() {
         matrix)
             echo debootstrap=debootstrap unshare=util-linux
             ;;
+        bench)
+            echo wrk=wrk valgrind=valgrind taskset=util-linux
+            echo libnginx-mod-http-lua libnginx-mod-http-js
+            echo apache2=apache2-bin libapache2-mod-auth-openidc
+            ;;
         *)
             die "deps: no group \"$1\""
             ;;
@@ -116,7 +125,7 @@ cmd_deps() {
     local group entry
     local -a missing=()
 
-    [ $# != 0 ] || set -- build test peers demo lint asan matrix
+    [ $# != 0 ] || set -- build test peers demo lint asan matrix bench
 
     for group; do
         for entry in $(packages "$group"); do
@@ -434,6 +443,27 @@ cmd_matrix() {
 }
 
 
+# --- bench ------------------------------------------------------------------
+
+# Standard output is Markdown, and nothing else.
+
+cmd_bench() {
+    local program=figures
+
+    if [ "${1:-}" = callgrind ]; then
+        program=callgrind
+        shift
+    fi
+
+    {
+        cmd_deps build test bench
+        cmd_build
+    } >&2
+
+    exec "t/bench/$program" "$@"
+}
+
+
 # --- lint -------------------------------------------------------------------
 
 # Each check runs, whatever the others find.
@@ -526,7 +556,7 @@ command=${1:-build}
 [ $# = 0 ] || shift
 
 case $command in
-    deps|build|demo|test|asan|matrix|lint|install)
+    deps|build|demo|test|asan|matrix|bench|lint|install)
         "cmd_$command" "$@"
         ;;
     help|-h|--help)

@@ -32,6 +32,11 @@ my $shop = shop(http => <<'END', server => <<'END');
         social_login  on;
         location / { loyalty on; proxy_pass %%backend%%; }
     }
+
+    server {
+        listen        127.0.0.1:%%port5%%;
+        location / { proxy_pass %%backend%%; }
+    }
 END
     shop_session idle=1000s lifetime=3000s;
 END
@@ -300,6 +305,13 @@ is(customer(session(secret_key => 'cd' x 32)->cookie), undef,
                                       Cookie => "shop=$value; b=2",
                                       Cookie => "shop=$value" ]), 'Cookie')
        =~ s/[|;] ?/+/gr, 'a=1+b=2', '... in several lines');
+
+    is(field(seen("a=1; shop=$value; __Secure-shop=$value; b=2; "
+                  . '__Host-shop-login-abcdefgh=x', port => 5), 'Cookie'),
+       'a=1; b=2', 'row 30: another server of this nginx cuts them all, too');
+    is(field(seen("a=1; __Secure-shop=$value"), 'Cookie'), 'a=1',
+       'row 30: ... and so does one that has its own');
+    is(customer("__Secure-shop=$value"), undef, '... and takes them for nobody');
 
     is(customer("a=1; shop=$value; b=2"), $s->{customer}, 'it is found there');
     is(customer("shop=$value; shop=$value"), $s->{customer},

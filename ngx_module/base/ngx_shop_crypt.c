@@ -241,37 +241,71 @@ ngx_shop_unbase64url(ngx_pool_t *pool, ngx_str_t *src, ngx_str_t *dst)
 
 
 /*
- * nginx's decoder stops at "=" and ignores the low bits of the last byte,
- * so that many texts give the same bytes.  Here there is one.
+ * nginx's decoder stops at "=" and ignores the low bits of the last byte, so
+ * that many texts give the same bytes, and looks at each character twice.
+ * Here there is one text, and one look: 64 marks a foreign character.
  */
 
 static ngx_int_t
 ngx_shop_base64url_decode(ngx_str_t *dst, ngx_str_t *src)
 {
-    size_t     rest;
-    u_char     text[4];
-    ngx_str_t  tail, again;
+    u_char            *s, *last, *d;
+    uint32_t           bits;
+    ngx_uint_t         i, foreign;
 
-    if (src->len % 4 == 1
-        || ngx_decode_base64url(dst, src) != NGX_OK
-        || dst->len != src->len * 3 / 4)
-    {
-        return NGX_ERROR;
+    static const u_char  values[128] = {
+        64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+        64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+        64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 64,
+        52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64,
+        64,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+        15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 63,
+        64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+        41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64
+    };
+
+    s = src->data;
+    last = s + src->len;
+    d = dst->data;
+    foreign = 0;
+
+    while (s < last) {
+
+        bits = 0;
+
+        for (i = 0; i < 4 && s < last; i++, s++) {
+            foreign |= *s & 0x80;
+            foreign |= values[*s & 0x7f] & 64;
+            bits = bits << 6 | (values[*s & 0x7f] & 63);
+        }
+
+        switch (i) {
+
+        case 4:
+            *d++ = (u_char) (bits >> 16);
+            *d++ = (u_char) (bits >> 8);
+            *d++ = (u_char) bits;
+            break;
+
+        case 3:
+            foreign |= bits & 0x03;
+            *d++ = (u_char) (bits >> 10);
+            *d++ = (u_char) (bits >> 2);
+            break;
+
+        case 2:
+            foreign |= bits & 0x0f;
+            *d++ = (u_char) (bits >> 4);
+            break;
+
+        default: /* six bits are no byte */
+            foreign = 1;
+        }
     }
 
-    rest = dst->len % 3;
+    dst->len = d - dst->data;
 
-    if (rest == 0) {
-        return NGX_OK;
-    }
-
-    tail.len = rest;
-    tail.data = dst->data + dst->len - rest;
-    again.data = text;
-
-    ngx_encode_base64url(&again, &tail);
-
-    return (text[rest] == src->data[src->len - 1]) ? NGX_OK : NGX_ERROR;
+    return foreign ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -45,6 +45,10 @@ ngx_shop_pack_text(u_char *p, ngx_str_t *text)
 {
     p = ngx_shop_pack_int(p, (int64_t) text->len);
 
+    if (text->len == 0) {
+        return p;
+    }
+
     return ngx_cpymem(p, text->data, text->len);
 }
 

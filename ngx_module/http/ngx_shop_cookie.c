@@ -178,6 +178,10 @@ ngx_shop_cookie_keep(ngx_http_request_t *r, ngx_array_t *cookies,
     u_char             *p;
     ngx_shop_cookie_t  *cookie;
 
+    if (cookies == NULL) {
+        return NGX_OK;
+    }
+
     if (cookies->elts == NULL
         && ngx_array_init(cookies, r->pool, 2, sizeof(ngx_shop_cookie_t))
            != NGX_OK)

@@ -32,8 +32,8 @@ typedef struct {
  * request, so that nothing behind us sees it; "shop-login-theme" may be the
  * shop's own.  Copies of at most NGX_SHOP_COOKIES_MAX of them go to
  * "cookies" (of ngx_shop_cookie_t; initialized on r->pool when the first is
- * found); more are cut and forgotten.  A Cookie header that held nothing
- * else is removed.
+ * found); more are cut and forgotten, and so are all where "cookies" is
+ * NULL.  A Cookie header that held nothing else is removed.
  * NGX_OK: some were found, NGX_DECLINED: none, NGX_ERROR: no memory.
  */
 #define NGX_SHOP_COOKIES_MAX  32

@@ -30,6 +30,8 @@ static char *ngx_http_shop_prefix(ngx_conf_t *cf, ngx_command_t *cmd,
 static ngx_uint_t ngx_http_shop_cookie_name_valid(ngx_str_t *name);
 static char *ngx_http_shop_cookie_names(ngx_conf_t *cf,
     ngx_http_shop_srv_conf_t *conf);
+static char *ngx_http_shop_add_cookies(ngx_conf_t *cf,
+    ngx_http_shop_srv_conf_t *conf);
 static char *ngx_http_shop_attributes(ngx_conf_t *cf,
     ngx_http_shop_srv_conf_t *conf);
 
@@ -473,7 +475,11 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->track = NULL;
      */
 
-    if (ngx_shop_header_names_init(cf->pool, &smcf->names) != NGX_OK) {
+    if (ngx_shop_header_names_init(cf->pool, &smcf->names) != NGX_OK
+        || ngx_array_init(&smcf->cookies, cf->pool, 2,
+                          sizeof(ngx_http_shop_cookies_t))
+           != NGX_OK)
+    {
         return NULL;
     }
 
@@ -563,6 +569,7 @@ ngx_http_shop_create_srv_conf(ngx_conf_t *cf)
      *     sscf->prefix = { 0, NULL };
      *     sscf->cookie = { 0, NULL };
      *     sscf->attempt = { 0, NULL };
+     *     sscf->cookies = 0;
      *     sscf->domain = { 0, NULL };
      *     sscf->host = { 0, NULL };
      *     sscf->cookie_attributes = { 0, NULL };
@@ -599,7 +606,9 @@ ngx_http_shop_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     conf->host = conf->domain.len ? conf->domain : conf->base->host;
 
-    if (ngx_http_shop_cookie_names(cf, conf) != NGX_CONF_OK) {
+    if (ngx_http_shop_cookie_names(cf, conf) != NGX_CONF_OK
+        || ngx_http_shop_add_cookies(cf, conf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -701,6 +710,46 @@ ngx_http_shop_cookie_names(ngx_conf_t *cf, ngx_http_shop_srv_conf_t *conf)
 
     conf->attempt.data = p;
     conf->attempt.len = ngx_sprintf(p, "%s%V-login-", prefix, &name) - p;
+
+    return NGX_CONF_OK;
+}
+
+
+/* a browser sends what one server set to others of its host or domain */
+
+static char *
+ngx_http_shop_add_cookies(ngx_conf_t *cf, ngx_http_shop_srv_conf_t *conf)
+{
+    ngx_http_shop_cookies_t    *cookies;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);
+
+    cookies = smcf->cookies.elts;
+
+    for (conf->cookies = 0;
+         conf->cookies < smcf->cookies.nelts;
+         conf->cookies++)
+    {
+        /* the attempts' prefix follows from the name */
+
+        if (cookies[conf->cookies].session.len == conf->cookie.len
+            && ngx_strncmp(cookies[conf->cookies].session.data,
+                           conf->cookie.data, conf->cookie.len)
+               == 0
+            && cookies[conf->cookies].attempt.len == conf->attempt.len)
+        {
+            return NGX_CONF_OK;
+        }
+    }
+
+    cookies = ngx_array_push(&smcf->cookies);
+    if (cookies == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    cookies->session = conf->cookie;
+    cookies->attempt = conf->attempt;
 
     return NGX_CONF_OK;
 }

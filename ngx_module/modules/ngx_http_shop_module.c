@@ -90,9 +90,10 @@ static ngx_http_variable_t  ngx_http_shop_vars[] = {
 static ngx_int_t
 ngx_http_shop_post_read_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                   rc;
-    ngx_array_t                 cookies;
+    ngx_uint_t                  i;
+    ngx_array_t                 cookies, *ours;
     ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_cookies_t    *names;
     ngx_http_shop_srv_conf_t   *sscf;
     ngx_http_shop_main_conf_t  *smcf;
 
@@ -104,20 +105,24 @@ ngx_http_shop_post_read_handler(ngx_http_request_t *r)
 
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
-    if (sscf->base == NULL) {
-        return NGX_DECLINED;
-    }
-
     ngx_memzero(&cookies, sizeof(ngx_array_t));
 
-    rc = ngx_shop_cookies_take(r, &sscf->cookie, &sscf->attempt, &cookies);
+    names = smcf->cookies.elts;
 
-    if (rc == NGX_DECLINED) {
-        return NGX_DECLINED;
+    for (i = 0; i < smcf->cookies.nelts; i++) {
+
+        ours = (sscf->base != NULL && sscf->cookies == i) ? &cookies : NULL;
+
+        if (ngx_shop_cookies_take(r, &names[i].session, &names[i].attempt,
+                                  ours)
+            == NGX_ERROR)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
 
-    if (rc == NGX_ERROR) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (cookies.nelts == 0) {
+        return NGX_DECLINED;
     }
 
     ctx = ngx_http_shop_create_ctx(r);

@@ -54,6 +54,8 @@ typedef struct {
     ngx_shop_sealer_t         *session_sealer;
     ngx_shop_sealer_t         *attempt_sealer;
     ngx_shop_header_names_t    names;       /* never from a client */
+    ngx_array_t                cookies;     /* of ngx_http_shop_cookies_t:
+                                               those of all servers */
 
     /* of the worker */
 
@@ -63,11 +65,19 @@ typedef struct {
 
 
 typedef struct {
+    ngx_str_t                  session;     /* name */
+    ngx_str_t                  attempt;     /* name prefix */
+} ngx_http_shop_cookies_t;
+
+
+typedef struct {
     ngx_shop_url_t            *base;        /* NULL: no "shop_base_url" */
     ngx_str_t                  prefix;      /* "/_shop/" */
 
     ngx_str_t                  cookie;      /* name of the session's */
     ngx_str_t                  attempt;     /* name prefix of attempts' */
+    ngx_uint_t                 cookies;     /* index of the two in those of
+                                               all servers */
     ngx_str_t                  domain;
     ngx_uint_t                 same_site;
     ngx_shop_session_limits_t  limits;
