@@ -140,7 +140,8 @@ ngx_shop_redis_addr_parse(ngx_shop_redis_reply_t *reply,
 static ngx_int_t
 ngx_shop_redis_addr_valid(ngx_shop_redis_addr_t *addr, int64_t port)
 {
-    u_char  *p, *last;
+    u_char      ch;
+    ngx_uint_t  i;
 
     if (port < 1 || port > 65535 || addr->host.len > NGX_SHOP_REDIS_HOST_MAX) {
         return NGX_ERROR;
@@ -148,12 +149,12 @@ ngx_shop_redis_addr_valid(ngx_shop_redis_addr_t *addr, int64_t port)
 
     addr->port = (in_port_t) port;
 
-    p = addr->host.data;
+    for (i = 0; i < addr->host.len; i++) {
+        ch = addr->host.data[i];
 
-    for (last = p + addr->host.len; p < last; p++) {
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-              || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-'
-              || *p == '_' || *p == ':'))
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
+              || (ch >= '0' && ch <= '9') || ch == '.' || ch == '-'
+              || ch == '_' || ch == ':'))
         {
             return NGX_ERROR;
         }

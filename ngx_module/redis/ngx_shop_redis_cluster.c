@@ -125,7 +125,7 @@ ngx_shop_redis_cluster_map(ngx_shop_redis_t *redis, ngx_array_t *ranges)
          q != ngx_queue_sentinel(&redis->nodes);
          q = next)
     {
-        next = ngx_queue_next(q);
+        next = ngx_queue_next(q);                           /* NOLINT */
         node = ngx_queue_data(q, ngx_shop_redis_node_t, queue);
 
         if (!node->listed) {

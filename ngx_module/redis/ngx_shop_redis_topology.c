@@ -213,7 +213,7 @@ ngx_shop_redis_topology_round(ngx_event_t *ev)
 static ngx_int_t
 ngx_shop_redis_topology_tries(ngx_shop_redis_t *redis)
 {
-    ngx_uint_t                  i, n, pass;
+    ngx_uint_t                  i, n, first, pass;
     ngx_queue_t                *q;
     ngx_shop_redis_addr_t      *addrs, *try;
     ngx_shop_redis_node_t      *node;
@@ -247,6 +247,8 @@ ngx_shop_redis_topology_tries(ngx_shop_redis_t *redis)
             n++;
         }
 
+        first = n ? topology->seed % n : 0;
+
         for (pass = 0; pass < 2; pass++) {
 
             i = 0;
@@ -258,7 +260,7 @@ ngx_shop_redis_topology_tries(ngx_shop_redis_t *redis)
                 node = ngx_queue_data(q, ngx_shop_redis_node_t, queue);
 
                 if (node->failures
-                    || (i < topology->seed % n) != pass
+                    || (i < first) != pass
                     || topology->ntries == NGX_SHOP_REDIS_TRIES_MAX / 2)
                 {
                     continue;

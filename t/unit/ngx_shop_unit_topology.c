@@ -62,13 +62,15 @@ ngx_shop_unit_topology_reply(ngx_shop_unit_t *u, ngx_str_t *text)
 
     rc = ngx_shop_redis_reader_feed(reader, text->data, text->len);
 
-    if (rc == NGX_OK) {
-        rc = ngx_shop_redis_reader_next(reader, u->pool, &reply);
+    if (rc != NGX_OK
+        || ngx_shop_redis_reader_next(reader, u->pool, &reply) != NGX_OK)
+    {
+        reply = NULL;
     }
 
     ngx_shop_redis_reader_free(reader);
 
-    return rc == NGX_OK ? reply : NULL;
+    return reply;
 }
 
 
