@@ -207,6 +207,7 @@ ngx_int_t ngx_shop_json_dump(ngx_pool_t *pool, ngx_shop_json_t *json,
 
 #define NGX_SHOP_KEY_LEN     32
 #define NGX_SHOP_SHA256_LEN  32
+#define NGX_SHOP_SHA2_MAX    64
 
 typedef struct ngx_shop_sealer_s  ngx_shop_sealer_t;
 
@@ -215,7 +216,12 @@ typedef struct {
 } ngx_shop_key_t;
 
 
+/* at most 512 bytes; NGX_ERROR: logged */
 ngx_int_t ngx_shop_random(u_char *p, size_t len, ngx_log_t *log);
+
+/* "bits" is 256, 384 or 512; NGX_ERROR: logged */
+ngx_int_t ngx_shop_sha2(ngx_uint_t bits, ngx_str_t *data, u_char *digest,
+    ngx_log_t *log);
 ngx_int_t ngx_shop_sha256(ngx_str_t *data, u_char *digest, ngx_log_t *log);
 ngx_int_t ngx_shop_hmac_sha256(ngx_str_t *key, ngx_str_t *data, u_char *mac,
     ngx_log_t *log);

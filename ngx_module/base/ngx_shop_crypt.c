@@ -66,6 +66,16 @@
 
 #define NGX_SHOP_KEY_FILE_MAX   65536
 
+#define NGX_SHOP_RANDOM_STOCK   512
+
+
+typedef struct {
+    ngx_uint_t                 bits;
+    const char                *name;
+    const EVP_MD            *(*builtin)(void);
+    EVP_MD                    *fetched;
+} ngx_shop_digest_t;
+
 
 typedef struct {
     EVP_CIPHER_CTX            *ctx;         /* decrypts, key set */
@@ -77,10 +87,12 @@ struct ngx_shop_sealer_s {
     EVP_CIPHER_CTX            *ctx;         /* encrypts, first key set */
     ngx_shop_sealer_key_t     *keys;
     ngx_uint_t                 nkeys;
-    ngx_uint_t                 digest;      /* holds ngx_shop_digest */
+    ngx_uint_t                 digests;     /* holds ngx_shop_digests */
 };
 
 
+static ngx_int_t ngx_shop_digests_hold(void);
+static void ngx_shop_digests_release(void);
 static ngx_int_t ngx_shop_base64url_decode(ngx_str_t *dst, ngx_str_t *src);
 static void ngx_shop_keys_cleanup(void *data);
 static ngx_int_t ngx_shop_key_parse(ngx_str_t *line, ngx_shop_key_t *key);
@@ -100,15 +112,85 @@ static ngx_int_t ngx_shop_decrypt(EVP_CIPHER_CTX *ctx, u_char *raw,
  * sealers, which go with the pool of their configuration.
  */
 
-static EVP_MD      *ngx_shop_digest;
-static ngx_uint_t   ngx_shop_digest_users;
+static ngx_shop_digest_t  ngx_shop_digests[] = {
+    { 256, "SHA256", EVP_sha256, NULL },
+    { 384, "SHA384", EVP_sha384, NULL },
+    { 512, "SHA512", EVP_sha512, NULL },
+    { 0, NULL, NULL, NULL }
+};
+
+static ngx_uint_t  ngx_shop_digests_users;
+
+
+/*
+ * A draw costs OpenSSL more than the bytes do, and a login needs seven, so
+ * they are drawn in stock.  It is of the process that drew it: a worker must
+ * not hand out what its master, or another worker, was forked with.  What
+ * was handed out is gone from it.
+ */
+
+static u_char     ngx_shop_stock[NGX_SHOP_RANDOM_STOCK];
+static size_t     ngx_shop_stock_left;
+static ngx_pid_t  ngx_shop_stock_pid;
 
 
 ngx_int_t
 ngx_shop_random(u_char *p, size_t len, ngx_log_t *log)
 {
-    if (len > NGX_MAX_INT32_VALUE || RAND_bytes(p, (int) len) != 1) {
-        ngx_ssl_error(NGX_LOG_ALERT, log, 0, "RAND_bytes() failed");
+    if (ngx_shop_stock_pid != ngx_pid) {
+        ngx_shop_stock_pid = ngx_pid;
+        ngx_shop_stock_left = 0;
+    }
+
+    if (len > NGX_SHOP_RANDOM_STOCK) {
+        ngx_log_error(NGX_LOG_ALERT, log, 0,
+                      "%uz random bytes are too many at once", len);
+        return NGX_ERROR;
+    }
+
+    if (len > ngx_shop_stock_left) {
+
+        /* what is left is not worth the care of handing out two parts */
+
+        ngx_shop_stock_left = 0;
+
+        if (RAND_bytes(ngx_shop_stock, NGX_SHOP_RANDOM_STOCK) != 1) {
+            ngx_ssl_error(NGX_LOG_ALERT, log, 0, "RAND_bytes() failed");
+            return NGX_ERROR;
+        }
+
+        ngx_shop_stock_left = NGX_SHOP_RANDOM_STOCK;
+    }
+
+    ngx_shop_stock_left -= len;
+
+    ngx_memcpy(p, ngx_shop_stock + ngx_shop_stock_left, len);
+    ngx_shop_zero(ngx_shop_stock + ngx_shop_stock_left, len);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_sha2(ngx_uint_t bits, ngx_str_t *data, u_char *digest,
+    ngx_log_t *log)
+{
+    const EVP_MD       *md;
+    ngx_shop_digest_t  *d;
+
+    for (d = ngx_shop_digests; d->bits != bits; d++) {
+
+        if (d->bits == 0) {
+            ngx_log_error(NGX_LOG_ALERT, log, 0, "no SHA-2 of %ui bits",
+                          bits);
+            return NGX_ERROR;
+        }
+    }
+
+    md = d->fetched ? d->fetched : d->builtin();
+
+    if (EVP_Digest(data->data, data->len, digest, NULL, md, NULL) != 1) {
+        ngx_ssl_error(NGX_LOG_ALERT, log, 0, "EVP_Digest() failed");
         return NGX_ERROR;
     }
 
@@ -119,16 +201,7 @@ ngx_shop_random(u_char *p, size_t len, ngx_log_t *log)
 ngx_int_t
 ngx_shop_sha256(ngx_str_t *data, u_char *digest, ngx_log_t *log)
 {
-    const EVP_MD  *md;
-
-    md = ngx_shop_digest ? ngx_shop_digest : EVP_sha256();
-
-    if (EVP_Digest(data->data, data->len, digest, NULL, md, NULL) != 1) {
-        ngx_ssl_error(NGX_LOG_ALERT, log, 0, "EVP_Digest() failed");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return ngx_shop_sha2(256, data, digest, log);
 }
 
 
@@ -250,7 +323,7 @@ static ngx_int_t
 ngx_shop_base64url_decode(ngx_str_t *dst, ngx_str_t *src)
 {
     u_char            *s, *last, *d;
-    uint32_t           bits;
+    uint32_t           bits, a, b, c, e;
     ngx_uint_t         i, foreign;
 
     static const u_char  values[128] = {
@@ -269,23 +342,32 @@ ngx_shop_base64url_decode(ngx_str_t *dst, ngx_str_t *src)
     d = dst->data;
     foreign = 0;
 
-    while (s < last) {
+    for ( /* void */ ; last - s >= 4; s += 4) {
+
+        a = values[s[0] & 0x7f];
+        b = values[s[1] & 0x7f];
+        c = values[s[2] & 0x7f];
+        e = values[s[3] & 0x7f];
+
+        foreign |= (s[0] | s[1] | s[2] | s[3]) & 0x80;
+        foreign |= (a | b | c | e) & 64;
+
+        *d++ = (u_char) (a << 2 | b >> 4);
+        *d++ = (u_char) (b << 4 | c >> 2);
+        *d++ = (u_char) (c << 6 | e);
+    }
+
+    if (s < last) {
 
         bits = 0;
 
-        for (i = 0; i < 4 && s < last; i++, s++) {
+        for (i = 0; s < last; i++, s++) {
             foreign |= *s & 0x80;
             foreign |= values[*s & 0x7f] & 64;
             bits = bits << 6 | (values[*s & 0x7f] & 63);
         }
 
         switch (i) {
-
-        case 4:
-            *d++ = (u_char) (bits >> 16);
-            *d++ = (u_char) (bits >> 8);
-            *d++ = (u_char) bits;
-            break;
 
         case 3:
             foreign |= bits & 0x03;
@@ -519,23 +601,18 @@ ngx_shop_sealer_create(ngx_pool_t *pool, ngx_array_t *keys,
                                  sizeof(NGX_SHOP_SEAL_INFO) - 1),
                       purpose, ngx_strlen(purpose));
 
-    if (ngx_shop_digest == NULL) {
-        ngx_shop_digest = EVP_MD_fetch(NULL, "SHA256", NULL);
-    }
+    sealer->digests = 1;
 
-    sealer->digest = 1;
-    ngx_shop_digest_users++;
-
+    rc = ngx_shop_digests_hold();
     cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 
-    if (ngx_shop_digest == NULL || cipher == NULL) {
+    if (rc != NGX_OK || cipher == NULL) {
         ngx_ssl_error(NGX_LOG_EMERG, log, 0,
-                      "OpenSSL has no SHA256 or no AES-256-GCM");
+                      "OpenSSL has no SHA-2 or no AES-256-GCM");
         EVP_CIPHER_free(cipher);
         return NULL;
     }
 
-    rc = NGX_OK;
     key = keys->elts;
 
     for (i = 0; i < keys->nelts && rc == NGX_OK; i++) {
@@ -615,9 +692,46 @@ ngx_shop_sealer_cleanup(void *data)
 
     EVP_CIPHER_CTX_free(sealer->ctx);
 
-    if (sealer->digest && --ngx_shop_digest_users == 0) {
-        EVP_MD_free(ngx_shop_digest);
-        ngx_shop_digest = NULL;
+    if (sealer->digests) {
+        ngx_shop_digests_release();
+    }
+}
+
+
+static ngx_int_t
+ngx_shop_digests_hold(void)
+{
+    ngx_int_t           rc;
+    ngx_shop_digest_t  *d;
+
+    rc = NGX_OK;
+
+    if (ngx_shop_digests_users++ == 0) {
+
+        for (d = ngx_shop_digests; d->bits; d++) {
+            d->fetched = EVP_MD_fetch(NULL, d->name, NULL);
+
+            if (d->fetched == NULL) {
+                rc = NGX_ERROR;
+            }
+        }
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_shop_digests_release(void)
+{
+    ngx_shop_digest_t  *d;
+
+    if (--ngx_shop_digests_users == 0) {
+
+        for (d = ngx_shop_digests; d->bits; d++) {
+            EVP_MD_free(d->fetched);
+            d->fetched = NULL;
+        }
     }
 }
 

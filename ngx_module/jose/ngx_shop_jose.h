@@ -73,6 +73,9 @@ typedef struct {
     ngx_str_t                  kid;         /* may be empty */
     ngx_uint_t                 algs;        /* what it may verify */
     EVP_PKEY                  *pkey;
+
+    EVP_PKEY_CTX              *ctx;         /* verifies, or NULL */
+    ngx_uint_t                 ctx_alg;     /* by this one */
 } ngx_shop_jwk_t;
 
 
@@ -109,8 +112,8 @@ typedef struct {
 /* 0: not an algorithm we know; names are case-sensitive */
 ngx_uint_t ngx_shop_jws_alg(ngx_str_t *name);
 
-/* OpenSSL's name of the digest of "at_hash"; NULL: not one bit we know */
-const char *ngx_shop_jws_digest(ngx_uint_t alg);
+/* bits of the SHA-2 of "at_hash"; 0: not one bit we know */
+ngx_uint_t ngx_shop_jws_bits(ngx_uint_t alg);
 
 /*
  * Verifies a compact JWS (RFC 7515 5.2).  "algs" is the set the caller

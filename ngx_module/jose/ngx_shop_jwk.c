@@ -63,7 +63,7 @@ static ngx_int_t ngx_shop_jwk_make(ngx_shop_jwk_t *jwk, const char *type,
 static ngx_int_t ngx_shop_jwk_bytes(ngx_pool_t *temp, ngx_shop_json_t *json,
     const char *name, ngx_str_t *value);
 static ngx_int_t ngx_shop_jwk_is(ngx_str_t *value, const char *text);
-static void ngx_shop_jwk_cleanup(void *data);
+static void ngx_shop_jwks_cleanup(void *data);
 
 
 static ngx_shop_jwk_curve_t  ngx_shop_jwk_curves[] = {
@@ -86,10 +86,11 @@ static const char  *ngx_shop_jwk_private[] = {
 ngx_shop_jwks_t *
 ngx_shop_jwks_parse(ngx_pool_t *pool, ngx_str_t *text, ngx_log_t *log)
 {
-    size_t            i, n;
-    ngx_pool_t       *temp;
-    ngx_shop_json_t  *json, *keys;
-    ngx_shop_jwks_t  *jwks;
+    size_t               i, n;
+    ngx_pool_t          *temp;
+    ngx_shop_json_t     *json, *keys;
+    ngx_shop_jwks_t     *jwks;
+    ngx_pool_cleanup_t  *cln;
 
     /* the tree is many times the keys, and these may live for long */
 
@@ -124,6 +125,14 @@ ngx_shop_jwks_parse(ngx_pool_t *pool, ngx_str_t *text, ngx_log_t *log)
         goto failed;
     }
 
+    cln = ngx_pool_cleanup_add(pool, 0);
+    if (cln == NULL) {
+        goto failed;
+    }
+
+    cln->handler = ngx_shop_jwks_cleanup;
+    cln->data = jwks;
+
     for (i = 0; i < n; i++) {
 
         if (ngx_shop_jwk_add(jwks, temp, ngx_shop_json_at(keys, i), log)
@@ -151,11 +160,10 @@ static ngx_int_t
 ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
     ngx_shop_json_t *json, ngx_log_t *log)
 {
-    ngx_int_t            rc;
-    ngx_str_t            kty, alg, kid;
-    ngx_uint_t           algs;
-    ngx_shop_jwk_t       key, *jwk;
-    ngx_pool_cleanup_t  *cln;
+    ngx_int_t        rc;
+    ngx_str_t        kty, alg, kid;
+    ngx_uint_t       algs;
+    ngx_shop_jwk_t   key, *jwk;
 
     if (ngx_shop_json_string(ngx_shop_json_get(json, "kty"), &kty) != NGX_OK
         || ngx_shop_jwk_public(json) != NGX_OK
@@ -209,35 +217,31 @@ ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
         return rc;
     }
 
-    cln = ngx_pool_cleanup_add(jwks->pool, 0);
-    if (cln == NULL) {
+    key.algs &= algs;
+
+    if (key.algs == 0) {
+        EVP_PKEY_free(key.pkey);
+        return NGX_DECLINED;
+    }
+
+    /* from here on it is freed with the set */
+
+    jwk = ngx_array_push(&jwks->keys);
+    if (jwk == NULL) {
         EVP_PKEY_free(key.pkey);
         return NGX_ERROR;
     }
 
-    cln->handler = ngx_shop_jwk_cleanup;
-    cln->data = key.pkey;
-
-    key.algs &= algs;
-
-    if (key.algs == 0) {
-        return NGX_DECLINED;
-    }
+    *jwk = key;
 
     if (kid.len) {
-        key.kid.len = kid.len;
-        key.kid.data = ngx_pstrdup(jwks->pool, &kid);
-        if (key.kid.data == NULL) {
+        jwk->kid.len = kid.len;
+        jwk->kid.data = ngx_pstrdup(jwks->pool, &kid);
+
+        if (jwk->kid.data == NULL) {
             return NGX_ERROR;
         }
     }
-
-    jwk = ngx_array_push(&jwks->keys);
-    if (jwk == NULL) {
-        return NGX_ERROR;
-    }
-
-    *jwk = key;
 
     return NGX_OK;
 }
@@ -539,7 +543,17 @@ ngx_shop_jwk_is(ngx_str_t *value, const char *text)
 
 
 static void
-ngx_shop_jwk_cleanup(void *data)
+ngx_shop_jwks_cleanup(void *data)
 {
-    EVP_PKEY_free(data);
+    ngx_shop_jwks_t *jwks = data;
+
+    ngx_uint_t       i;
+    ngx_shop_jwk_t  *jwk;
+
+    jwk = jwks->keys.elts;
+
+    for (i = 0; i < jwks->keys.nelts; i++) {
+        EVP_PKEY_CTX_free(jwk[i].ctx);
+        EVP_PKEY_free(jwk[i].pkey);
+    }
 }

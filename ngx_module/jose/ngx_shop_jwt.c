@@ -7,8 +7,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <openssl/evp.h>
-
 #include "base/ngx_shop_base.h"
 #include "jose/ngx_shop_jose.h"
 
@@ -324,30 +322,18 @@ static ngx_int_t
 ngx_shop_jwt_at_hash(ngx_pool_t *pool, ngx_shop_jwt_rules_t *rules,
     ngx_str_t *hash, ngx_log_t *log)
 {
-    size_t       len;
-    ngx_str_t    half;
-    const char  *digest;
-    u_char       md[EVP_MAX_MD_SIZE];
+    ngx_str_t   half;
+    ngx_uint_t  bits;
+    u_char      digest[NGX_SHOP_SHA2_MAX];
 
-    digest = ngx_shop_jws_digest(rules->alg);
+    bits = ngx_shop_jws_bits(rules->alg);
 
-    if (digest == NULL) {
-        ngx_log_error(NGX_LOG_ALERT, log, 0,
-                      "at_hash check without an algorithm");
+    if (ngx_shop_sha2(bits, rules->access_token, digest, log) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (EVP_Q_digest(NULL, digest, NULL, rules->access_token->data,
-                     rules->access_token->len, md, &len)
-        != 1)
-    {
-        ngx_ssl_error(NGX_LOG_ERR, log, 0, "EVP_Q_digest(\"%s\") failed",
-                      digest);
-        return NGX_ERROR;
-    }
-
-    half.data = md;
-    half.len = len / 2;
+    half.data = digest;
+    half.len = bits / 8 / 2;
 
     return ngx_shop_base64url(pool, &half, hash);
 }
