@@ -74,6 +74,7 @@ typedef struct {
 
     ngx_buf_t                 *request;
     ngx_buf_t                 *buffer;      /* what was read last */
+    u_char                    *most;        /* end of the longest read */
     ngx_shop_fetch_parser_t    parser;
 
     unsigned                   active:1;
@@ -341,7 +342,7 @@ ngx_shop_fetch_free(ngx_shop_fetch_t *fetch)
     }
 
     if (x->buffer) {
-        ngx_shop_zero(x->buffer->start, x->buffer->end - x->buffer->start);
+        ngx_shop_zero(x->buffer->start, x->most - x->buffer->start);
     }
 
     if (x->parser.body) {
@@ -465,6 +466,8 @@ ngx_shop_fetch_request(ngx_shop_exchange_t *x)
     if (x->buffer == NULL) {
         return NGX_ERROR;
     }
+
+    x->most = x->buffer->start;
 
     x->request = ngx_create_temp_buf(fetch->pool, len);
     if (x->request == NULL) {
@@ -743,6 +746,8 @@ ngx_shop_fetch_read_handler(ngx_event_t *rev)
 
         b->pos = b->start;
         b->last = b->start + n;
+
+        x->most = ngx_max(x->most, b->last);
 
         pos = b->pos;
         rc = ngx_shop_fetch_parse(&x->parser, &pos, b->last);
