@@ -209,13 +209,80 @@ $shop->signs_in('row 7: the issuer as configured');
 
 # --- a provider that comes back
 
-{
-    my $fresh = shop();
+sub comes_back {
+    my ($shop, $endpoint, $path, $reason) = @_;
+    my $provider = $shop->provider;
+    my $begin = ShopTest::now();
 
-    $fresh->provider->set({ fault => { discovery => { status => 503 } } });
-    $fresh->fails(502, qr/./, 'a provider that is down');
-    $fresh->provider->restore;
-    $fresh->signs_in('one that is up again');
+    $provider->set({ fault => { $endpoint => { status => 503 } } });
+
+    $shop->fails(502, $reason, "$endpoint is down: login $_") for 1 .. 10;
+
+    # a login may take a second itself where the machine is busy
+
+    cmp_ok($provider->count($path), '<=', 1 + ShopTest::now() - $begin,
+           "$endpoint is down: it is asked once in a second");
+
+    $provider->restore;
+    wait_until_in($shop);
+    $shop->signs_in("$endpoint is up again");
+}
+
+
+sub wait_until_in {
+    my ($shop) = @_;
+
+    wait_for {
+        my $browser = $shop->browser;
+        my $url = $shop->start($browser)->header('Location');
+
+        $url && $url =~ m{/callback/}
+            && $shop->callback($browser, $url)->status == 303
+    } 'a login', 30;
+
+    return;
+}
+
+
+comes_back(shop(), 'discovery', '/.well-known/openid-configuration',
+           'metadata_error');
+comes_back(shop(), 'jwks', '/jwks', 'keys_error');
+
+
+# --- keys that move, while the metadata are good for an hour
+
+for my $case ([ 'keys that are gone', 'keys_error',
+                fault => { jwks => { status => 404 } } ],
+              [ 'keys that lack the new one', 'key_unknown' ])
+{
+    my ($what, $reason, @more) = @$case;
+    my $shop = shop();
+    my $provider = $shop->provider;
+    my $browser = $shop->browser;
+    my $url = $shop->attempt($browser);
+
+    # made now, since it takes the provider a while
+
+    $provider->public_key('rsa-2');
+
+    $provider->set({
+        discovery => { jwks_uri => $provider->issuer('/new') . '/jwks' },
+        at        => { '/new' => { fault => {}, publish => ['rsa-2'] } },
+        key       => 'rsa-2',
+        publish   => ['rsa-1'],
+        @more,
+    });
+
+    $shop->refuses(502, $reason, $shop->callback($browser, $url), $what,
+                   $browser);
+
+    wait_until_in($shop);
+
+    is($provider->count('/.well-known/openid-configuration'), 2,
+       "$what: the metadata were asked where they are now");
+    is($provider->count('/new/jwks'), 1, "$what: and the keys there");
+
+    $shop->signs_in("$what: found");
 }
 
 done_testing();

@@ -24,6 +24,13 @@
  * So a provider that is away for a day does not stop a login that it could
  * have served before, and a worker never asks what another has just asked.
  *
+ * Where there is nothing to be used, a fetch that failed answers all logins
+ * of the next second, so that a provider that fails at once is not asked by
+ * each of them.
+ *
+ * Keys that could not be had, or lack one, may have moved: the metadata, which
+ * say where they are, are then renewed as if they were an hour old.
+ *
  * A first fetch ends with the last login that waits for it.  One that renews
  * goes on: it had to be allowed by a lease of all workers, and who breaks off
  * logins must not use that up.  Neither holds up a worker that quits.
@@ -35,15 +42,20 @@
 #define NGX_HTTP_SOCIAL_REFRESH         30
 
 #define NGX_HTTP_SOCIAL_WATCH           200     /* ms */
+#define NGX_HTTP_SOCIAL_FAILED          1000    /* ms */
 
 
 static ngx_int_t ngx_http_social_document(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
     ngx_http_social_copy_t **copy);
+static void ngx_http_social_renew(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url);
 static ngx_int_t ngx_http_social_read_zone(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url);
+static ngx_uint_t ngx_http_social_came_from(ngx_http_social_copy_t *copy,
+    ngx_shop_url_t *url);
 static ngx_int_t ngx_http_social_zone_key(ngx_pool_t *pool,
-    ngx_shop_url_t *url, ngx_str_t *key);
+    ngx_shop_url_t *url, ngx_str_t *text, ngx_str_t *key);
 static ngx_int_t ngx_http_social_lease(ngx_http_social_document_t *doc,
     const char *kind);
 static ngx_int_t ngx_http_social_fetch(ngx_http_social_document_t *doc,
@@ -55,7 +67,8 @@ static void ngx_http_social_fetched(ngx_shop_fetch_t *fetch);
 static ngx_int_t ngx_http_social_accept(ngx_http_social_document_t *doc,
     ngx_shop_fetch_t *fetch, const char **reason, ngx_uint_t *status);
 static ngx_int_t ngx_http_social_parse(ngx_http_social_document_t *doc,
-    ngx_str_t *key, ngx_str_t *text, time_t stored, const char **reason);
+    ngx_str_t *url, ngx_str_t *key, ngx_str_t *text, time_t stored,
+    const char **reason);
 static ngx_int_t ngx_http_social_keep_url(ngx_pool_t *pool,
     ngx_shop_url_t *url);
 static void ngx_http_social_wait_for(ngx_http_social_document_t *doc,
@@ -79,8 +92,8 @@ ngx_http_social_metadata(ngx_http_social_provider_t *sp,
     /* every endpoint is configured: that is all there is to know */
 
     if (doc->copy == NULL
-        && ngx_http_social_parse(doc, &configured, NULL, ngx_time(),
-                                 &waiter->reason)
+        && ngx_http_social_parse(doc, &configured, &configured, NULL,
+                                 ngx_time(), &waiter->reason)
            != NGX_OK)
     {
         waiter->status = NGX_HTTP_BAD_GATEWAY;
@@ -131,6 +144,8 @@ ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
         return NGX_DECLINED;
     }
 
+    ngx_http_social_renew(&sp->metadata, &sp->discovery);
+
     return ngx_http_social_fetch(doc, url, waiter, 1);
 }
 
@@ -145,6 +160,15 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
     rc = ngx_http_social_read_zone(doc, url);
 
     if (rc == NGX_DECLINED) {
+
+        if (doc->reason != NULL
+            && ngx_current_msec - doc->failed_at < NGX_HTTP_SOCIAL_FAILED)
+        {
+            waiter->status = doc->status;
+            waiter->reason = doc->reason;
+            return NGX_ERROR;
+        }
+
         return ngx_http_social_fetch(doc, url, waiter, 0);
     }
 
@@ -154,18 +178,30 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
         return NGX_ERROR;
     }
 
-    if (doc->fetch == NULL
-        && !ngx_exiting
-        && ngx_time() - doc->copy->stored >= NGX_HTTP_SOCIAL_DOCUMENT_FRESH
-        && ngx_http_social_lease(doc, "renew") == NGX_OK)
-    {
-        (void) ngx_http_social_fetch(doc, url, NULL, 1);
+    if (ngx_time() - doc->copy->stored >= NGX_HTTP_SOCIAL_DOCUMENT_FRESH) {
+        ngx_http_social_renew(doc, url);
     }
 
     doc->copy->refs++;
     *copy = doc->copy;
 
     return NGX_OK;
+}
+
+
+/* in nobody's way, and once in 30 seconds for all workers */
+
+static void
+ngx_http_social_renew(ngx_http_social_document_t *doc, ngx_shop_url_t *url)
+{
+    if (url->host.len != 0
+        && doc->fetch == NULL
+        && doc->copy != NULL
+        && !ngx_exiting
+        && ngx_http_social_lease(doc, "renew") == NGX_OK)
+    {
+        (void) ngx_http_social_fetch(doc, url, NULL, 1);
+    }
 }
 
 
@@ -180,7 +216,7 @@ ngx_http_social_read_zone(ngx_http_social_document_t *doc,
 {
     time_t       stored;
     ngx_int_t    rc;
-    ngx_str_t    key, text;
+    ngx_str_t    key, from, text;
     ngx_pool_t  *pool;
     ngx_uint_t   version, ours;
     const char  *reason;
@@ -190,17 +226,21 @@ ngx_http_social_read_zone(ngx_http_social_document_t *doc,
         return NGX_ERROR;
     }
 
-    rc = ngx_http_social_zone_key(pool, url, &key);
+    ours = ngx_http_social_came_from(doc->copy, url);
 
-    if (rc != NGX_OK) {
-        goto done;
+    if (ours) {
+        version = doc->version;
+        from = doc->copy->url;
+        key = doc->copy->key;
+
+    } else {
+        version = 0;
+        rc = ngx_http_social_zone_key(pool, url, &from, &key);
+
+        if (rc != NGX_OK) {
+            goto done;
+        }
     }
-
-    ours = (doc->copy != NULL
-            && doc->copy->key.len == key.len
-            && ngx_memcmp(doc->copy->key.data, key.data, key.len) == 0);
-
-    version = ours ? doc->version : 0;
 
     rc = ngx_shop_zone_get(doc->provider->zone, pool, &key, ngx_time(), &text,
                            &version, &stored);
@@ -218,7 +258,7 @@ ngx_http_social_read_zone(ngx_http_social_document_t *doc,
         goto done;
     }
 
-    rc = ngx_http_social_parse(doc, &key, &text, stored, &reason);
+    rc = ngx_http_social_parse(doc, &from, &key, &text, stored, &reason);
 
     if (rc == NGX_OK) {
         doc->version = version;
@@ -237,24 +277,36 @@ done:
 }
 
 
+static ngx_uint_t
+ngx_http_social_came_from(ngx_http_social_copy_t *copy, ngx_shop_url_t *url)
+{
+    return copy != NULL
+           && copy->url.len == url->origin.len + url->uri.len
+           && ngx_memcmp(copy->url.data, url->origin.data, url->origin.len)
+              == 0
+           && ngx_memcmp(copy->url.data + url->origin.len, url->uri.data,
+                         url->uri.len)
+              == 0;
+}
+
+
 static ngx_int_t
 ngx_http_social_zone_key(ngx_pool_t *pool, ngx_shop_url_t *url,
-    ngx_str_t *key)
+    ngx_str_t *text, ngx_str_t *key)
 {
-    u_char     *p, digest[NGX_SHOP_SHA256_LEN];
-    ngx_str_t   text;
+    u_char  *p, digest[NGX_SHOP_SHA256_LEN];
 
-    text.len = url->origin.len + url->uri.len;
-    text.data = ngx_pnalloc(pool, text.len);
+    text->len = url->origin.len + url->uri.len;
+    text->data = ngx_pnalloc(pool, text->len);
 
-    if (text.data == NULL) {
+    if (text->data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(text.data, url->origin.data, url->origin.len);
+    p = ngx_cpymem(text->data, url->origin.data, url->origin.len);
     ngx_memcpy(p, url->uri.data, url->uri.len);
 
-    if (ngx_shop_sha256(&text, digest, ngx_cycle->log) != NGX_OK) {
+    if (ngx_shop_sha256(text, digest, ngx_cycle->log) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -383,14 +435,25 @@ ngx_http_social_fetched(ngx_shop_fetch_t *fetch)
 
     rc = ngx_http_social_accept(doc, fetch, &reason, &status);
 
+    ngx_http_social_fetch_end(doc);
+
+    doc->reason = NULL;
+
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "%s of provider \"%V\" could not be had: %s",
                       doc->keys ? "the keys" : "the metadata",
                       &doc->provider->conf.name, reason);
-    }
 
-    ngx_http_social_fetch_end(doc);
+        doc->reason = reason;
+        doc->status = status;
+        doc->failed_at = ngx_current_msec;
+
+        if (doc->keys) {
+            ngx_http_social_renew(&doc->provider->metadata,
+                                  &doc->provider->discovery);
+        }
+    }
 
     ngx_queue_init(&waiters);
 
@@ -421,7 +484,7 @@ ngx_http_social_accept(ngx_http_social_document_t *doc,
     ngx_shop_fetch_t *fetch, const char **reason, ngx_uint_t *status)
 {
     time_t      now;
-    ngx_str_t   key, none;
+    ngx_str_t   key, from, none;
     ngx_uint_t  version;
 
     *status = NGX_HTTP_BAD_GATEWAY;
@@ -439,8 +502,10 @@ ngx_http_social_accept(ngx_http_social_document_t *doc,
 
     now = ngx_time();
 
-    if (ngx_http_social_zone_key(fetch->pool, &fetch->url, &key) != NGX_OK
-        || ngx_http_social_parse(doc, &key, &fetch->response, now, reason)
+    if (ngx_http_social_zone_key(fetch->pool, &fetch->url, &from, &key)
+        != NGX_OK
+        || ngx_http_social_parse(doc, &from, &key, &fetch->response, now,
+                                 reason)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -476,8 +541,8 @@ ngx_http_social_accept(ngx_http_social_document_t *doc,
 
 
 static ngx_int_t
-ngx_http_social_parse(ngx_http_social_document_t *doc, ngx_str_t *key,
-    ngx_str_t *text, time_t stored, const char **reason)
+ngx_http_social_parse(ngx_http_social_document_t *doc, ngx_str_t *url,
+    ngx_str_t *key, ngx_str_t *text, time_t stored, const char **reason)
 {
     ngx_int_t                rc;
     ngx_pool_t              *pool;
@@ -500,8 +565,10 @@ ngx_http_social_parse(ngx_http_social_document_t *doc, ngx_str_t *key,
     copy->stored = stored;
     copy->key.len = key->len;
     copy->key.data = ngx_pstrdup(pool, key);
+    copy->url.len = url->len;
+    copy->url.data = ngx_pstrdup(pool, url);
 
-    if (copy->key.data == NULL) {
+    if (copy->key.data == NULL || copy->url.data == NULL) {
         goto failed;
     }
 
@@ -513,6 +580,10 @@ ngx_http_social_parse(ngx_http_social_document_t *doc, ngx_str_t *key,
     } else {
         rc = ngx_shop_discovery_parse(pool, &doc->provider->conf, text,
                                       &copy->metadata, reason);
+
+        /* the keys may be elsewhere now */
+
+        doc->provider->keys.reason = NULL;
     }
 
     if (rc != NGX_OK) {

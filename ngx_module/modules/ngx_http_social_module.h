@@ -45,6 +45,7 @@ typedef struct {
     ngx_pool_t                *pool;
     ngx_uint_t                 refs;
     ngx_str_t                  key;         /* of the zone: its URL's */
+    ngx_str_t                  url;         /* where it came from */
     time_t                     stored;
 
     ngx_shop_metadata_t        metadata;    /* of a discovery document */
@@ -77,6 +78,10 @@ struct ngx_http_social_document_s {
     ngx_queue_t                waiters;     /* for the fetch */
     ngx_event_t                watch;       /* ends it when the worker quits
                                                and nobody waits */
+
+    ngx_msec_t                 failed_at;   /* the last fetch, if it failed: */
+    const char                *reason;      /* else NULL */
+    ngx_uint_t                 status;
 
     unsigned                   keys:1;      /* a key set */
     unsigned                   renewed:1;   /* the fetch is of what is known:
