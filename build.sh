@@ -458,6 +458,7 @@ cmd_bench() {
     {
         cmd_deps build test bench
         cmd_build
+        install_peers
     } >&2
 
     exec "t/bench/$program" "$@"

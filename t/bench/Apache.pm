@@ -11,7 +11,6 @@ Apache - an Apache with mod_auth_openidc, in one process
     my $apache = Apache->new(storefront => $nginx, provider => $provider);
 
     $apache->port;
-    $apache->login($browser);           # signs in; the response to callback
     $apache->workers;                   # process ids
     $apache->log;
 
@@ -125,16 +124,6 @@ sub workers {
     my ($self) = @_;
 
     return ShopTest::children($self->{process}{pid});
-}
-
-
-sub login {
-    my ($self, $browser) = @_;
-
-    my $page = $browser->navigate($self->url . '/claims/page?id=none',
-                                  until => qr{/claims/callback});
-
-    return $browser->click($page->header('Location'), follow => 0);
 }
 
 

@@ -28,6 +28,7 @@ use warnings;
 use Crypt::KeyDerivation ();
 use Digest::MD5 ();
 use Digest::SHA ();
+use JSON::PP ();
 use MIME::Base64 ();
 
 use ShopTest ();
@@ -382,13 +383,18 @@ sub signed_cookie {
 # --- logins ----------------------------------------------------------------
 
 
-# through the provider and back; the response to the callback
+# From $path of a server through the provider and back; the response to the
+# callback.  $provider->approve() fills in the provider's pages, where it has
+# any.
 
 sub login {
-    my ($nginx, $provider, $browser) = @_;
+    my ($browser, $server, $path, $provider, $subject) = @_;
+    my $until = qr{^\Q@{[ $server->url ]}\E/[^?]*/callback\b};
 
-    my $page = $browser->navigate($nginx->url . '/_shop/login/work',
-                                  until => qr{/callback/});
+    my $page = $browser->navigate($server->url . $path, until => $until);
+
+    $page = $provider->approve($browser, $page, $subject, $until)
+        if $provider->can('approve');
 
     my $callback = $page->header('Location');
 
@@ -400,21 +406,34 @@ sub login {
 }
 
 
+# who signs in next at the provider of the tests; with a profile in the ID
+# token, as most providers send it, or to be asked for
+
+sub somebody {
+    my ($subject, $thin) = @_;
+
+    return { thin => $thin ? 1 : 0, user => {
+        sub => $subject, email => "$subject\@example.com",
+        email_verified => JSON::PP::true, name => 'Ann Example',
+        given_name => 'Ann', family_name => 'Example', locale => 'en' } };
+}
+
+
 # --- clocks -----------------------------------------------------------------
 
 
 # seconds that processes, with all their threads, have computed
 
 sub cpu {
-    my $ticks = 0;
+    my $nanoseconds = 0;
 
-    for my $pid (@_) {
-        my @fields = stat_fields($pid) or next;
+    for my $path (map { glob "/proc/$_/task/*/schedstat" } @_) {
+        my ($n) = ShopTest::read_file($path) =~ /^(\d+)/;
 
-        $ticks += $fields[11] + $fields[12];
+        $nanoseconds += $n || 0;
     }
 
-    return $ticks / 100;
+    return $nanoseconds / 1e9;
 }
 
 

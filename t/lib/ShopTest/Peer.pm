@@ -55,7 +55,8 @@ sub new {
     die "t/node_modules is missing: ./build.sh test\n"
         unless -d "$root/t/node_modules";
 
-    local @ShopTest::launcher = qw(setpriv --pdeathsig TERM --);
+    local @ShopTest::launcher = (@ShopTest::launcher,
+                                 qw(setpriv --pdeathsig TERM --));
 
     my $self = bless {
         output => ShopTest::temp_dir('peer') . '/output',
