@@ -298,7 +298,7 @@ my $other = nginx(unit => 1, module => 0, http => <<"CONF");
     }
 CONF
 
-is($other->get('/ask?c=SET+a+*8000000')->body, $unavailable,
+is($other->get('/ask?c=GET+*8000000')->body, $unavailable,
    'a reply before its command was sent is not taken');
 like($other->log, qr/sent a reply that nobody asked for/,
      'as if nobody had asked');

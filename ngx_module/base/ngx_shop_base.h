@@ -382,6 +382,9 @@ typedef struct {
     size_t                     used;
     ngx_uint_t                 epoch;
     ngx_uint_t                 alive;       /* the channel */
+    ngx_uint_t                 arms;        /* how often it began */
+    ngx_msec_int_t             lag;         /* since it was proven alive;
+                                               negative: it never was */
 } ngx_shop_cache_stats_t;
 
 
@@ -450,6 +453,76 @@ void ngx_shop_cache_lost(ngx_shop_zone_t *zone);
 
 void ngx_shop_cache_stats(ngx_shop_zone_t *zone,
     ngx_shop_cache_stats_t *stats);
+
+
+/*
+ * ngx_shop_figures.c: what all workers count together, in the zone.
+ *
+ * Figures have a name, counters that only go up, and what each worker says
+ * of itself at the moment: one of a few states, and an amount.
+ */
+
+#define NGX_SHOP_FIGURES_MIN       4        /* in a zone */
+#define NGX_SHOP_FIGURES_MAX       128
+#define NGX_SHOP_FIGURES_COUNTERS  32
+#define NGX_SHOP_FIGURES_STATES    4        /* 0: none */
+#define NGX_SHOP_FIGURES_WORKERS   128      /* that say something */
+#define NGX_SHOP_FIGURES_NAME      127
+
+
+typedef struct {
+    ngx_atomic_t               counters[NGX_SHOP_FIGURES_COUNTERS];
+    u_char                     states[NGX_SHOP_FIGURES_WORKERS];
+    u_char                     amounts[NGX_SHOP_FIGURES_WORKERS];
+    u_char                     len;
+    u_char                     name[NGX_SHOP_FIGURES_NAME];
+} ngx_shop_figures_t;
+
+
+/* what all workers say */
+
+typedef struct {
+    ngx_str_t                  name;
+    uint64_t                   counters[NGX_SHOP_FIGURES_COUNTERS];
+    ngx_uint_t                 states[NGX_SHOP_FIGURES_STATES];  /* workers */
+    ngx_uint_t                 amount;      /* sum */
+} ngx_shop_figures_sum_t;
+
+
+#define ngx_shop_count(figures, i)  ngx_shop_count_more(figures, i, 1)
+
+#define ngx_shop_count_more(figures, i, n)                                    \
+    (void) ngx_atomic_fetch_add(&(figures)->counters[i],                      \
+                                (ngx_atomic_int_t) (n))
+
+
+/*
+ * Before workers start: what those of an older configuration say counts no
+ * more.  Then from init_process: what this worker will say does, and what
+ * one said that died in its place does not.
+ */
+void ngx_shop_figures_reset(ngx_shop_zone_t *zone);
+void ngx_shop_figures_join(ngx_shop_zone_t *zone);
+
+/* those of the instance, without a name */
+ngx_shop_figures_t *ngx_shop_figures_own(ngx_shop_zone_t *zone);
+
+/*
+ * Those of "name", new ones where there are none; in a full table those that
+ * no worker has a state of give way, and if there are none "name" is counted
+ * with all others that have no room.
+ */
+ngx_shop_figures_t *ngx_shop_figures_get(ngx_shop_zone_t *zone,
+    ngx_str_t *name);
+
+/* what this worker says, in a byte each */
+void ngx_shop_figures_say(ngx_shop_zone_t *zone, ngx_shop_figures_t *figures,
+    ngx_uint_t state, ngx_uint_t amount);
+
+/* figures "i", from 0, those of the instance: NGX_OK, the name from "pool";
+ * NGX_DECLINED: these are not used; NGX_DONE: the last was before */
+ngx_int_t ngx_shop_figures_read(ngx_shop_zone_t *zone, ngx_pool_t *pool,
+    ngx_uint_t i, ngx_shop_figures_sum_t *sum);
 
 
 /* ngx_shop_pack.c: numbers and texts as few bytes, for the cache */

@@ -497,6 +497,7 @@ ngx_shop_cache_armed(ngx_shop_zone_t *zone)
 
     if (cache->holder == ngx_pid) {
         cache->epoch++;
+        cache->arms++;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
@@ -565,6 +566,8 @@ ngx_shop_cache_stats(ngx_shop_zone_t *zone, ngx_shop_cache_stats_t *stats)
     stats->used = sh->nblocks - sh->nfree;
     stats->epoch = cache->epoch;
     stats->alive = ngx_shop_cache_alive(cache);
+    stats->arms = cache->arms;
+    stats->lag = cache->proven ? ngx_shop_cache_elapsed(cache->proven) : -1;
 
     ngx_shmtx_unlock(&shpool->mutex);
 }

@@ -13,9 +13,9 @@
 /*
  * Records of any size in shared memory.
  *
- *     +--------+---------+-------------+-------+-------+-- - - --+-------+
- *     | header | buckets | generations | block | block |         | block |
- *     +--------+---------+-------------+-------+-------+-- - - --+-------+
+ *     +--------+---------+---------+-------------+-------+-- - - --+-------+
+ *     | header | figures | buckets | generations | block |         | block |
+ *     +--------+---------+---------+-------------+-------+-- - - --+-------+
  *
  *     block of a record              blocks after it
  *     +--------+---------------+     +------+------------------------+
@@ -47,9 +47,10 @@
 
 
 #define NGX_SHOP_ZONE_MAGIC    0x6e7853686f705a31
-#define NGX_SHOP_ZONE_LAYOUT   2
+#define NGX_SHOP_ZONE_LAYOUT   3
 
 #define NGX_SHOP_ZONE_TURNS    16
+#define NGX_SHOP_ZONE_FIGURES  16  /* of this, one part is for figures */
 
 /* what the first block of a record holds, and the others */
 
@@ -157,9 +158,19 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     for (n = 1; n <= size / NGX_SHOP_ZONE_BLOCK / 4; n <<= 1) { /* void */ }
 
+    sh->figures = (ngx_shop_figures_t *)
+                              (p + ngx_align(sizeof(ngx_shop_zone_sh_t), 64));
+
+    sh->nfigures = size / NGX_SHOP_ZONE_FIGURES / sizeof(ngx_shop_figures_t);
+    sh->nfigures = ngx_max(sh->nfigures, NGX_SHOP_FIGURES_MIN);
+    sh->nfigures = ngx_min(sh->nfigures, NGX_SHOP_FIGURES_MAX);
+
+    ngx_memzero(sh->figures, sh->nfigures * sizeof(ngx_shop_figures_t));
+
     sh->mask = n - 1;
     sh->buckets = (ngx_shop_zone_record_t **)
-                              (p + ngx_align(sizeof(ngx_shop_zone_sh_t), 64));
+                      ngx_align_ptr((u_char *) (sh->figures + sh->nfigures),
+                                    64);
 
     ngx_memzero(sh->buckets, n * sizeof(ngx_shop_zone_record_t *));
 

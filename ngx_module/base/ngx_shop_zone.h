@@ -15,8 +15,8 @@
 
 
 /*
- * The memory of the zone, for ngx_shop_zone.c, whose essay draws it, and
- * ngx_shop_cache.c; nobody else includes this.
+ * The memory of the zone, for ngx_shop_zone.c, whose essay draws it,
+ * ngx_shop_cache.c and ngx_shop_figures.c; nobody else includes this.
  */
 
 
@@ -81,6 +81,7 @@ typedef struct {
     ngx_uint_t                 negative;
     ngx_uint_t                 invalidations;
     ngx_uint_t                 evictions;   /* of records of any kind */
+    ngx_uint_t                 arms;        /* how often it began */
 } ngx_shop_cache_sh_t;
 
 
@@ -100,6 +101,10 @@ typedef struct {
     size_t                     nblocks;
 
     ngx_shop_cache_sh_t        cache;
+
+    ngx_shop_figures_t        *figures;
+    ngx_uint_t                 nfigures;
+    ngx_pid_t                  owners[NGX_SHOP_FIGURES_WORKERS];
 } ngx_shop_zone_sh_t;
 
 

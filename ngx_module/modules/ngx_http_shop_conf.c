@@ -94,6 +94,13 @@ ngx_command_t  ngx_http_shop_commands[] = {
       offsetof(ngx_http_shop_loc_conf_t, on_failure),
       &ngx_http_shop_on_failure },
 
+    { ngx_string("shop_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_shop_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -534,6 +541,8 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    smcf->redis->zone = smcf->zone;
+
     if (smcf->keys == NULL) {
         return NGX_CONF_OK;
     }
@@ -804,6 +813,7 @@ ngx_http_shop_create_loc_conf(ngx_conf_t *cf)
     }
 
     slcf->on_failure = NGX_CONF_UNSET_UINT;
+    slcf->status = NGX_CONF_UNSET_UINT;
 
     return slcf;
 }
@@ -815,8 +825,24 @@ ngx_http_shop_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_shop_loc_conf_t *prev = parent;
     ngx_http_shop_loc_conf_t *conf = child;
 
+    ngx_http_shop_main_conf_t  *smcf;
+
     ngx_conf_merge_uint_value(conf->on_failure, prev->on_failure,
                               NGX_HTTP_SHOP_FAILURE_STALE);
+
+    /* not inherited, as no content handler is */
+
+    ngx_conf_merge_uint_value(conf->status, NGX_CONF_UNSET_UINT,
+                              NGX_HTTP_SHOP_STATUS_OFF);
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);
+
+    if (conf->status != NGX_HTTP_SHOP_STATUS_OFF && smcf->redis == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"shop_status\" is on, but there is no "
+                      "\"shop_redis\"");
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }

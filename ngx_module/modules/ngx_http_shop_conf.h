@@ -36,4 +36,9 @@ ngx_uint_t ngx_http_shop_param(ngx_str_t *word, const char *name,
 char *ngx_http_shop_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
+/* ngx_http_shop_status.c */
+
+char *ngx_http_shop_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
 #endif /* _NGX_HTTP_SHOP_CONF_H_INCLUDED_ */

@@ -392,6 +392,7 @@ ngx_http_shop_init_module(ngx_cycle_t *cycle)
                - p;
 
     ngx_shop_cache_source(smcf->zone, &text);
+    ngx_shop_figures_reset(smcf->zone);
 
     return NGX_OK;
 }
@@ -410,6 +411,8 @@ ngx_http_shop_init_process(ngx_cycle_t *cycle)
     {
         return NGX_OK;
     }
+
+    ngx_shop_figures_join(smcf->zone);
 
     if (ngx_http_shop_lookup_init(smcf, cycle) != NGX_OK
         || ngx_shop_redis_init(smcf->redis, cycle) != NGX_OK)

@@ -29,6 +29,10 @@
 #define NGX_HTTP_SHOP_FAILURE_ANONYMOUS  1
 #define NGX_HTTP_SHOP_FAILURE_ERROR      2
 
+#define NGX_HTTP_SHOP_STATUS_OFF         0
+#define NGX_HTTP_SHOP_STATUS_JSON        1
+#define NGX_HTTP_SHOP_STATUS_PROMETHEUS  2
+
 #define NGX_HTTP_SHOP_SOURCE_FRESH       0
 #define NGX_HTTP_SHOP_SOURCE_CACHED      1
 #define NGX_HTTP_SHOP_SOURCE_STALE       2
@@ -90,6 +94,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                 on_failure;
+    ngx_uint_t                 status;
 } ngx_http_shop_loc_conf_t;
 
 

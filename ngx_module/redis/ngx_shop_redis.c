@@ -43,6 +43,7 @@ typedef struct {
 
 static ngx_int_t ngx_shop_redis_place(ngx_shop_redis_op_t *op,
     ngx_uint_t argc, ngx_str_t *argv);
+static ngx_uint_t ngx_shop_redis_reads(ngx_str_t *command);
 static ngx_int_t ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
     const char *reason);
 
@@ -69,6 +70,19 @@ static ngx_shop_redis_fault_t  ngx_shop_redis_faults[] = {
 };
 
 
+/* all others are writes, and so are scripts */
+
+static ngx_str_t  ngx_shop_redis_reading[] = {
+    ngx_string("GET"),
+    ngx_string("HGET"),
+    ngx_string("HGETALL"),
+    ngx_string("HMGET"),
+    ngx_string("PING"),
+    ngx_string("PTTL"),
+    ngx_null_string
+};
+
+
 /* x^16 + x^12 + x^5 + 1, a nibble at a time */
 
 static uint16_t  ngx_shop_redis_crc16_table[16] = {
@@ -90,6 +104,19 @@ ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
     redis->node = NULL;
     redis->slots = NULL;
     redis->topology = NULL;
+    redis->no_write = NULL;
+    redis->known = 0;
+    redis->checking = 0;
+
+    if (redis->zone) {
+        redis->figures = ngx_shop_figures_own(redis->zone);
+
+    } else {
+        redis->figures = ngx_pcalloc(cycle->pool, sizeof(ngx_shop_figures_t));
+        if (redis->figures == NULL) {
+            return NGX_ERROR;
+        }
+    }
 
     ngx_queue_init(&redis->nodes);
     ngx_queue_init(&redis->retired);
@@ -261,9 +288,30 @@ ngx_shop_redis_add(ngx_shop_redis_op_t *op, ngx_uint_t argc, ngx_str_t *argv)
         return NGX_ERROR;
     }
 
+    if (!ngx_shop_redis_reads(&argv[0])) {
+        state->writes = 1;
+    }
+
     op->ncommands++;
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_shop_redis_reads(ngx_str_t *command)
+{
+    ngx_str_t  *name;
+
+    for (name = ngx_shop_redis_reading; name->len; name++) {
+        if (name->len == command->len
+            && ngx_strncmp(name->data, command->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -328,6 +376,7 @@ ngx_shop_redis_submit(ngx_shop_redis_op_t *op)
     }
 
     if (redis->nops >= redis->max_queue) {
+        ngx_shop_count(redis->figures, NGX_SHOP_REDIS_BUSY);
         return ngx_shop_redis_refuse(op, NGX_BUSY, "redis_busy");
     }
 

@@ -86,6 +86,45 @@ typedef struct {
 } ngx_shop_redis_addr_t;
 
 
+/* what is counted, of each server and of the instance, in the zone */
+
+typedef enum {
+    NGX_SHOP_REDIS_COMMANDS = 0,            /* that were answered */
+    NGX_SHOP_REDIS_FAULTS,                  /* by an error */
+    NGX_SHOP_REDIS_OPERATIONS,              /* that were answered */
+    NGX_SHOP_REDIS_LATENCY,                 /* sum of microseconds */
+    NGX_SHOP_REDIS_TIMEOUTS,                /* operations that were not */
+    NGX_SHOP_REDIS_UNAVAILABLE,
+    NGX_SHOP_REDIS_REFUSED,
+    NGX_SHOP_REDIS_CONNECTS,
+    NGX_SHOP_REDIS_RECONNECTS,
+    NGX_SHOP_REDIS_FAILURES,                /* of connections */
+    NGX_SHOP_REDIS_BUCKETS                  /* of the histogram */
+} ngx_shop_redis_counter_e;
+
+typedef enum {
+    NGX_SHOP_REDIS_SCHEMA_SEEN = 0,         /* in shop:meta, the last time */
+    NGX_SHOP_REDIS_SCHEMA_REFUSED,          /* writes */
+    NGX_SHOP_REDIS_NOWHERE,                 /* got to no server */
+    NGX_SHOP_REDIS_BUSY                     /* the queue was full */
+} ngx_shop_redis_instance_counter_e;
+
+/* and what a worker says of its breaker */
+
+typedef enum {
+    NGX_SHOP_REDIS_BREAKER_NONE = 0,        /* it does not use the server */
+    NGX_SHOP_REDIS_BREAKER_CLOSED,
+    NGX_SHOP_REDIS_BREAKER_OPEN,
+    NGX_SHOP_REDIS_BREAKER_HALF_OPEN        /* an attempt is made */
+} ngx_shop_redis_breaker_e;
+
+
+#define NGX_SHOP_REDIS_NBUCKETS  13         /* the last one: all others */
+
+/* upper bounds in microseconds */
+extern ngx_uint_t  ngx_shop_redis_bounds[NGX_SHOP_REDIS_NBUCKETS - 1];
+
+
 /*
  * One Redis deployment.  What "shop_redis" says is set at configuration
  * time; "nodes" and all below belong to the worker.
@@ -124,11 +163,19 @@ typedef struct {
     ngx_queue_t                waiting;     /* for a node, by deadline */
     ngx_event_t                timer;       /* of "waiting", "retired" */
     ngx_cycle_t               *cycle;
+
+    ngx_shop_zone_t           *zone;        /* for figures; NULL: none */
+    ngx_shop_figures_t        *figures;     /* of the instance */
+
+    ngx_msec_t                 checked;     /* shop:meta, for writes */
+    const char                *no_write;    /* why not to; NULL: we may */
     u_char                     seed[16];    /* of shop:meta, for holdouts */
 
     unsigned                   tls:1;
     unsigned                   started:1;
     unsigned                   lost:1;      /* nodes refuse for long */
+    unsigned                   known:1;     /* "checked" is a time */
+    unsigned                   checking:1;  /* somebody asks */
     unsigned                   exiting:1;
 } ngx_shop_redis_t;
 
@@ -148,6 +195,7 @@ struct ngx_shop_redis_op_s {
     const char                *reason;      /* "redis_timeout",
                                                "redis_unavailable",
                                                "redis_refused",
+                                               "redis_schema",
                                                "redis_busy" */
     ngx_shop_redis_reply_t   **replies;
     ngx_uint_t                 ncommands;
@@ -225,7 +273,8 @@ ngx_int_t ngx_shop_redis_add_script(ngx_shop_redis_op_t *op,
 /*
  * Sends it.  NGX_AGAIN: one callback, later, within "timeout".  NGX_BUSY:
  * the queue is full, NGX_ERROR: out of reach; no callback, and "reason" is
- * set.  With a NULL handler the op frees itself in every case.
+ * set.  With a NULL handler the op frees itself in every case.  What writes
+ * does not go out where "shop:meta" says that a newer version writes there.
  */
 ngx_int_t ngx_shop_redis_submit(ngx_shop_redis_op_t *op);
 

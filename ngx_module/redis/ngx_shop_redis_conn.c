@@ -160,7 +160,7 @@ ngx_shop_redis_conn_add(ngx_shop_redis_conn_t *conn, ngx_shop_redis_op_t *op,
     state = ngx_shop_redis_state(op);
 
     state->conn = conn;
-    state->added = ngx_current_msec;
+    state->added = ngx_shop_redis_usec();
     state->pending = 1;
 
     /* the last one, unless it was elsewhere before */
@@ -238,6 +238,8 @@ ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn)
     conn->state = NGX_SHOP_REDIS_CONNECTING;
     conn->started = ngx_current_msec;
 
+    ngx_shop_redis_node_say(conn->node);
+
     if (ngx_shop_peer_connect(peer) == NGX_ERROR) {
         ngx_shop_redis_conn_fail(conn, "redis_unavailable", peer->reason, 0);
         return NGX_ERROR;
@@ -304,7 +306,14 @@ ngx_shop_redis_conn_ready(ngx_shop_redis_conn_t *conn)
     ngx_shop_redis_node_t  *node;
 
     node = conn->node;
-    node->stats.connects++;
+
+    ngx_shop_count(node->figures, NGX_SHOP_REDIS_CONNECTS);
+
+    if (conn->served) {
+        ngx_shop_count(node->figures, NGX_SHOP_REDIS_RECONNECTS);
+    }
+
+    conn->served = 1;
 
     if (node->failures) {
         ngx_log_error(NGX_LOG_NOTICE, &conn->log, 0, "redis is back");
@@ -315,6 +324,8 @@ ngx_shop_redis_conn_ready(ngx_shop_redis_conn_t *conn)
     node->why = NULL;
 
     conn->state = NGX_SHOP_REDIS_READY;
+
+    ngx_shop_redis_node_say(node);
 
     if (conn->redis->password.len) {
         ngx_shop_zero(conn->out, NGX_SHOP_REDIS_BUFFER_SIZE);
@@ -622,8 +633,11 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
         state->pending--;
     }
 
-    conn->node->stats.commands++;
-    conn->node->stats.errors += fault;
+    ngx_shop_count(conn->node->figures, NGX_SHOP_REDIS_COMMANDS);
+
+    if (fault) {
+        ngx_shop_count(conn->node->figures, NGX_SHOP_REDIS_FAULTS);
+    }
 
     if (i < 0) {
 
@@ -649,14 +663,16 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
         return;
     }
 
-    ngx_shop_redis_node_took(conn->node, ngx_current_msec - state->added);
+    if (!state->setup) {
+        ngx_shop_redis_node_took(conn->node, state->added);
 
-    if (!state->setup && ngx_shop_redis_route_again(op) == NGX_OK) {
+        if (ngx_shop_redis_route_again(op) == NGX_OK) {
 
-        /* it is on its way to another connection, or waits for one */
+            /* it is on its way to another connection, or waits for one */
 
-        ngx_shop_redis_conn_update(conn);
-        return;
+            ngx_shop_redis_conn_update(conn);
+            return;
+        }
     }
 
     ngx_shop_redis_finish(op, NGX_OK, NULL);
@@ -766,6 +782,8 @@ ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn)
         node->why = "timeout";
         node->reason = "redis_unavailable";
 
+        ngx_shop_redis_node_say(node);
+
         ngx_queue_init(&conn->unsent);
 
         if (conn->setup) {
@@ -850,7 +868,7 @@ ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn, const char *reason,
     node->why = why;
     node->slow = slow;
 
-    node->stats.failures++;
+    ngx_shop_count(node->figures, NGX_SHOP_REDIS_FAILURES);
 
     ngx_shop_redis_conn_close(conn, reason);
     ngx_shop_redis_topology_lost(node);
@@ -863,6 +881,8 @@ ngx_shop_redis_conn_close(ngx_shop_redis_conn_t *conn, const char *reason)
     ngx_shop_redis_state_t  *state;
 
     conn->state = NGX_SHOP_REDIS_CLOSED;
+
+    ngx_shop_redis_node_say(conn->node);
 
     ngx_shop_peer_cancel(&conn->peer);
 
@@ -919,6 +939,7 @@ ngx_shop_redis_conn_close(ngx_shop_redis_conn_t *conn, const char *reason)
 static void
 ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn, const char *reason)
 {
+    const char              *why;
     ngx_queue_t             *q;
     ngx_msec_int_t           left;
     ngx_shop_redis_state_t  *state;
@@ -934,8 +955,10 @@ ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn, const char *reason)
 
         left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
 
-        ngx_shop_redis_finish(state->op, NGX_ERROR,
-                              left <= 0 ? "redis_timeout" : reason);
+        why = left <= 0 ? "redis_timeout" : reason;
+
+        ngx_shop_redis_node_failed(conn->node, why);
+        ngx_shop_redis_finish(state->op, NGX_ERROR, why);
     }
 
     ngx_shop_redis_conn_update(conn);

@@ -80,7 +80,8 @@ typedef struct {
     ngx_uint_t                    pending;  /* runs without all replies */
     ngx_uint_t                    hops;     /* nodes that sent it away */
     ngx_int_t                     slot;     /* NGX_ERROR: any will do */
-    ngx_msec_t                    added;    /* to the connection */
+    uint64_t                      added;    /* to the connection, in
+                                               microseconds */
     ngx_msec_t                    deadline;
     ngx_msec_t                    retry_at; /* while it waits */
 
@@ -92,20 +93,9 @@ typedef struct {
     unsigned                      waiting:1;  /* in redis->waiting */
     unsigned                      timed:1;  /* for retry_at, not for news */
     unsigned                      asking:1; /* of a slot that moves */
+    unsigned                      writes:1; /* does not only read */
+    unsigned                      held:1;   /* until shop:meta is known */
 } ngx_shop_redis_state_t;
-
-
-/* what a page of the operator may show of a node */
-
-typedef struct {
-    uint64_t                      commands;
-    uint64_t                      errors;   /* error replies */
-    uint64_t                      ops;
-    uint64_t                      latency;  /* sum of milliseconds */
-    ngx_msec_t                    latency_max;
-    ngx_uint_t                    connects;
-    ngx_uint_t                    failures;
-} ngx_shop_redis_stats_t;
 
 
 typedef void (*ngx_shop_redis_push_pt)(ngx_shop_redis_node_t *node,
@@ -133,7 +123,7 @@ struct ngx_shop_redis_node_s {
     const char                   *reason;   /* for those who ask meanwhile */
     const char                   *why;      /* of the last one, logged */
 
-    ngx_shop_redis_stats_t        stats;
+    ngx_shop_figures_t           *figures;
 
     unsigned                      slow:1;   /* the last one was a timeout */
     unsigned                      asker:1;  /* is asked for servers only */
@@ -199,6 +189,7 @@ struct ngx_shop_redis_conn_s {
     u_char                        out[NGX_SHOP_REDIS_BUFFER_SIZE];
 
     unsigned                      created:1;  /* shop:meta was written */
+    unsigned                      served:1; /* it was connected before */
 };
 
 
@@ -282,8 +273,9 @@ ngx_int_t ngx_shop_redis_meta_read(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op);
 
 /*
- * NGX_OK: it agrees with us; NGX_DECLINED: something is missing; NGX_ERROR:
- * it does not agree, logged at "level".
+ * NGX_OK: it agrees with us, or is of a newer schema, and then redis->no_write
+ * keeps us from writing; NGX_DECLINED: something is missing; NGX_ERROR: it
+ * does not agree, logged at "level".
  */
 ngx_int_t ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
     ngx_shop_redis_reply_t *reply, ngx_uint_t level, ngx_log_t *log);
@@ -291,6 +283,14 @@ ngx_int_t ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
 /* adds what is missing in "reply", and HMGET; for an op of 4 commands */
 ngx_int_t ngx_shop_redis_meta_create(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_shop_redis_reply_t *reply);
+
+/*
+ * Whether a write may go out.  NGX_OK; NGX_AGAIN: "shop:meta" is asked for,
+ * after which comes ngx_shop_redis_route_writes(); NGX_ERROR: "*reason" says
+ * why not.
+ */
+ngx_int_t ngx_shop_redis_meta_allows(ngx_shop_redis_t *redis,
+    const char **reason);
 
 
 /* ngx_shop_redis_node.c */
@@ -313,8 +313,16 @@ ngx_uint_t ngx_shop_redis_node_is(ngx_shop_redis_node_t *node,
 ngx_int_t ngx_shop_redis_node_submit(ngx_shop_redis_node_t *node,
     ngx_shop_redis_op_t *op);
 
-/* counts an operation */
-void ngx_shop_redis_node_took(ngx_shop_redis_node_t *node, ngx_msec_t ms);
+/* counts an operation that was answered, or not for "reason" */
+void ngx_shop_redis_node_took(ngx_shop_redis_node_t *node, uint64_t since);
+void ngx_shop_redis_node_failed(ngx_shop_redis_node_t *node,
+    const char *reason);
+
+/* tells all workers how it stands with this one's connections */
+void ngx_shop_redis_node_say(ngx_shop_redis_node_t *node);
+
+/* microseconds of a clock that nobody sets */
+uint64_t ngx_shop_redis_usec(void);
 
 
 /* ngx_shop_redis_route.c */
@@ -351,6 +359,9 @@ ngx_int_t ngx_shop_redis_route_rescue(ngx_shop_redis_op_t *op);
 
 /* the servers are known: those who wait for that may go */
 void ngx_shop_redis_route_release(ngx_shop_redis_t *redis);
+
+/* shop:meta is: the same for those who wait for it */
+void ngx_shop_redis_route_writes(ngx_shop_redis_t *redis);
 
 /* they cannot be found out now: those who wait for that are told */
 void ngx_shop_redis_route_fail(ngx_shop_redis_t *redis, const char *reason);

@@ -16,11 +16,32 @@
  * written at the first start of a shop.  Customers are spread over partitions
  * by their id, so a worker with another number of them would look for
  * everybody in the wrong place, and must not begin.
+ *
+ * A newer schema was written by a newer version, which may keep things that
+ * this one knows nothing of, and would spoil.  So it reads, and does not
+ * write.  That can come to be while connections are open, in the course of
+ * an upgrade, and be taken back.  So a write goes out only on a word of
+ * "shop:meta" that is no older than a second.  Whoever comes when it is half
+ * a second old asks again, and nobody waits for that; when it is older, all
+ * writes wait for the answer, and so does each while the word is no, which
+ * is how a better one is noticed.  Where no answer can be had, the last word
+ * counts: a node of a cluster that is away with this one key does not stop
+ * all others.
  */
+
+
+#define NGX_SHOP_REDIS_META_INTERVAL  500   /* milliseconds */
+#define NGX_SHOP_REDIS_META_AGE       1000
+#define NGX_SHOP_REDIS_META_COMMANDS  4     /* three HSETNX, HMGET */
 
 
 static ngx_int_t ngx_shop_redis_meta_key(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, ngx_str_t *key);
+static void ngx_shop_redis_meta_schema(ngx_shop_redis_t *redis,
+    int64_t schema, ngx_log_t *log);
+static ngx_int_t ngx_shop_redis_meta_ask(ngx_shop_redis_t *redis,
+    ngx_shop_redis_reply_t *reply, const char **reason);
+static void ngx_shop_redis_meta_handler(ngx_shop_redis_op_t *op);
 
 
 ngx_int_t
@@ -81,14 +102,6 @@ ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
     prc = ngx_shop_redis_number(reply, 1, &partitions);
     rc = ngx_shop_redis_text(reply, 2, &seed);
 
-    if (src == NGX_OK && schema > NGX_SHOP_REDIS_SCHEMA) {
-        ngx_log_error(level, log, 0,
-                      "\"%Vmeta\" says schema %L, this version knows %d: "
-                      "it was written by a newer one",
-                      &redis->prefix, schema, NGX_SHOP_REDIS_SCHEMA);
-        return NGX_ERROR;
-    }
-
     if (prc == NGX_OK && partitions != (int64_t) redis->partitions) {
         ngx_log_error(level, log, 0,
                       "\"%Vmeta\" says partitions %L, configured %ui",
@@ -104,6 +117,13 @@ ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
     }
 
     if (src == NGX_DECLINED || prc == NGX_DECLINED || rc == NGX_DECLINED) {
+
+        /* not for us to complete */
+
+        if (src == NGX_OK && schema > NGX_SHOP_REDIS_SCHEMA) {
+            goto malformed;
+        }
+
         return NGX_DECLINED;
     }
 
@@ -117,6 +137,11 @@ ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
         redis->seed[i] = (u_char) rc;
     }
 
+    ngx_shop_redis_meta_schema(redis, schema, log);
+
+    redis->checked = ngx_current_msec;
+    redis->known = 1;
+
     return NGX_OK;
 
 malformed:
@@ -126,6 +151,166 @@ malformed:
                   &redis->prefix);
 
     return NGX_ERROR;
+}
+
+
+/* of all workers, one says that it has changed */
+
+static void
+ngx_shop_redis_meta_schema(ngx_shop_redis_t *redis, int64_t schema,
+    ngx_log_t *log)
+{
+    const char         *reason;
+    ngx_atomic_t       *seen;
+    ngx_atomic_uint_t   before;
+
+    reason = (schema > NGX_SHOP_REDIS_SCHEMA) ? "redis_schema" : NULL;
+
+    redis->no_write = reason;
+
+    seen = &redis->figures->counters[NGX_SHOP_REDIS_SCHEMA_SEEN];
+    before = *seen;
+
+    if (before == (ngx_atomic_uint_t) schema
+        || !ngx_atomic_cmp_set(seen, before, (ngx_atomic_uint_t) schema))
+    {
+        return;
+    }
+
+    if (reason) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "\"%Vmeta\" says schema %L, this version knows %d: "
+                      "a newer one writes there, this one only reads",
+                      &redis->prefix, schema, NGX_SHOP_REDIS_SCHEMA);
+
+    } else if (before > NGX_SHOP_REDIS_SCHEMA) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "\"%Vmeta\" says schema %L, this version writes again",
+                      &redis->prefix, schema);
+    }
+}
+
+
+ngx_int_t
+ngx_shop_redis_meta_allows(ngx_shop_redis_t *redis, const char **reason)
+{
+    ngx_msec_t  age;
+    ngx_uint_t  needed;
+
+    /* those who waited for an answer come in the same millisecond */
+
+    age = ngx_current_msec - redis->checked;
+
+    needed = !redis->known
+             || age >= NGX_SHOP_REDIS_META_AGE
+             || (redis->no_write != NULL && age > 0);
+
+    if (!redis->checking
+        && (needed || age >= NGX_SHOP_REDIS_META_INTERVAL)
+        && ngx_shop_redis_meta_ask(redis, NULL, reason) != NGX_OK
+        && !redis->known)
+    {
+        return NGX_ERROR;
+    }
+
+    if (redis->checking && needed) {
+        return NGX_AGAIN;
+    }
+
+    if (redis->no_write == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_shop_count(redis->figures, NGX_SHOP_REDIS_SCHEMA_REFUSED);
+
+    *reason = redis->no_write;
+
+    return NGX_ERROR;
+}
+
+
+/* asks, or completes "reply" and asks */
+
+static ngx_int_t
+ngx_shop_redis_meta_ask(ngx_shop_redis_t *redis,
+    ngx_shop_redis_reply_t *reply, const char **reason)
+{
+    ngx_int_t             rc;
+    ngx_shop_redis_op_t  *op;
+
+    *reason = "redis_unavailable";
+
+    op = ngx_shop_redis_topology_op(redis, NGX_SHOP_REDIS_META_COMMANDS,
+                                    ngx_shop_redis_meta_handler);
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = reply ? ngx_shop_redis_meta_create(redis, op, reply)
+               : ngx_shop_redis_meta_read(redis, op);
+
+    if (rc == NGX_OK) {
+
+        if (ngx_shop_redis_submit(op) == NGX_AGAIN) {
+            redis->checking = 1;
+            return NGX_OK;
+        }
+
+        *reason = op->reason;
+    }
+
+    ngx_shop_redis_destroy(op);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_shop_redis_meta_handler(ngx_shop_redis_op_t *op)
+{
+    ngx_int_t                rc;
+    const char              *reason;
+    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_reply_t  *reply;
+
+    redis = op->data;
+    redis->checking = 0;
+
+    if (redis->exiting) {
+        ngx_shop_redis_destroy(op);
+        return;
+    }
+
+    reply = op->replies[op->ncommands - 1];
+
+    if (op->rc == NGX_OK && reply->type != NGX_SHOP_REDIS_FAULT) {
+
+        rc = ngx_shop_redis_meta_check(redis, reply,
+                                       redis->no_write ? NGX_LOG_INFO
+                                                       : NGX_LOG_ERR,
+                                       redis->cycle->log);
+
+        if (rc == NGX_DECLINED && op->ncommands == 1
+            && ngx_shop_redis_meta_ask(redis, reply, &reason) == NGX_OK)
+        {
+            ngx_shop_redis_destroy(op);
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            redis->no_write = "redis_refused";
+        }
+
+        redis->known = 1;
+    }
+
+    ngx_shop_redis_destroy(op);
+
+    /* those who wait go on, with an answer or without */
+
+    redis->checked = ngx_current_msec;
+
+    ngx_shop_redis_route_writes(redis);
 }
 
 

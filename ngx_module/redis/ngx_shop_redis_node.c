@@ -24,6 +24,12 @@
 #define NGX_SHOP_REDIS_RETIRE  100  /* milliseconds after the last timeout */
 
 
+ngx_uint_t  ngx_shop_redis_bounds[NGX_SHOP_REDIS_NBUCKETS - 1] = {
+    100, 200, 500, 1000, 2000, 5000,
+    10000, 20000, 50000, 100000, 200000, 500000
+};
+
+
 ngx_shop_redis_node_t *
 ngx_shop_redis_node_create(ngx_shop_redis_t *redis,
     ngx_shop_redis_addr_t *addr, ngx_uint_t asker)
@@ -80,6 +86,18 @@ ngx_shop_redis_node_create(ngx_shop_redis_t *redis,
                          - p;
     }
 
+    /* those who are asked for servers only are another's as well */
+
+    if (redis->zone && !asker) {
+        node->figures = ngx_shop_figures_get(redis->zone, &node->text);
+
+    } else {
+        node->figures = ngx_pcalloc(pool, sizeof(ngx_shop_figures_t));
+        if (node->figures == NULL) {
+            goto failed;
+        }
+    }
+
     node->conns = ngx_pcalloc(pool, node->nconns
                                     * sizeof(ngx_shop_redis_conn_t *));
     if (node->conns == NULL) {
@@ -95,6 +113,8 @@ ngx_shop_redis_node_create(ngx_shop_redis_t *redis,
 
         ngx_shop_redis_conn_init(node, node->conns[i]);
     }
+
+    ngx_shop_redis_node_say(node);
 
     return node;
 
@@ -113,6 +133,11 @@ ngx_shop_redis_node_destroy(ngx_shop_redis_node_t *node)
 
     for (i = 0; i < node->nconns; i++) {
         ngx_shop_redis_conn_close(node->conns[i], "redis_unavailable");
+    }
+
+    if (node->redis->zone && !node->asker) {
+        ngx_shop_figures_say(node->redis->zone, node->figures,
+                             NGX_SHOP_REDIS_BREAKER_NONE, 0);
     }
 
     ngx_destroy_pool(node->pool);
@@ -177,12 +202,93 @@ ngx_shop_redis_node_submit(ngx_shop_redis_node_t *node,
 
 
 void
-ngx_shop_redis_node_took(ngx_shop_redis_node_t *node, ngx_msec_t ms)
+ngx_shop_redis_node_took(ngx_shop_redis_node_t *node, uint64_t since)
 {
-    node->stats.ops++;
-    node->stats.latency += ms;
+    uint64_t    usec;
+    ngx_uint_t  i;
 
-    if (ms > node->stats.latency_max) {
-        node->stats.latency_max = ms;
+    usec = ngx_shop_redis_usec() - since;
+
+    for (i = 0; i < NGX_SHOP_REDIS_NBUCKETS - 1; i++) {
+        if (usec <= ngx_shop_redis_bounds[i]) {
+            break;
+        }
     }
+
+    ngx_shop_count(node->figures, NGX_SHOP_REDIS_OPERATIONS);
+    ngx_shop_count(node->figures, NGX_SHOP_REDIS_BUCKETS + i);
+    ngx_shop_count_more(node->figures, NGX_SHOP_REDIS_LATENCY, usec);
+}
+
+
+void
+ngx_shop_redis_node_failed(ngx_shop_redis_node_t *node, const char *reason)
+{
+    ngx_uint_t  i;
+
+    static const char  *reasons[] = {
+        "redis_timeout",                    /* NGX_SHOP_REDIS_TIMEOUTS */
+        "redis_unavailable",
+        "redis_refused"
+    };
+
+    for (i = 0; i < 3; i++) {
+        if (ngx_strcmp(reason, reasons[i]) == 0) {
+            ngx_shop_count(node->figures, NGX_SHOP_REDIS_TIMEOUTS + i);
+        }
+    }
+}
+
+
+void
+ngx_shop_redis_node_say(ngx_shop_redis_node_t *node)
+{
+    ngx_uint_t                 i, ready, coming;
+    ngx_shop_redis_breaker_e   breaker;
+
+    if (node->redis->zone == NULL || node->asker) {
+        return;
+    }
+
+    ready = 0;
+    coming = 0;
+
+    for (i = 0; i < node->nconns; i++) {
+
+        switch (node->conns[i]->state) {
+
+        case NGX_SHOP_REDIS_READY:
+            ready++;
+            break;
+
+        case NGX_SHOP_REDIS_CLOSED:
+            break;
+
+        default:
+            coming++;
+        }
+    }
+
+    if (node->failures == 0 && !node->slow) {
+        breaker = NGX_SHOP_REDIS_BREAKER_CLOSED;
+
+    } else if (coming) {
+        breaker = NGX_SHOP_REDIS_BREAKER_HALF_OPEN;
+
+    } else {
+        breaker = NGX_SHOP_REDIS_BREAKER_OPEN;
+    }
+
+    ngx_shop_figures_say(node->redis->zone, node->figures, breaker, ready);
+}
+
+
+uint64_t
+ngx_shop_redis_usec(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }

@@ -39,6 +39,15 @@
 #define NGX_SHOP_REDIS_NODE_DELAY   50
 
 
+/* what those who wait without a time of their own wait for */
+
+typedef enum {
+    NGX_SHOP_REDIS_NO_NEWS = 0,
+    NGX_SHOP_REDIS_NEWS_OF_SERVERS,
+    NGX_SHOP_REDIS_NEWS_OF_META
+} ngx_shop_redis_news_e;
+
+
 static void ngx_shop_redis_route_wait(ngx_shop_redis_op_t *op,
     ngx_msec_t delay);
 static ngx_shop_redis_node_t *ngx_shop_redis_route_node(
@@ -46,7 +55,7 @@ static ngx_shop_redis_node_t *ngx_shop_redis_route_node(
 static ngx_shop_redis_run_t *ngx_shop_redis_route_run(
     ngx_shop_redis_op_t *op, ngx_uint_t asking);
 static void ngx_shop_redis_route_due(ngx_shop_redis_t *redis,
-    ngx_uint_t news);
+    ngx_shop_redis_news_e news);
 
 
 /* what is between the first pair of braces counts, if it is not empty */
@@ -115,6 +124,7 @@ ngx_shop_redis_run_command(ngx_shop_redis_run_t *run, ngx_uint_t i,
 ngx_int_t
 ngx_shop_redis_route(ngx_shop_redis_op_t *op, const char **reason)
 {
+    ngx_int_t                rc;
     ngx_shop_redis_t        *redis;
     ngx_shop_redis_conn_t   *conn;
     ngx_shop_redis_node_t   *node;
@@ -128,6 +138,7 @@ ngx_shop_redis_route(ngx_shop_redis_op_t *op, const char **reason)
     if (node == NULL) {
 
         if (*reason) {
+            ngx_shop_count(redis->figures, NGX_SHOP_REDIS_NOWHERE);
             return NGX_ERROR;
         }
 
@@ -135,9 +146,24 @@ ngx_shop_redis_route(ngx_shop_redis_op_t *op, const char **reason)
         return NGX_AGAIN;
     }
 
+    if (state->writes && !state->own) {
+
+        rc = ngx_shop_redis_meta_allows(redis, reason);
+
+        if (rc == NGX_AGAIN) {
+            ngx_shop_redis_route_wait(op, 0);
+            state->held = 1;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     conn = ngx_shop_redis_conn_pick(node, reason);
 
     if (conn == NULL) {
+        ngx_shop_redis_node_failed(node, *reason);
         ngx_shop_redis_topology_want(redis);
         return NGX_ERROR;
     }
@@ -337,6 +363,7 @@ ngx_shop_redis_route_again(ngx_shop_redis_op_t *op)
     conn = ngx_shop_redis_conn_pick(node, &reason);
 
     if (conn == NULL) {
+        ngx_shop_redis_node_failed(node, reason);
         ngx_shop_redis_finish(op, NGX_ERROR, reason);
         return NGX_OK;
     }
@@ -424,6 +451,7 @@ ngx_shop_redis_route_wait(ngx_shop_redis_op_t *op, ngx_msec_t delay)
     redis = state->redis;
 
     state->waiting = 1;
+    state->held = 0;
     state->timed = (delay != 0);
     state->retry_at = ngx_current_msec + delay;
 
@@ -468,7 +496,15 @@ ngx_shop_redis_route_timer(ngx_shop_redis_t *redis, ngx_msec_t at)
 void
 ngx_shop_redis_route_release(ngx_shop_redis_t *redis)
 {
-    ngx_shop_redis_route_due(redis, 1);
+    ngx_shop_redis_route_due(redis, NGX_SHOP_REDIS_NEWS_OF_SERVERS);
+    ngx_shop_redis_deliver(redis);
+}
+
+
+void
+ngx_shop_redis_route_writes(ngx_shop_redis_t *redis)
+{
+    ngx_shop_redis_route_due(redis, NGX_SHOP_REDIS_NEWS_OF_META);
     ngx_shop_redis_deliver(redis);
 }
 
@@ -476,11 +512,11 @@ ngx_shop_redis_route_release(ngx_shop_redis_t *redis)
 /* sends those whose time has come, and ends those who waited too long */
 
 static void
-ngx_shop_redis_route_due(ngx_shop_redis_t *redis, ngx_uint_t news)
+ngx_shop_redis_route_due(ngx_shop_redis_t *redis, ngx_shop_redis_news_e news)
 {
     ngx_msec_t               next;
     const char              *reason;
-    ngx_uint_t               some;
+    ngx_uint_t               some, go;
     ngx_queue_t             *q, due;
     ngx_msec_int_t           left;
     ngx_shop_redis_state_t  *state;
@@ -508,6 +544,7 @@ ngx_shop_redis_route_due(ngx_shop_redis_t *redis, ngx_uint_t news)
         left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
 
         if (left <= 0) {
+            ngx_shop_count(redis->figures, NGX_SHOP_REDIS_NOWHERE);
             ngx_shop_redis_finish(state->op, NGX_ERROR, "redis_timeout");
             continue;
         }
@@ -515,9 +552,14 @@ ngx_shop_redis_route_due(ngx_shop_redis_t *redis, ngx_uint_t news)
         if (state->timed) {
             left = ngx_min(left, (ngx_msec_int_t) (state->retry_at
                                                    - ngx_current_msec));
+            go = (left <= 0);
+
+        } else {
+            go = (news == (state->held ? NGX_SHOP_REDIS_NEWS_OF_META
+                                       : NGX_SHOP_REDIS_NEWS_OF_SERVERS));
         }
 
-        if (state->timed ? left <= 0 : news) {
+        if (go) {
             state->waiting = 0;
 
             if (ngx_shop_redis_route(state->op, &reason) != NGX_AGAIN) {
@@ -558,7 +600,8 @@ ngx_shop_redis_route_fail(ngx_shop_redis_t *redis, const char *reason)
         next = ngx_queue_next(q);
         state = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
 
-        if (!state->timed || redis->exiting) {
+        if (redis->exiting || (!state->timed && !state->held)) {
+            ngx_shop_count(redis->figures, NGX_SHOP_REDIS_NOWHERE);
             ngx_shop_redis_finish(state->op, NGX_ERROR, reason);
         }
     }
@@ -594,6 +637,6 @@ ngx_shop_redis_route_handler(ngx_event_t *ev)
         }
     }
 
-    ngx_shop_redis_route_due(redis, 0);
+    ngx_shop_redis_route_due(redis, NGX_SHOP_REDIS_NO_NEWS);
     ngx_shop_redis_deliver(redis);
 }

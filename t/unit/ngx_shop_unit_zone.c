@@ -40,6 +40,8 @@ static void ngx_shop_unit_zone_leases_stay(ngx_shop_unit_t *u);
 static void ngx_shop_unit_zone_reload(ngx_shop_unit_t *u);
 static void ngx_shop_unit_zone_refuse(ngx_shop_unit_t *u);
 static void ngx_shop_unit_zone_workers(ngx_shop_unit_t *u);
+static void ngx_shop_unit_zone_figures(ngx_shop_unit_t *u);
+static void ngx_shop_unit_zone_states(ngx_shop_unit_t *u);
 
 static ngx_shop_zone_t *ngx_shop_unit_zone(ngx_shop_unit_t *u, size_t size);
 static void ngx_shop_unit_zone_pool(ngx_shop_unit_t *u, u_char *addr,
@@ -65,6 +67,8 @@ ngx_shop_unit_test_t  ngx_shop_unit_zone_tests[] = {
     { "a reload", ngx_shop_unit_zone_reload },
     { "a bad zone is refused", ngx_shop_unit_zone_refuse },
     { "two workers", ngx_shop_unit_zone_workers },
+    { "figures", ngx_shop_unit_zone_figures },
+    { "what workers say", ngx_shop_unit_zone_states },
     { NULL, NULL }
 };
 
@@ -1002,4 +1006,183 @@ ngx_shop_unit_zone_workers(ngx_shop_unit_t *u)
     }
 
     ngx_shm_free(&shm);
+}
+
+
+/* a table of six: those of the instance, four names, and all others */
+
+static void
+ngx_shop_unit_zone_figures(ngx_shop_unit_t *u)
+{
+    ngx_str_t                name;
+    ngx_uint_t               i;
+    ngx_shop_zone_t         *zone;
+    ngx_shop_figures_t      *figures[6], *own;
+    ngx_shop_figures_sum_t   sum;
+    u_char                   buf[NGX_SHOP_FIGURES_NAME + 1];
+
+    zone = ngx_shop_unit_zone(u, NGX_SHOP_UNIT_ZONE_SIZE);
+    if (zone == NULL) {
+        return;
+    }
+
+    ngx_shop_figures_reset(zone);
+    ngx_shop_figures_join(zone);
+
+    own = ngx_shop_figures_own(zone);
+
+    ngx_shop_count(own, 0);
+    ngx_shop_count_more(own, 0, 41);
+
+    ngx_shop_unit_is_int(u, ngx_shop_figures_read(zone, u->pool, 0, &sum),
+                         NGX_OK, "the instance");
+    ngx_shop_unit_is_int(u, sum.counters[0], 42, "counts");
+    ngx_shop_unit_is_int(u, sum.name.len, 0, "has no name");
+    ngx_shop_unit_is_int(u, ngx_shop_figures_read(zone, u->pool, 1, &sum),
+                         NGX_DECLINED, "nobody else is there");
+
+    /* as many as there are places, in use */
+
+    name.data = buf;
+    name.len = 1;
+
+    for (i = 0; i < 6; i++) {
+        buf[0] = (u_char) ('a' + i);
+
+        figures[i] = ngx_shop_figures_get(zone, &name);
+
+        ngx_shop_unit_ok(u, figures[i] == ngx_shop_figures_get(zone, &name),
+                         "the same for %c", buf[0]);
+
+        ngx_shop_figures_say(zone, figures[i], 1, 0);
+        ngx_shop_count_more(figures[i], 1, i + 1);
+    }
+
+    for (i = 1; i < 5; i++) {
+        ngx_shop_unit_ok(u, figures[i] == figures[i - 1] + 1,
+                         "place %ui is another", i);
+    }
+
+    ngx_shop_unit_ok(u, figures[4] == figures[5], "the others are one");
+
+    ngx_shop_unit_is_int(u, ngx_shop_figures_read(zone, u->pool, 5, &sum),
+                         NGX_OK, "they are the last");
+    ngx_shop_unit_is(u, &sum.name, "others", "named so");
+    ngx_shop_unit_is_int(u, sum.counters[1], 11, "and counted together");
+    ngx_shop_unit_is_int(u, ngx_shop_figures_read(zone, u->pool, 6, &sum),
+                         NGX_DONE, "the end");
+
+    /* who is not in use gives way, and is counted from 0 */
+
+    ngx_shop_figures_say(zone, figures[1], 0, 0);
+
+    ngx_str_set(&name, "new");
+
+    ngx_shop_unit_ok(u, ngx_shop_figures_get(zone, &name) == figures[1],
+                     "a place that nobody uses");
+
+    (void) ngx_shop_figures_read(zone, u->pool, 2, &sum);
+    ngx_shop_unit_is(u, &sum.name, "new", "is another's");
+    ngx_shop_unit_is_int(u, sum.counters[1], 0, "from the start");
+
+    /* names that are too long to keep apart */
+
+    ngx_memset(buf, 'x', sizeof(buf));
+
+    name.data = buf;
+    name.len = NGX_SHOP_FIGURES_NAME + 1;
+
+    ngx_shop_unit_ok(u, ngx_shop_figures_get(zone, &name) == figures[4],
+                     "a long name is one of the others");
+
+    name.len = NGX_SHOP_FIGURES_NAME;
+
+    ngx_shop_unit_ok(u, ngx_shop_figures_get(zone, &name) == figures[1],
+                     "the longest is not");
+}
+
+
+static void
+ngx_shop_unit_zone_states(ngx_shop_unit_t *u)
+{
+    ngx_pid_t                pid;
+    ngx_str_t                name;
+    ngx_uint_t               worker;
+    ngx_shop_zone_t         *zone;
+    ngx_shop_figures_t      *figures;
+    ngx_shop_figures_sum_t   sum;
+
+    zone = ngx_shop_unit_zone(u, NGX_SHOP_UNIT_ZONE_SIZE);
+    if (zone == NULL) {
+        return;
+    }
+
+    pid = ngx_pid;
+    worker = ngx_worker;
+
+    ngx_str_set(&name, "a");
+
+    ngx_shop_figures_reset(zone);
+
+    for (ngx_worker = 0; ngx_worker < 2; ngx_worker++) {
+        ngx_pid = 100 + ngx_worker;
+
+        ngx_shop_figures_join(zone);
+        figures = ngx_shop_figures_get(zone, &name);
+        ngx_shop_figures_say(zone, figures, 1 + ngx_worker, 3);
+    }
+
+    (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
+    ngx_shop_unit_is_int(u, sum.states[1], 1, "one worker");
+    ngx_shop_unit_is_int(u, sum.states[2], 1, "and another");
+    ngx_shop_unit_is_int(u, sum.amount, 6, "a sum");
+
+    /* one dies, and is replaced */
+
+    ngx_worker = 1;
+    ngx_pid = 201;
+
+    ngx_shop_figures_join(zone);
+
+    (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
+    ngx_shop_unit_is_int(u, sum.states[2], 0, "it says nothing any more");
+    ngx_shop_unit_is_int(u, sum.amount, 3, "the other one does");
+
+    /* one that is not the owner of its number any more */
+
+    ngx_pid = 101;
+    ngx_shop_figures_say(zone, figures, 3, 9);
+
+    (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
+    ngx_shop_unit_is_int(u, sum.states[3], 0, "an old one has no say");
+
+    /* a reload to one worker */
+
+    ngx_shop_figures_reset(zone);
+
+    (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
+    ngx_shop_unit_is_int(u, sum.states[1] + sum.amount, 0, "a reload");
+
+    ngx_worker = 0;
+    ngx_pid = 300;
+
+    ngx_shop_figures_join(zone);
+    ngx_shop_figures_say(zone, figures, 1, 255);
+
+    (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
+    ngx_shop_unit_is_int(u, sum.states[1], 1, "who comes then");
+    ngx_shop_unit_is_int(u, sum.amount, 255, "counts");
+
+    /* more than there are places */
+
+    ngx_worker = NGX_SHOP_FIGURES_WORKERS;
+
+    ngx_shop_figures_join(zone);
+    ngx_shop_figures_say(zone, figures, 2, 1);
+
+    (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
+    ngx_shop_unit_is_int(u, sum.states[2], 0, "a worker too many");
+
+    ngx_pid = pid;
+    ngx_worker = worker;
 }

@@ -32,8 +32,9 @@ spoil(ACTION, N) lets N more commands pass; all after them meet the action:
 
 heal() ends that, closes the connections that were stalled and forgets how
 many were spoiled.  Commands count on all connections together; HELLO, AUTH,
-SELECT, CLIENT, PING, SUBSCRIBE and ROLE pass and do not count, unless "all" is
-true; with "only" no other command than that one counts.
+SELECT, CLIENT, PING, SUBSCRIBE and ROLE pass and do not count, nor does the
+look at shop:meta, which comes when it is time, unless "all" is true; with
+"only" no other command than that one counts.
 
 =cut
 
@@ -243,7 +244,8 @@ sub command {
     my ($word) = $command =~ /\r\n\$\d+\r\n([^\r]*)/;
     my $counts = defined $rule->{only} ? uc $word eq $rule->{only}
         : $rule->{all}
-          || $word !~ /^(?:HELLO|AUTH|SELECT|CLIENT|PING|SUBSCRIBE|ROLE)$/i;
+          || ($word !~ /^(?:HELLO|AUTH|SELECT|CLIENT|PING|SUBSCRIBE|ROLE)$/i
+              && $command !~ /\r\nHMGET\r\n\S+\r\nshop:meta\r\n/);
 
     if (!$rule->{action} || !$counts || $rule->{after}-- > 0) {
         $rule->{after} = 0 if $rule->{action} && $rule->{after} < 0;
