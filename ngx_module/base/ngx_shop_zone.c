@@ -47,7 +47,7 @@
 
 
 #define NGX_SHOP_ZONE_MAGIC    0x6e7853686f705a31
-#define NGX_SHOP_ZONE_LAYOUT   2
+#define NGX_SHOP_ZONE_LAYOUT   3
 
 #define NGX_SHOP_ZONE_TURNS    16
 
@@ -417,6 +417,7 @@ ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
     record->value_len = (uint32_t) value->len;
     record->key_len = (uint16_t) key->len;
     record->marked = 0;
+    record->seen = 0;
     record->kind = (u_char) kind;
     record->flags = 0;
 
