@@ -225,6 +225,8 @@ for my $at ($shop, $other) {
 {
     my $s = session(idle => 500);
 
+    $s->noted(400);
+
     my $before = calls('evalsha');
 
     my @c = map { $shop->nginx->connect } 1 .. 10;

@@ -131,6 +131,7 @@ is(customer(session(issued => $now + 3600)->cookie), undef,
     cmp_ok($redis->command('PTTL', $used->key), '<=', 950_000,
            'row 24: a session used a moment ago is not written');
 
+    $used->noted(400);
     $redis->command('PEXPIRE', $used->key, 500_000);
     customer($used->cookie);
 
@@ -140,12 +141,14 @@ is(customer(session(issued => $now + 3600)->cookie), undef,
     is($redis->command('ZCARD', $used->key('sessions')), 1,
        '... and notes when it was last seen');
 
+    $used->noted(400);
     $redis->command('PEXPIRE', $used->key, 2_000_000);
     customer($used->cookie);
 
     wait_for(sub { $redis->command('PTTL', $used->key) <= 1_000_000 });
     pass('row 24: a shorter idle time counts from the next use on');
 
+    $used->noted(400);
     $redis->command('HSET', $used->key, 'expires', $now + 100);
     $redis->command('PEXPIRE', $used->key, 1_000);
     customer($used->cookie);

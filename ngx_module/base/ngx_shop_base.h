@@ -358,7 +358,9 @@ typedef struct {
     ngx_shop_cache_state_e     state;
     ngx_str_t                  value;
     ngx_uint_t                 missing;     /* the store has no such key */
-    ngx_uint_t                 marked;      /* lately */
+    time_t                     marked;      /* when; 0: not known */
+    time_t                     seen;        /* only get: when it was looked up
+                                               before; 0: not known */
     ngx_msec_t                 ttl;         /* only set: how long it may be
                                                used at most; 0: unlimited */
 
@@ -420,10 +422,14 @@ void ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
 ngx_uint_t ngx_shop_cache_same(ngx_shop_cache_entry_t *entry,
     ngx_shop_cache_entry_t *now, ngx_uint_t n);
 
-/* NGX_OK to the first of all workers that asks, NGX_DECLINED to the others
- * for some seconds, as long as the entry is there */
-ngx_int_t ngx_shop_cache_mark(ngx_shop_zone_t *zone,
-    ngx_shop_cache_entry_t *entry);
+/*
+ * NGX_OK to the first of all workers that asks, NGX_DECLINED to the others
+ * for "interval" seconds, as long as the entry is there.  The mark stays
+ * where the entry is set anew, and goes with one that is forgotten; it is
+ * taken away with 0 for both times.
+ */
+ngx_int_t ngx_shop_cache_mark(ngx_shop_zone_t *zone, ngx_uint_t kind,
+    ngx_str_t *key, time_t now, time_t interval);
 
 /* the key was written: a session is forgotten, a view may serve as stale */
 void ngx_shop_cache_drop(ngx_shop_zone_t *zone, ngx_uint_t kind,

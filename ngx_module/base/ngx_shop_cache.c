@@ -54,7 +54,6 @@
 #define NGX_SHOP_CACHE_IS_CHANGED  0x02
 
 #define NGX_SHOP_CACHE_KEPT        (24 * 3600 * 1000)   /* milliseconds */
-#define NGX_SHOP_CACHE_MARKED      10                   /* seconds */
 
 
 #define ngx_shop_cache_sh(zone)                                               \
@@ -67,7 +66,6 @@
 static ngx_shop_cache_state_e ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
     ngx_shop_zone_record_t *record, ngx_uint_t alive, ngx_msec_t ttl);
 static ngx_uint_t ngx_shop_cache_alive(ngx_shop_cache_sh_t *cache);
-static uint32_t ngx_shop_cache_seconds(void);
 
 
 void
@@ -117,6 +115,7 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
         entry[i].epoch = 0;
         entry[i].missing = 0;
         entry[i].marked = 0;
+        entry[i].seen = 0;
         entry[i].asked = ngx_current_msec;
         ngx_str_null(&entry[i].value);
     }
@@ -152,6 +151,10 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
             continue;
         }
 
+        entry[i].marked = record->marked;
+        entry[i].seen = record->seen;
+        record->seen = (uint32_t) ngx_time();
+
         entry[i].state = ngx_shop_cache_state(cache, record, alive, ttl);
 
         if (entry[i].state < want || entry[i].state == NGX_SHOP_CACHE_ABSENT)
@@ -174,10 +177,6 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
             rc = NGX_DECLINED;
             continue;
         }
-
-        entry[i].marked = (record->marked != 0
-                           && ngx_shop_cache_seconds() - record->marked
-                              < NGX_SHOP_CACHE_MARKED);
 
         entry[i].value.data = ngx_pnalloc(pool, record->value_len);
         if (entry[i].value.data == NULL) {
@@ -240,6 +239,7 @@ void
 ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
     ngx_uint_t n)
 {
+    uint32_t                 marked;
     ngx_uint_t               i;
     ngx_msec_t               kept;
     ngx_slab_pool_t         *shpool;
@@ -270,7 +270,10 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
 
         record = ngx_shop_zone_lookup(sh, &entry[i].key, entry[i].hash,
                                       entry[i].kind, &cursor);
+        marked = (uint32_t) entry[i].marked;
+
         if (record) {
+            marked = ngx_max(marked, record->marked);
             ngx_shop_zone_delete(sh, record);
         }
 
@@ -295,6 +298,8 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
         record->stored = (time_t) entry[i].asked;
         record->expires = (time_t) (ngx_current_msec + kept);
         record->version = cache->epoch;
+        record->marked = marked;
+        record->seen = (uint32_t) ngx_time();
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
@@ -320,9 +325,11 @@ ngx_shop_cache_same(ngx_shop_cache_entry_t *entry,
 
 
 ngx_int_t
-ngx_shop_cache_mark(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry)
+ngx_shop_cache_mark(ngx_shop_zone_t *zone, ngx_uint_t kind, ngx_str_t *key,
+    time_t now, time_t interval)
 {
-    uint32_t                 now;
+    time_t                   since;
+    uint32_t                 hash;
     ngx_int_t                rc;
     ngx_slab_pool_t         *shpool;
     ngx_shop_zone_sh_t      *sh;
@@ -332,22 +339,21 @@ ngx_shop_cache_mark(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry)
     shpool = ngx_shop_zone_pool(zone);
     sh = zone->shm_zone->data;
 
-    now = ngx_shop_cache_seconds();
+    hash = ngx_murmur_hash2(key->data, key->len);
     rc = NGX_OK;
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    record = ngx_shop_zone_lookup(sh, &entry->key, entry->hash, entry->kind,
-                                  &cursor);
-    if (record) {
+    record = ngx_shop_zone_lookup(sh, key, hash, kind, &cursor);
 
-        if (record->marked != 0
-            && now - record->marked < NGX_SHOP_CACHE_MARKED)
-        {
+    if (record) {
+        since = now - (time_t) record->marked;
+
+        if (since >= 0 && since < interval) {
             rc = NGX_DECLINED;
 
         } else {
-            record->marked = now;
+            record->marked = (uint32_t) now;
         }
     }
 
@@ -578,11 +584,4 @@ ngx_shop_cache_alive(ngx_shop_cache_sh_t *cache)
 {
     return cache->armed
            && ngx_shop_cache_elapsed(cache->proven) < NGX_SHOP_CACHE_PROVEN;
-}
-
-
-static uint32_t
-ngx_shop_cache_seconds(void)
-{
-    return (uint32_t) (ngx_current_msec / 1000);
 }

@@ -428,6 +428,7 @@ ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
     record->value_len = (uint32_t) value->len;
     record->key_len = (uint16_t) key->len;
     record->marked = 0;
+    record->seen = 0;
     record->kind = (u_char) kind;
     record->flags = 0;
 

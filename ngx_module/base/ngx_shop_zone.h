@@ -54,7 +54,8 @@ struct ngx_shop_zone_record_s {
     ngx_uint_t                 version;     /* of the cache: the epoch */
     uint32_t                   hash;
     uint32_t                   value_len;
-    uint32_t                   marked;      /* of the cache: seconds */
+    uint32_t                   marked;      /* of the cache: UNIX seconds */
+    uint32_t                   seen;        /* of the cache: UNIX seconds */
     uint16_t                   key_len;
     u_char                     kind;
     u_char                     flags;       /* of the cache */

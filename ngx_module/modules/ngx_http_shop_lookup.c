@@ -83,9 +83,8 @@ static ngx_int_t ngx_http_shop_wait(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 static void ngx_http_shop_wake(ngx_http_shop_ctx_t *ctx);
 
-static void ngx_http_shop_touch(ngx_http_request_t *r,
+static void ngx_http_shop_seen(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
-static void ngx_http_shop_touched(ngx_shop_redis_op_t *op);
 static void ngx_http_shop_written(ngx_shop_redis_op_t *op);
 
 
@@ -179,7 +178,8 @@ ngx_http_shop_lookup_start(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 
     if (rc == NGX_OK) {
         ctx->source = NGX_HTTP_SHOP_SOURCE_CACHED;
-        ngx_http_shop_touch(r, ctx);
+        ctx->session.noted = ctx->entries[0].marked;
+        ngx_http_shop_seen(r, ctx);
     }
 
     if (rc != NGX_ABORT) {
@@ -608,6 +608,7 @@ ngx_http_shop_read_keep(ngx_http_shop_read_t *read, ngx_http_shop_ctx_t *ctx)
             return;
         }
 
+        entries[0].marked = ctx->session.noted;
         entries[0].ttl = ngx_shop_session_rest(&ctx->session, ngx_time());
 
         due = ctx->view.next_due;
@@ -625,7 +626,7 @@ ngx_http_shop_read_keep(ngx_http_shop_read_t *read, ngx_http_shop_ctx_t *ctx)
     ngx_shop_cache_set(smcf->zone, entries, n);
 
     if (ctx->rc == NGX_OK) {
-        ngx_http_shop_touch(r, ctx);
+        ngx_http_shop_seen(r, ctx);
     }
 }
 
@@ -720,61 +721,17 @@ ngx_http_shop_wake(ngx_http_shop_ctx_t *ctx)
 }
 
 
-/*
- * The idle end of a session moves, in nobody's way.  Every worker sees that
- * it is time for it, one does it.
- */
-
 static void
-ngx_http_shop_touch(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
+ngx_http_shop_seen(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 {
-    ngx_shop_redis_op_t        *op;
     ngx_http_shop_srv_conf_t   *sscf;
     ngx_http_shop_main_conf_t  *smcf;
 
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
     sscf = ngx_http_get_module_srv_conf(r->main, ngx_http_shop_module);
 
-    if (!ngx_shop_session_aged(&ctx->session, &sscf->limits, ngx_time())
-        || ctx->entries[0].marked)
-    {
-        return;
-    }
-
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-
-    if (ngx_shop_cache_mark(smcf->zone, &ctx->entries[0]) != NGX_OK) {
-        return;
-    }
-
-    op = ngx_shop_redis_create(smcf->redis, NGX_SHOP_SESSION_TOUCH_COMMANDS,
-                               ngx_cycle->log);
-    if (op == NULL) {
-        return;
-    }
-
-    if (ngx_shop_session_touch(smcf->redis, op, &ctx->session, &sscf->limits,
-                               ngx_time())
-        != NGX_OK
-        || ngx_http_shop_writes(r, op, &ctx->session, NULL) != NGX_OK)
-    {
-        ngx_shop_redis_free(op);
-        return;
-    }
-
-    op->over = ngx_http_shop_touched;
-
-    (void) ngx_shop_redis_submit(op);
-}
-
-
-/* one that failed leaves the session as it was, at least not shorter */
-
-static void
-ngx_http_shop_touched(ngx_shop_redis_op_t *op)
-{
-    if (op->rc == NGX_OK) {
-        ngx_http_shop_written(op);
-    }
+    ngx_shop_activity_seen(smcf->activity, &ctx->session, &sscf->limits,
+                           ctx->entries[1].seen);
 }
 
 

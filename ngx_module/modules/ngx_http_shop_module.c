@@ -420,6 +420,12 @@ ngx_http_shop_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    smcf->activity = ngx_shop_activity_start(smcf->redis, smcf->zone, cycle);
+
+    if (smcf->activity == NULL) {
+        return NGX_ERROR;
+    }
+
     /* the channel is one to a server that stays the same */
 
     if (smcf->redis->mode != NGX_SHOP_REDIS_SINGLE) {
@@ -441,6 +447,10 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
 
     if (smcf == NULL || smcf->redis == NULL) {
         return;
+    }
+
+    if (smcf->activity != NULL) {
+        ngx_shop_activity_stop(smcf->activity);
     }
 
     if (smcf->track != NULL) {

@@ -252,14 +252,18 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 {
-    ngx_http_request_t       *r;
-    ngx_shop_redis_reply_t  **reply;
+    ngx_http_request_t         *r;
+    ngx_shop_redis_reply_t    **reply;
+    ngx_http_shop_srv_conf_t   *sscf;
+    ngx_http_shop_main_conf_t  *smcf;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
     }
 
     r = flow->request;
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
     reply = flow->op->replies;
 
     if (ngx_shop_customer_created(reply[0], &flow->created) != NGX_OK
@@ -272,6 +276,8 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
                                            "redis_refused");
     }
+
+    ngx_shop_activity_seen(smcf->activity, &flow->session, &sscf->limits, 0);
 
     flow->step = ngx_http_shop_get_ctx(r)->opened
                  ? ngx_http_social_signin_retire

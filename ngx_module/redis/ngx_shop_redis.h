@@ -336,7 +336,7 @@ ngx_int_t ngx_shop_redis_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
 
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_customer;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_session;
-extern ngx_shop_redis_script_t  ngx_shop_redis_script_touch;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_activity;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_logout;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_earn;
 

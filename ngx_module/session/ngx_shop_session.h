@@ -25,7 +25,8 @@
 #define NGX_SHOP_SESSION_SECRET_LEN   32
 #define NGX_SHOP_SESSION_COOKIE_MAX   512   /* of the sealed value */
 #define NGX_SHOP_SESSION_AGENT_MAX    64
-#define NGX_SHOP_SESSION_TOUCH        300   /* seconds */
+#define NGX_SHOP_SESSION_NOTED        300   /* seconds between two notes */
+#define NGX_SHOP_SESSION_HASTE        2     /* where its end is too near */
 #define NGX_SHOP_SESSION_SKEW         300   /* seconds, between servers */
 #define NGX_SHOP_SESSION_LIFETIME_MAX  (3650 * 86400)
 
@@ -52,6 +53,8 @@ typedef struct {
     time_t                     auth_time;
     time_t                     expires;     /* absolute */
     int64_t                    ttl;         /* milliseconds to idle out */
+    time_t                     noted;       /* when it was noted last that it
+                                               is used; 0: not known */
 } ngx_shop_session_t;
 
 
@@ -80,10 +83,9 @@ ngx_int_t ngx_shop_session_open(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
 
 /* ngx_shop_session_store.c */
 
-#define NGX_SHOP_SESSION_READ_COMMANDS   2
+#define NGX_SHOP_SESSION_READ_COMMANDS   3
 #define NGX_SHOP_SESSION_WRITE_COMMANDS  1
 #define NGX_SHOP_SESSION_END_COMMANDS    1
-#define NGX_SHOP_SESSION_TOUCH_COMMANDS  1
 
 /* adds the read of a session to an operation: plain reads only */
 ngx_int_t ngx_shop_session_read(ngx_shop_redis_t *redis,
@@ -111,15 +113,104 @@ ngx_int_t ngx_shop_session_end(ngx_shop_redis_t *redis,
 /* NGX_OK: done; NGX_ERROR: the reply is a fault */
 ngx_int_t ngx_shop_session_done(ngx_shop_redis_reply_t *reply);
 
-/* 1: a noticeable part of the idle time is used up */
-ngx_uint_t ngx_shop_session_aged(ngx_shop_session_t *session,
-    ngx_shop_session_limits_t *limits, time_t now);
+/* milliseconds until one that was used at "seen" idles out, or is past its
+ * end; 0 or less: it is over */
+int64_t ngx_shop_session_idle(time_t idle, time_t expires, time_t seen,
+    time_t now);
 
-/* adds the write that puts the idle end off; its reply is an integer, 0
- * where there is no such session any more */
-ngx_int_t ngx_shop_session_touch(ngx_shop_redis_t *redis,
-    ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
-    ngx_shop_session_limits_t *limits, time_t now);
+/* 1: it is time to note that the session is used; "*interval" is for how
+ * long it is not again, in seconds */
+ngx_uint_t ngx_shop_session_due(ngx_shop_session_t *session,
+    ngx_shop_session_limits_t *limits, time_t now, time_t *interval);
+
+
+/* ngx_shop_activity.c: that sessions are used is noted in Redis */
+
+typedef struct ngx_shop_activity_s  ngx_shop_activity_t;
+
+/* of this worker, from init_process; NULL: no memory */
+ngx_shop_activity_t *ngx_shop_activity_start(ngx_shop_redis_t *redis,
+    ngx_shop_zone_t *zone, ngx_cycle_t *cycle);
+
+/* what was not sent is lost */
+void ngx_shop_activity_stop(ngx_shop_activity_t *activity);
+
+/*
+ * A session is used now.  If that is due to be noted it is, later, and
+ * nothing is waited for; "before" is when the customer was last seen before
+ * this request, 0 where that is not known.
+ */
+void ngx_shop_activity_seen(ngx_shop_activity_t *activity,
+    ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
+    time_t before);
+
+
+/*
+ * ngx_shop_activity_table.c: what is to be noted, in memory of a fixed size.
+ *
+ * A note is free, fresh, late (it is to be tried again) or out, with its
+ * taker; until it is free it is found by its session.
+ */
+
+#define NGX_SHOP_ACTIVITY_CHAINS  64        /* a power of two */
+
+typedef struct {
+    ngx_queue_t                queue;       /* unless it is out */
+    ngx_queue_t                chain;
+    ngx_msec_t                 due;         /* of a late one */
+    void                      *data;        /* the owner's */
+
+    time_t                     seen;
+    time_t                     before;      /* 0: not known */
+    time_t                     idle;        /* seconds */
+    time_t                     expires;
+
+    ngx_str_t                  customer;    /* in "id" */
+    u_char                     digest[NGX_SHOP_SHA256_LEN];
+    u_char                     id[NGX_SHOP_CUSTOMER_ID_MAX];
+
+    unsigned                   turn:1;      /* the customer's: may be sent */
+} ngx_shop_activity_note_t;
+
+typedef struct {
+    ngx_queue_t                free;
+    ngx_queue_t                fresh;       /* oldest first */
+    ngx_queue_t                late;        /* by "due" */
+    ngx_uint_t                 nlate;
+    ngx_uint_t                 max_late;
+    ngx_queue_t                chains[NGX_SHOP_ACTIVITY_CHAINS];
+} ngx_shop_activity_table_t;
+
+/* for at most "n" notes; NGX_ERROR: no memory */
+ngx_int_t ngx_shop_activity_table_init(ngx_shop_activity_table_t *table,
+    ngx_pool_t *pool, ngx_uint_t n);
+
+/* the note of a session, NULL: none */
+ngx_shop_activity_note_t *ngx_shop_activity_find(
+    ngx_shop_activity_table_t *table, u_char *digest);
+
+#define ngx_shop_activity_full(table)  ngx_queue_empty(&(table)->free)
+
+/* a fresh one of a session that has none, in a table that is not full, with
+ * "digest" and "customer" set */
+ngx_shop_activity_note_t *ngx_shop_activity_add(
+    ngx_shop_activity_table_t *table, u_char *digest, ngx_str_t *customer);
+
+/* takes out one that is to be sent now, fresh ones first; NULL: none */
+ngx_shop_activity_note_t *ngx_shop_activity_take(
+    ngx_shop_activity_table_t *table, ngx_msec_t now);
+
+/*
+ * Gives back what was taken, to be tried again at "due", which is not before
+ * that of those given back earlier.  NGX_DECLINED: half of the table is late
+ * already; it is still the caller's.
+ */
+ngx_int_t ngx_shop_activity_late(ngx_shop_activity_table_t *table,
+    ngx_shop_activity_note_t *note, ngx_msec_t due);
+
+/* what was taken is done with */
+void ngx_shop_activity_free(ngx_shop_activity_table_t *table,
+    ngx_shop_activity_note_t *note);
 
 
 /* ngx_shop_session_pack.c: what Redis says as few bytes, for the cache */

@@ -10,8 +10,8 @@
 #include "session/ngx_shop_session.h"
 
 
-static int64_t ngx_shop_session_idle(ngx_shop_session_t *session,
-    ngx_shop_session_limits_t *limits, time_t now);
+static time_t ngx_shop_session_noted(ngx_shop_redis_reply_t *score,
+    time_t now);
 static ngx_int_t ngx_shop_session_keys(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, ngx_shop_session_t *session, ngx_str_t *keys);
 
@@ -20,14 +20,17 @@ ngx_int_t
 ngx_shop_session_read(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_shop_session_t *session)
 {
-    ngx_str_t  argv[6];
+    ngx_str_t  argv[6], list[3];
 
     ngx_str_set(&argv[0], "HMGET");
 
     if (ngx_shop_redis_customer_key(redis, op->pool, "session",
                                     &session->customer, &session->hash,
                                     &argv[1])
-        != NGX_OK)
+        != NGX_OK
+        || ngx_shop_redis_customer_key(redis, op->pool, "sessions",
+                                       &session->customer, NULL, &list[1])
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -43,7 +46,14 @@ ngx_shop_session_read(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
     ngx_str_set(&argv[0], "PTTL");
 
-    return ngx_shop_redis_add(op, 2, argv);
+    if (ngx_shop_redis_add(op, 2, argv) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&list[0], "ZSCORE");
+    list[2] = session->hash;
+
+    return ngx_shop_redis_add(op, 3, list);
 }
 
 
@@ -97,8 +107,30 @@ ngx_shop_session_known(ngx_pool_t *pool, ngx_shop_redis_reply_t **replies,
     session->expires = (time_t) ngx_min(expires,
                                         now + NGX_SHOP_SESSION_LIFETIME_MAX);
     session->ttl = ttl->integer;
+    session->noted = ngx_shop_session_noted(replies[2], now);
 
     return NGX_OK;
+}
+
+
+/* a list of sessions that is none, or a time to come, is no reason to fail */
+
+static time_t
+ngx_shop_session_noted(ngx_shop_redis_reply_t *score, time_t now)
+{
+    time_t  noted;
+
+    if (score->type != NGX_SHOP_REDIS_STRING) {
+        return 0;
+    }
+
+    noted = ngx_atotm(score->str.data, score->str.len);
+
+    if (noted == NGX_ERROR || noted > now + NGX_SHOP_SESSION_SKEW) {
+        return 0;
+    }
+
+    return ngx_min(noted, now);
 }
 
 
@@ -156,56 +188,39 @@ ngx_shop_session_done(ngx_shop_redis_reply_t *reply)
 }
 
 
+int64_t
+ngx_shop_session_idle(time_t idle, time_t expires, time_t seen, time_t now)
+{
+    return (int64_t) ngx_min(idle - (now - seen), expires - now) * 1000;
+}
+
+
 /*
- * Redis counts the time to live down from the idle limit, so what is missing
- * to it is the time since the last touch: no field and no second read.  More
- * than the limit is left where a shorter one was configured meanwhile.
+ * A session is not to idle out while it is used: where "idle" is short, it is
+ * noted as often as that wants.  If another server with a shorter one noted
+ * it last, its end is too near for this one, and is moved at once; that it is
+ * too far is no such hurry.  So who goes to and fro between two servers has
+ * both ends written once in a while, not with each step.
  */
 
 ngx_uint_t
-ngx_shop_session_aged(ngx_shop_session_t *session,
-    ngx_shop_session_limits_t *limits, time_t now)
+ngx_shop_session_due(ngx_shop_session_t *session,
+    ngx_shop_session_limits_t *limits, time_t now, time_t *interval)
 {
-    int64_t  ttl, step;
+    time_t  since;
 
-    ttl = ngx_shop_session_idle(session, limits, now);
-    step = ngx_min(ttl / 10, NGX_SHOP_SESSION_TOUCH * 1000);
+    *interval = ngx_min(limits->idle / 10, NGX_SHOP_SESSION_NOTED);
 
-    return session->ttl < 0 || ngx_abs(ttl - session->ttl) > step;
-}
-
-
-ngx_int_t
-ngx_shop_session_touch(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
-    ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
-    time_t now)
-{
-    ngx_str_t  keys[2], args[3];
-
-    args[0] = session->hash;
-
-    if (ngx_shop_session_keys(redis, op->pool, session, keys) != NGX_OK
-        || ngx_shop_decimal(op->pool, now, &args[1]) != NGX_OK
-        || ngx_shop_decimal(op->pool,
-                            ngx_shop_session_idle(session, limits, now),
-                            &args[2])
-           != NGX_OK)
+    if (session->ttl < ngx_shop_session_idle(limits->idle, session->expires,
+                                             now, now)
+                       / 2)
     {
-        return NGX_ERROR;
+        *interval = ngx_min(*interval, NGX_SHOP_SESSION_HASTE);
     }
 
-    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_touch, 2,
-                                     keys, 3, args);
-}
+    since = now - session->noted;
 
-
-/* milliseconds until a session that is used now idles out */
-
-static int64_t
-ngx_shop_session_idle(ngx_shop_session_t *session,
-    ngx_shop_session_limits_t *limits, time_t now)
-{
-    return (int64_t) ngx_min(limits->idle, session->expires - now) * 1000;
+    return since < 0 || since >= *interval;
 }
 
 

@@ -555,28 +555,56 @@ ngx_shop_unit_cache_lease(ngx_shop_unit_t *u)
 static void
 ngx_shop_unit_cache_marks(ngx_shop_unit_t *u)
 {
+    ngx_str_t                key;
+    ngx_uint_t               kind;
     ngx_shop_zone_t         *zone;
     ngx_shop_cache_entry_t   entry;
 
     zone = ngx_shop_unit_cache(u);
 
-    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_SESSION, "s");
+    kind = NGX_SHOP_CACHE_SESSION;
+    ngx_str_set(&key, "s");
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_mark(zone, kind, &key, 1000, 10),
+                         NGX_OK, "to everybody where there is no entry");
+
+    ngx_shop_unit_cache_entry(&entry, kind, "s");
     ngx_shop_unit_cache_store(u, zone, &entry, "1");
 
-    ngx_shop_unit_is_int(u, ngx_shop_cache_mark(zone, &entry), NGX_OK,
-                         "to the first");
-    ngx_shop_unit_is_int(u, ngx_shop_cache_mark(zone, &entry), NGX_DECLINED,
-                         "to no second");
+    ngx_shop_unit_is_int(u, ngx_shop_cache_mark(zone, kind, &key, 1000, 10),
+                         NGX_OK, "to the first");
+    ngx_shop_unit_is_int(u, ngx_shop_cache_mark(zone, kind, &key, 1009, 10),
+                         NGX_DECLINED, "to no second");
 
     (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
-    ngx_shop_unit_ok(u, entry.marked, "it can be seen");
+    ngx_shop_unit_is_int(u, entry.marked, 1000, "it can be seen");
+    ngx_shop_unit_is_int(u, entry.seen, ngx_time(),
+                         "and so can when it was looked up");
 
-    ngx_current_msec += 10000;
-
+    entry.marked = 990;
+    ngx_shop_cache_set(zone, &entry, 1);
     (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
-    ngx_shop_unit_ok(u, !entry.marked, "for ten seconds");
-    ngx_shop_unit_is_int(u, ngx_shop_cache_mark(zone, &entry), NGX_OK,
-                         "then it is another's turn");
+    ngx_shop_unit_is_int(u, entry.marked, 1000, "an older one does not count");
+
+    entry.marked = 1005;
+    ngx_shop_cache_set(zone, &entry, 1);
+    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+    ngx_shop_unit_is_int(u, entry.marked, 1005, "a later one does");
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_mark(zone, kind, &key, 1015, 10),
+                         NGX_OK, "then it is another's turn");
+    ngx_shop_unit_is_int(u, ngx_shop_cache_mark(zone, kind, &key, 900, 10),
+                         NGX_OK, "also of a clock that was set back");
+
+    (void) ngx_shop_cache_mark(zone, kind, &key, 0, 0);
+    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+    ngx_shop_unit_is_int(u, entry.marked, 0, "it is taken away");
+
+    (void) ngx_shop_cache_mark(zone, kind, &key, 900, 10);
+    ngx_shop_cache_drop(zone, kind, &key);
+    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+    ngx_shop_unit_is_int(u, entry.marked, 0, "what is forgotten has none");
+    ngx_shop_unit_is_int(u, entry.seen, 0, "and was never seen");
 
     ngx_shop_unit_cache_done(u);
 }

@@ -21,6 +21,7 @@ ShopTest::Session - a customer who is signed in, made without a login
     $session->key('view');          # shop:view:{NN}:ID, or another
     $session->view(points => 5);    # sets more fields
     $session->end;                  # deletes the session
+    $session->noted(400);           # was last seen so many seconds ago
     $session->value;                # the sealed text, a secret
 
     ShopTest::Session::seal($key, $purpose, $context, $plain);
@@ -113,6 +114,18 @@ sub view {
     my ($self, %fields) = @_;
 
     $self->{redis}->command('HSET', $self->key('view'), %fields) if %fields;
+
+    return;
+}
+
+
+# For nginx, once it has no copy: so before a change to the session itself.
+
+sub noted {
+    my ($self, $ago) = @_;
+
+    $self->{redis}->command('ZADD', $self->key('sessions'), time - $ago,
+                            Digest::SHA::sha256_hex($self->{secret}));
 
     return;
 }

@@ -1,0 +1,497 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "session/ngx_shop_session.h"
+
+
+/*
+ * That a session is used, and its customer visits, is written to Redis, but
+ * in nobody's way, and seldom: once in five minutes.
+ *
+ *     request --> due? --> the first of all workers?
+ *                 no: done      |
+ *                               v             a second
+ *                          note: fresh -----------------------> out --> free
+ *                                                 ^              |
+ *                                                 |     seconds  |
+ *                                                late <----------'
+ *
+ * Whether it is due a request sees from what it knows anyway: when the
+ * session was noted last is a mark on its cached copy, which began as the
+ * session's place in the list that was read with it.  So a customer whose
+ * session no zone has room for is not written with each request either.
+ *
+ * The mark is for one session.  Customers have several, and are to be written
+ * as seldom as the others: a note also needs the mark on the customer's view,
+ * and comes back late where another one has it.  Where "idle" is so short
+ * that five minutes would be too long, it does not wait for that.
+ *
+ * All that is fresh goes out together, some dozens at a time, so that no
+ * request finds more than a moment's work of Redis ahead of its own.  What
+ * cannot be written is tried again, for a quarter of an hour.  The table does
+ * not grow: what it has no room for loses its marks, so it is due again with
+ * the next request, and is told of in one line of the log a minute.
+ *
+ * A worker that quits gracefully sends what is fresh; its timer keeps it
+ * for that second, unless Redis is away.  Late notes, and those of a worker
+ * that is killed, are lost.  The customer is written with a request five
+ * minutes later.
+ */
+
+
+#define NGX_SHOP_ACTIVITY_NOTES   1024
+#define NGX_SHOP_ACTIVITY_BATCH   32
+#define NGX_SHOP_ACTIVITY_DELAY   1000      /* milliseconds */
+#define NGX_SHOP_ACTIVITY_LATER   2000
+#define NGX_SHOP_ACTIVITY_KEPT    900       /* seconds */
+#define NGX_SHOP_ACTIVITY_TOLD    60
+
+
+struct ngx_shop_activity_s {
+    ngx_shop_redis_t           *redis;
+    ngx_shop_zone_t            *zone;
+    ngx_shop_activity_table_t   table;
+    ngx_event_t                 timer;
+    ngx_log_t                  *log;
+    ngx_uint_t                  nout;       /* of the batch under way */
+    ngx_uint_t                  nlost;      /* since the log was told */
+    time_t                      told;
+
+    unsigned                    more:1;     /* than one batch */
+    unsigned                    away:1;     /* the last one failed */
+    unsigned                    stopped:1;
+};
+
+
+static void ngx_shop_activity_timer(ngx_shop_activity_t *activity,
+    ngx_msec_t delay);
+static void ngx_shop_activity_handler(ngx_event_t *ev);
+static void ngx_shop_activity_run(ngx_shop_activity_t *activity);
+static ngx_int_t ngx_shop_activity_send(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note);
+static ngx_int_t ngx_shop_activity_command(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note, ngx_shop_redis_op_t *op, int64_t idle);
+static void ngx_shop_activity_done(ngx_shop_redis_op_t *op);
+static ngx_int_t ngx_shop_activity_result(ngx_shop_activity_t *activity,
+    ngx_shop_redis_op_t *op);
+static void ngx_shop_activity_retry(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note);
+static void ngx_shop_activity_lost(ngx_shop_activity_t *activity);
+
+
+ngx_shop_activity_t *
+ngx_shop_activity_start(ngx_shop_redis_t *redis, ngx_shop_zone_t *zone,
+    ngx_cycle_t *cycle)
+{
+    ngx_shop_activity_t  *activity;
+
+    activity = ngx_pcalloc(cycle->pool, sizeof(ngx_shop_activity_t));
+    if (activity == NULL) {
+        return NULL;
+    }
+
+    if (ngx_shop_activity_table_init(&activity->table, cycle->pool,
+                                     NGX_SHOP_ACTIVITY_NOTES)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    activity->redis = redis;
+    activity->zone = zone;
+    activity->log = cycle->log;
+
+    activity->timer.handler = ngx_shop_activity_handler;
+    activity->timer.data = activity;
+    activity->timer.log = cycle->log;
+
+    return activity;
+}
+
+
+void
+ngx_shop_activity_stop(ngx_shop_activity_t *activity)
+{
+    activity->stopped = 1;
+
+    if (activity->timer.timer_set) {
+        ngx_del_timer(&activity->timer);
+    }
+}
+
+
+void
+ngx_shop_activity_seen(ngx_shop_activity_t *activity,
+    ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
+    time_t before)
+{
+    time_t                     now, interval;
+    ngx_str_t                  digest;
+    ngx_msec_t                 delay;
+    ngx_shop_activity_note_t  *note;
+
+    now = ngx_time();
+
+    if (!ngx_shop_session_due(session, limits, now, &interval)) {
+        return;
+    }
+
+    note = ngx_shop_activity_find(&activity->table, session->digest);
+
+    if (note == NULL && ngx_shop_activity_full(&activity->table)) {
+        ngx_shop_activity_lost(activity);
+        return;
+    }
+
+    digest.data = session->digest;
+    digest.len = NGX_SHOP_SHA256_LEN;
+
+    if (ngx_shop_cache_mark(activity->zone, NGX_SHOP_CACHE_SESSION, &digest,
+                            now, interval)
+        != NGX_OK)
+    {
+        return;
+    }
+
+    if (note == NULL) {
+        note = ngx_shop_activity_add(&activity->table, session->digest,
+                                     &session->customer);
+        note->before = before;
+        note->data = activity;
+    }
+
+    note->seen = now;
+    note->idle = limits->idle;
+    note->expires = session->expires;
+
+    if (interval < NGX_SHOP_SESSION_NOTED) {
+        note->turn = 1;
+    }
+
+    if (activity->nout != 0) {
+        return;
+    }
+
+    delay = NGX_SHOP_ACTIVITY_DELAY;
+
+    if (session->ttl >= 0 && session->ttl / 10 < (int64_t) delay) {
+        delay = (ngx_msec_t) session->ttl / 10;
+    }
+
+    ngx_shop_activity_timer(activity, delay);
+}
+
+
+static void
+ngx_shop_activity_timer(ngx_shop_activity_t *activity, ngx_msec_t delay)
+{
+    ngx_queue_t                *q;
+    ngx_event_t                *timer;
+    ngx_msec_int_t              left;
+    ngx_shop_activity_note_t   *note;
+    ngx_shop_activity_table_t  *table;
+
+    table = &activity->table;
+    timer = &activity->timer;
+
+    if (!ngx_queue_empty(&table->fresh)) {
+        left = (ngx_msec_int_t) delay;
+
+    } else if (!ngx_queue_empty(&table->late)) {
+        q = ngx_queue_head(&table->late);
+        note = ngx_queue_data(q, ngx_shop_activity_note_t, queue);
+
+        left = (ngx_msec_int_t) (note->due - ngx_current_msec);
+        left = ngx_max(left, (ngx_msec_int_t) delay);
+
+    } else {
+        return;
+    }
+
+    timer->cancelable = (ngx_queue_empty(&table->fresh) || activity->away);
+
+    if (!timer->timer_set
+        || (ngx_msec_int_t) (timer->timer.key - (ngx_current_msec + left)) > 0)
+    {
+        ngx_add_timer(timer, (ngx_msec_t) left);
+    }
+}
+
+
+static void
+ngx_shop_activity_handler(ngx_event_t *ev)
+{
+    ngx_shop_activity_t  *activity;
+
+    activity = ev->data;
+
+    if (activity->nout == 0) {
+        ngx_shop_activity_run(activity);
+    }
+}
+
+
+static void
+ngx_shop_activity_run(ngx_shop_activity_t *activity)
+{
+    ngx_int_t                  rc;
+    ngx_uint_t                 i;
+    ngx_shop_activity_note_t  *note;
+
+    for (i = 0; i < NGX_SHOP_ACTIVITY_BATCH; i++) {
+
+        note = ngx_shop_activity_take(&activity->table, ngx_current_msec);
+
+        if (note == NULL) {
+            break;
+        }
+
+        rc = ngx_shop_activity_send(activity, note);
+
+        if (rc == NGX_AGAIN) {
+            activity->nout++;
+
+        } else if (rc == NGX_DONE) {
+            ngx_shop_activity_free(&activity->table, note);
+
+        } else {
+            ngx_shop_activity_retry(activity, note);
+        }
+    }
+
+    activity->more = (i == NGX_SHOP_ACTIVITY_BATCH);
+
+    if (activity->nout == 0) {
+        ngx_shop_activity_timer(activity, NGX_SHOP_ACTIVITY_DELAY);
+    }
+}
+
+
+/*
+ * NGX_AGAIN: it is out; NGX_DONE: the session is over by now; NGX_DECLINED:
+ * it is not the session's turn; NGX_ERROR: it cannot be sent.
+ */
+
+static ngx_int_t
+ngx_shop_activity_send(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note)
+{
+    time_t                now;
+    int64_t               idle;
+    ngx_shop_redis_op_t  *op;
+
+    now = ngx_time();
+
+    idle = ngx_shop_session_idle(note->idle, note->expires, note->seen, now);
+
+    if (idle <= 0) {
+        return NGX_DONE;
+    }
+
+    if (!note->turn) {
+
+        if (ngx_shop_cache_mark(activity->zone, NGX_SHOP_CACHE_VIEW,
+                                &note->customer, now, NGX_SHOP_SESSION_NOTED)
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+
+        note->turn = 1;
+    }
+
+    op = ngx_shop_redis_create(activity->redis, 1, activity->log);
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
+
+    op->handler = ngx_shop_activity_done;
+    op->data = note;
+
+    if (ngx_shop_activity_command(activity, note, op, idle) != NGX_OK
+        || ngx_shop_redis_submit(op) != NGX_AGAIN)
+    {
+        ngx_shop_redis_free(op);
+        activity->away = 1;
+
+        return NGX_ERROR;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_shop_activity_command(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note, ngx_shop_redis_op_t *op, int64_t idle)
+{
+    ngx_str_t          keys[3], args[4];
+    ngx_pool_t        *pool;
+    ngx_shop_redis_t  *redis;
+
+    redis = activity->redis;
+    pool = op->pool;
+
+    if (ngx_shop_hex(pool, note->digest, NGX_SHOP_SHA256_LEN, &args[0])
+        != NGX_OK
+        || ngx_shop_decimal(pool, note->seen, &args[1]) != NGX_OK
+        || ngx_shop_decimal(pool, note->before, &args[2]) != NGX_OK
+        || ngx_shop_decimal(pool, idle, &args[3]) != NGX_OK
+        || ngx_shop_redis_customer_key(redis, pool, "session",
+                                       &note->customer, &args[0], &keys[0])
+           != NGX_OK
+        || ngx_shop_redis_customer_key(redis, pool, "sessions",
+                                       &note->customer, NULL, &keys[1])
+           != NGX_OK
+        || ngx_shop_redis_customer_key(redis, pool, "activity",
+                                       &note->customer, NULL, &keys[2])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_activity, 3,
+                                     keys, 4, args);
+}
+
+
+static void
+ngx_shop_activity_done(ngx_shop_redis_op_t *op)
+{
+    ngx_int_t                  rc;
+    ngx_shop_activity_t       *activity;
+    ngx_shop_activity_note_t  *note;
+
+    note = op->data;
+    activity = note->data;
+
+    rc = ngx_shop_activity_result(activity, op);
+
+    ngx_shop_redis_free(op);
+
+    activity->nout--;
+    activity->away = (rc == NGX_ERROR);
+
+    if (rc == NGX_ERROR) {
+        ngx_shop_activity_retry(activity, note);
+
+    } else {
+        ngx_shop_activity_free(&activity->table, note);
+    }
+
+    if (activity->nout != 0 || activity->stopped) {
+        return;
+    }
+
+    if (activity->more && !activity->away) {
+        ngx_shop_activity_run(activity);
+
+    } else {
+        ngx_shop_activity_timer(activity, NGX_SHOP_ACTIVITY_DELAY);
+    }
+}
+
+
+/*
+ * NGX_OK: written; NGX_DECLINED: never will be; NGX_ERROR: could not be, now.
+ * A copy of a session that is over, or has another end, is told of by Redis
+ * as well, unless the channel is down.
+ */
+
+static ngx_int_t
+ngx_shop_activity_result(ngx_shop_activity_t *activity,
+    ngx_shop_redis_op_t *op)
+{
+    ngx_str_t                  digest;
+    ngx_shop_redis_reply_t    *reply;
+    ngx_shop_activity_note_t  *note;
+
+    if (op->rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    note = op->data;
+    reply = op->replies[0];
+
+    if (reply->type == NGX_SHOP_REDIS_INTEGER) {
+
+        if (reply->integer != 1) {
+            digest.data = note->digest;
+            digest.len = NGX_SHOP_SHA256_LEN;
+
+            ngx_shop_cache_drop(activity->zone, NGX_SHOP_CACHE_SESSION,
+                                &digest);
+        }
+
+        return NGX_OK;
+    }
+
+    /* of the script: something under these keys is not ours */
+
+    if (reply->type != NGX_SHOP_REDIS_FAULT
+        || ngx_shop_redis_is_fault(reply, "WRONGTYPE")
+        || ngx_shop_redis_is_fault(reply, "ERR"))
+    {
+        ngx_shop_activity_lost(activity);
+        return NGX_DECLINED;
+    }
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_shop_activity_retry(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note)
+{
+    ngx_str_t  digest;
+
+    if (ngx_time() - note->seen < NGX_SHOP_ACTIVITY_KEPT
+        && ngx_shop_activity_late(&activity->table, note,
+                                  ngx_current_msec + NGX_SHOP_ACTIVITY_LATER)
+           == NGX_OK)
+    {
+        return;
+    }
+
+    /* it is due again with the next request */
+
+    digest.data = note->digest;
+    digest.len = NGX_SHOP_SHA256_LEN;
+
+    (void) ngx_shop_cache_mark(activity->zone, NGX_SHOP_CACHE_SESSION,
+                               &digest, 0, 0);
+
+    if (note->turn) {
+        (void) ngx_shop_cache_mark(activity->zone, NGX_SHOP_CACHE_VIEW,
+                                   &note->customer, 0, 0);
+    }
+
+    ngx_shop_activity_lost(activity);
+    ngx_shop_activity_free(&activity->table, note);
+}
+
+
+static void
+ngx_shop_activity_lost(ngx_shop_activity_t *activity)
+{
+    activity->nlost++;
+
+    if (ngx_time() - activity->told < NGX_SHOP_ACTIVITY_TOLD) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, activity->log, 0,
+                  "activity of customers was not noted in redis, %ui times",
+                  activity->nlost);
+
+    activity->nlost = 0;
+    activity->told = ngx_time();
+}
