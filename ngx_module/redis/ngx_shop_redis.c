@@ -79,6 +79,7 @@ static ngx_str_t  ngx_shop_redis_reading[] = {
     ngx_string("HMGET"),
     ngx_string("PING"),
     ngx_string("PTTL"),
+    ngx_string("ZSCORE"),
     ngx_null_string
 };
 
