@@ -99,7 +99,7 @@ ngx_shop_cookie_forget_empty(ngx_http_request_t *r)
     h = r->headers_in.cookies.elts;
 
     for (i = 0; i < r->headers_in.cookies.nelts; i++) {
-        if (h[i]->value.len != 0) {
+        if (h[i]->value.len != 0) {                      /* NOLINT */
             h[n++] = h[i];
         }
     }
