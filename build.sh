@@ -28,7 +28,7 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
     matrix [RELEASE]    builds and tests in another Debian: trixie or sid
     bench [OPTION...]   measures against others, and prints the tables of
                         docs/performance.md; options are in t/bench/figures
-    bench callgrind     instructions of a request
+    bench callgrind     instructions, system calls and locks of a request
     lint                style, compiler warnings, cppcheck, clang-tidy
     install             copies the module to where nginx looks, below $DESTDIR
     deps [GROUP...]     installs what is missing of Debian's packages; groups
@@ -101,7 +101,7 @@ packages() {
             echo debootstrap=debootstrap unshare=util-linux
             ;;
         bench)
-            echo wrk=wrk valgrind=valgrind taskset=util-linux
+            echo wrk=wrk valgrind=valgrind strace=strace taskset=util-linux
             echo libnginx-mod-http-lua libnginx-mod-http-js
             echo apache2=apache2-bin libapache2-mod-auth-openidc
             ;;

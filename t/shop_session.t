@@ -309,6 +309,18 @@ is(customer(session(secret_key => 'cd' x 32)->cookie), undef,
                                       Cookie => "shop=$value" ]), 'Cookie')
        =~ s/[|;] ?/+/gr, 'a=1+b=2', '... in several lines');
 
+    my $many = seen(undef, headers => [
+        map { ("X-Other-$_" => $_,
+               Cookie => $_ % 3 ? "shop=$value" : "a$_=1; shop=$value") }
+        1 .. 99 ]);
+
+    is(field($many, 'Cookie') =~ s/[|;] ?/+/gr,
+       join('+', map { 3 * $_ } 1 .. 33) =~ s/(\d+)/a$1=1/gr,
+       '... in many lines, between other headers');
+    is(scalar(grep { $_->[0] =~ /^X-Other-/ } @$many), 99,
+       '... of which none is lost');
+    is(field($many, 'X-Customer-Id'), $s->{customer}, '... and it is found');
+
     is(field(seen("a=1; shop=$value; __Secure-shop=$value; b=2; "
                   . '__Host-shop-login-abcdefgh=x', port => 5), 'Cookie'),
        'a=1; b=2', 'row 30: another server of this nginx cuts them all, too');

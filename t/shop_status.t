@@ -182,8 +182,8 @@ wait_for { status()->{channel}{state} eq 'alive' } 'the channel';
 
     # a new connection asks for shop:meta
 
-    is($is->{commands} - $is->{connects}, 30,
-       'a session that is not in memory takes three commands');
+    is($is->{commands} - $is->{connects}, 40,
+       'a session that is not in memory takes four commands');
     is($node->{latency_seconds}{count} - $from->{latency_seconds}{count}, 10,
        '... in one go');
     cmp_ok($node->{latency_seconds}{sum}, '>', 0, '... that takes time');

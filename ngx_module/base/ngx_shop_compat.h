@@ -52,9 +52,6 @@
 #define ngx_shop_cookie_next(r, h, i)                                         \
     (++*(i), (h)->next)
 
-#define ngx_shop_cookie_removed(i)                                            \
-    (--*(i))
-
 #else
 
 #define ngx_shop_cookie_first(r, i)                                           \
@@ -62,10 +59,6 @@
 
 #define ngx_shop_cookie_next(r, h, i)                                         \
     (++*(i), ngx_shop_cookie_at(r, *(i)))
-
-/* "i" stands behind the line removed, and what follows has moved up */
-#define ngx_shop_cookie_removed(i)                                            \
-    (--*(i))
 
 #define ngx_shop_cookie_at(r, i)                                              \
     ((i) < (r)->headers_in.cookies.nelts                                      \

@@ -11,6 +11,8 @@
 #include "http/ngx_shop_http.h"
 
 
+static ngx_uint_t ngx_shop_cookie_is_empty(ngx_table_elt_t *h, void *data);
+static void ngx_shop_cookie_forget_empty(ngx_http_request_t *r);
 static ngx_int_t ngx_shop_cookie_take_line(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_str_t *name, ngx_str_t *prefix,
     ngx_array_t *cookies);
@@ -25,39 +27,86 @@ ngx_shop_cookies_take(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *prefix, ngx_array_t *cookies)
 {
     ngx_int_t         rc, found;
-    ngx_uint_t        i;
-    ngx_table_elt_t  *h, *next;
+    ngx_uint_t        i, empty;
+    ngx_table_elt_t  *h;
 
     found = NGX_DECLINED;
+    empty = 0;
 
-    for (h = ngx_shop_cookie_first(r, &i); h != NULL; h = next) {
-
-        next = ngx_shop_cookie_next(r, h, &i);
-
+    for (h = ngx_shop_cookie_first(r, &i);
+         h != NULL;
+         h = ngx_shop_cookie_next(r, h, &i))
+    {
         rc = ngx_shop_cookie_take_line(r, h, name, prefix, cookies);
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
         }
 
-        if (rc == NGX_DECLINED) {
-            continue;
+        if (rc == NGX_OK) {
+            found = NGX_OK;
+            empty |= (h->value.len == 0);
         }
+    }
 
-        found = NGX_OK;
+    if (empty) {
+        ngx_shop_cookie_forget_empty(r);
 
-        if (h->value.len == 0) {
-
-            if (ngx_shop_header_in_cut(r, h) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            /* before 1.23.0 the rest of the array has moved up by one */
-            ngx_shop_cookie_removed(&i);
+        if (ngx_shop_header_in_cut(r, ngx_shop_cookie_is_empty, NULL)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 
     return found;
+}
+
+
+static ngx_uint_t
+ngx_shop_cookie_is_empty(ngx_table_elt_t *h, void *data)
+{
+    return h->value.len == 0 && h->key.len == sizeof("cookie") - 1
+           && ngx_strncmp(h->lowcase_key, "cookie", h->key.len) == 0;
+}
+
+
+static void
+ngx_shop_cookie_forget_empty(ngx_http_request_t *r)
+{
+#if (NGX_SHOP_HAVE_COOKIE_LIST)
+
+    ngx_table_elt_t  **h;
+
+    h = &r->headers_in.cookie;
+
+    while (*h != NULL) {
+
+        if ((*h)->value.len == 0) {
+            *h = (*h)->next;
+
+        } else {
+            h = &(*h)->next;
+        }
+    }
+
+#else
+
+    ngx_uint_t         i, n;
+    ngx_table_elt_t  **h;
+
+    n = 0;
+    h = r->headers_in.cookies.elts;
+
+    for (i = 0; i < r->headers_in.cookies.nelts; i++) {
+        if (h[i]->value.len != 0) {                      /* NOLINT */
+            h[n++] = h[i];
+        }
+    }
+
+    r->headers_in.cookies.nelts = n;
+
+#endif
 }
 
 
@@ -81,14 +130,14 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
 
     for (start = w; start < last; start = end + 1) {
 
-        end = ngx_strlchr(start, last, ';');
+        end = memchr(start, ';', last - start);
         if (end == NULL) {
             end = last;
         }
 
         p = ngx_shop_cookie_skip(start, end);
 
-        eq = ngx_strlchr(p, end, '=');
+        eq = memchr(p, '=', end - p);
 
         key.data = p;
         key.len = (eq ? eq : end) - p;
@@ -126,7 +175,7 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
     }
 
     if (found == NGX_OK) {
-        ngx_shop_zero(w, last - w);
+        ngx_memzero(w, last - w);
         h->value.len = w - h->value.data;
     }
 

@@ -28,18 +28,17 @@
  */
 
 
-static ngx_table_elt_t *ngx_shop_header_in_find(ngx_http_request_t *r,
+static ngx_uint_t ngx_shop_header_in_has(ngx_http_request_t *r,
     ngx_shop_header_names_t *names);
 static ngx_uint_t ngx_shop_header_names_match(ngx_shop_header_names_t *names,
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_shop_header_name_equal(ngx_str_t *lowcase, u_char *name,
     size_t len);
+static ngx_uint_t ngx_shop_header_in_named(ngx_table_elt_t *h, void *data);
 static ngx_int_t ngx_shop_list_part_cut(ngx_list_t *list,
     ngx_list_part_t *part, ngx_uint_t i);
 static ngx_int_t ngx_shop_list_part_unlink(ngx_list_t *list,
     ngx_list_part_t *prev, ngx_list_part_t *part);
-static void ngx_shop_header_in_forget_cookie(ngx_http_request_t *r,
-    ngx_table_elt_t *h);
 static ngx_uint_t ngx_shop_str_is(ngx_str_t *s, const char *text);
 static void ngx_shop_mask_line(ngx_str_t *line, u_char *args);
 static void ngx_shop_mask_fields(u_char *p, u_char *last);
@@ -100,39 +99,22 @@ ngx_int_t
 ngx_shop_header_in_strip(ngx_http_request_t *r,
     ngx_shop_header_names_t *names)
 {
-    ngx_table_elt_t  *h;
-
-    h = ngx_shop_header_in_find(r, names);
-
-    if (h == NULL) {
+    if (!ngx_shop_header_in_has(r, names)) {
         return NGX_OK;
     }
 
-    if (r != r->main) {
-
-        if (ngx_shop_header_in_own(r) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        h = ngx_shop_header_in_find(r, names);
+    if (ngx_shop_header_in_own(r) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    while (h != NULL) {
-
-        if (ngx_shop_header_in_cut(r, h) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        h = ngx_shop_header_in_find(r, names);
-    }
-
-    return NGX_OK;
+    return ngx_shop_header_in_cut(r, ngx_shop_header_in_named, names);
 }
 
 
-static ngx_table_elt_t *
-ngx_shop_header_in_find(ngx_http_request_t *r,
-    ngx_shop_header_names_t *names)
+/* nearly all requests have none, and are looked through once */
+
+static ngx_uint_t
+ngx_shop_header_in_has(ngx_http_request_t *r, ngx_shop_header_names_t *names)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
@@ -144,12 +126,19 @@ ngx_shop_header_in_find(ngx_http_request_t *r,
 
         for (i = 0; i < part->nelts; i++) {
             if (ngx_shop_header_names_match(names, &h[i])) {
-                return &h[i];
+                return 1;
             }
         }
     }
 
-    return NULL;
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_shop_header_in_named(ngx_table_elt_t *h, void *data)
+{
+    return ngx_shop_header_names_match(data, h);
 }
 
 
@@ -213,36 +202,53 @@ ngx_shop_header_name_equal(ngx_str_t *lowcase, u_char *name, size_t len)
 }
 
 
+/*
+ * One walk, however many there are.  When a part was divided, what is left
+ * of it has been looked at and is stepped over, so each element is seen
+ * twice at most.
+ */
+
 ngx_int_t
-ngx_shop_header_in_cut(ngx_http_request_t *r, ngx_table_elt_t *header)
+ngx_shop_header_in_cut(ngx_http_request_t *r, ngx_shop_header_in_pt match,
+    void *data)
 {
+    ngx_uint_t        i;
     ngx_list_t       *list;
     ngx_table_elt_t  *h;
     ngx_list_part_t  *part, *prev;
 
-    ngx_shop_header_in_forget_cookie(r, header);
-
     list = &r->headers_in.headers;
     prev = NULL;
+    part = &list->part;
 
-    for (part = &list->part; part; part = part->next) {
+    while (part != NULL) {
 
         h = part->elts;
 
-        if (header >= h && header < h + part->nelts) {
+        for (i = 0; i < part->nelts; i++) {
+            if (match(&h[i], data)) {
+                break;
+            }
+        }
 
-            if (ngx_shop_list_part_cut(list, part, header - h) != NGX_OK) {
+        if (i == part->nelts) {
+            prev = part;
+            part = part->next;
+            continue;
+        }
+
+        if (ngx_shop_list_part_cut(list, part, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (part->nelts == 0 && prev != NULL) {
+
+            if (ngx_shop_list_part_unlink(list, prev, part) != NGX_OK) {
                 return NGX_ERROR;
             }
 
-            if (part->nelts == 0 && prev != NULL) {
-                return ngx_shop_list_part_unlink(list, prev, part);
-            }
-
-            return NGX_OK;
+            part = prev->next;
         }
-
-        prev = part;
     }
 
     return NGX_OK;
@@ -317,46 +323,6 @@ ngx_shop_list_part_unlink(ngx_list_t *list, ngx_list_part_t *prev,
     list->nalloc = prev->nelts;
 
     return NGX_OK;
-}
-
-
-static void
-ngx_shop_header_in_forget_cookie(ngx_http_request_t *r, ngx_table_elt_t *h)
-{
-#if (NGX_SHOP_HAVE_COOKIE_LIST)
-
-    ngx_table_elt_t  **p;
-
-    for (p = &r->headers_in.cookie; *p; p = &(*p)->next) {
-        if (*p == h) {
-            *p = h->next;
-            return;
-        }
-    }
-
-#else
-
-    ngx_uint_t         i;
-    ngx_table_elt_t  **cookies;
-
-    cookies = r->headers_in.cookies.elts;
-
-    for (i = 0; i < r->headers_in.cookies.nelts; i++) {
-
-        if (cookies[i] != h) {
-            continue;
-        }
-
-        r->headers_in.cookies.nelts--;
-
-        for ( /* void */ ; i < r->headers_in.cookies.nelts; i++) {
-            cookies[i] = cookies[i + 1];
-        }
-
-        return;
-    }
-
-#endif
 }
 
 

@@ -33,7 +33,7 @@ typedef struct {
  * shop's own.  Copies of at most NGX_SHOP_COOKIES_MAX of them go to
  * "cookies" (of ngx_shop_cookie_t; initialized on r->pool when the first is
  * found); more are cut and forgotten, and so are all where "cookies" is
- * NULL.  A Cookie header that held nothing else is removed.
+ * NULL.  A Cookie header with nothing else in it is removed.
  * NGX_OK: some were found, NGX_DECLINED: none, NGX_ERROR: no memory.
  */
 #define NGX_SHOP_COOKIES_MAX  32
@@ -85,8 +85,14 @@ ngx_shop_header_name_t *ngx_shop_header_names_add(ngx_pool_t *pool,
 ngx_int_t ngx_shop_header_in_strip(ngx_http_request_t *r,
     ngx_shop_header_names_t *names);
 
-/* removes this element from the request's list */
-ngx_int_t ngx_shop_header_in_cut(ngx_http_request_t *r, ngx_table_elt_t *h);
+/*
+ * Removes the headers for which "match" returns 1 from the request's list,
+ * which must be its own.  NGX_ERROR: no memory.
+ */
+typedef ngx_uint_t (*ngx_shop_header_in_pt)(ngx_table_elt_t *h, void *data);
+
+ngx_int_t ngx_shop_header_in_cut(ngx_http_request_t *r,
+    ngx_shop_header_in_pt match, void *data);
 
 /* adds a header; "value" is not copied and must be fit for a header */
 ngx_int_t ngx_shop_header_in_add(ngx_http_request_t *r,

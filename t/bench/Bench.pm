@@ -331,6 +331,17 @@ sub sessions {
 }
 
 
+# a copy of such a file in which all cookies belong to the first customer
+
+sub one_customer {
+    my ($path) = @_;
+    my $id = customer(1);
+
+    return ShopTest::write_file(
+        "$path-one", ShopTest::read_file($path) =~ s/^\S+/$id/gmr);
+}
+
+
 # a file for wrk.lua with somebody without a session, or another cookie
 
 sub visitor {
