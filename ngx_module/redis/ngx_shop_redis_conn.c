@@ -58,6 +58,8 @@
 
 
 static ngx_int_t ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn);
+static ngx_uint_t ngx_shop_redis_conn_peer_level(ngx_shop_peer_t *peer,
+    const char *reason);
 static void ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer);
 static void ngx_shop_redis_conn_write_handler(ngx_event_t *wev);
 static ngx_int_t ngx_shop_redis_conn_write(ngx_shop_redis_conn_t *conn);
@@ -234,6 +236,7 @@ ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn)
     peer->handler = ngx_shop_redis_conn_connected;
     peer->data = conn;
     peer->log = &conn->log;
+    peer->level = ngx_shop_redis_conn_peer_level;
 
     conn->state = NGX_SHOP_REDIS_CONNECTING;
     conn->started = ngx_current_msec;
@@ -244,6 +247,13 @@ ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_shop_redis_conn_peer_level(ngx_shop_peer_t *peer, const char *reason)
+{
+    return ngx_shop_redis_conn_level(peer->data, reason);
 }
 
 
@@ -630,7 +640,7 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
         /* of SCRIPT LOAD: if it failed, so will EVALSHA that follows */
 
         if (fault) {
-            ngx_shop_redis_note_fault(reply, &conn->log);
+            ngx_shop_redis_note_fault(conn->node, reply, &conn->log);
         }
 
         return;
@@ -642,7 +652,7 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
         && ngx_shop_redis_script_reload(op, i) != NGX_OK
         && !ngx_shop_redis_route_passes(op, reply))
     {
-        ngx_shop_redis_note_fault(reply, &conn->log);
+        ngx_shop_redis_note_fault(conn->node, reply, &conn->log);
     }
 
     if (state->pending) {
@@ -942,12 +952,19 @@ ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn, const char *reason)
 }
 
 
-/* a trouble is an error when it begins; repeated, it is worth less */
+/*
+ * A trouble is an error when it begins; repeated, it is worth less.  Who is
+ * asked for servers only is another one with every round.
+ */
 
 ngx_uint_t
 ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn, const char *why)
 {
     const char  *last;
+
+    if (conn->node->asker) {
+        return ngx_shop_redis_topology_level(conn->redis);
+    }
 
     last = conn->node->why;
 
