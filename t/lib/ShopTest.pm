@@ -46,6 +46,7 @@ browsers do them), L<ShopTest::Server> (scripted servers),
 L<ShopTest::Backend>, L<ShopTest::CGI> (those that speak no HTTP),
 L<ShopTest::Provider> (an OpenID provider that can misbehave),
 L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says),
+L<ShopTest::Faults> (what is promised of any fault),
 L<ShopTest::Demo>, L<ShopTest::Peer> (programs of others) and
 L<ShopTest::Shop> (all of it at once, and sign-in in one call).
 

@@ -16,6 +16,8 @@ ShopTest::Cluster - a real cluster of Redis
 
     $cluster->slot('key');              # its number
     $cluster->owner('key');             # the node that has it
+    $cluster->command('GET', 'key');    # asks that one
+    $cluster->url;                      # all of it, for shop_redis
     $cluster->migrate($slot, $to);      # begins: MIGRATING and IMPORTING
     $cluster->migrated($slot, $to);     # moves its keys and ends
     $cluster->add;  $cluster->remove($node);
@@ -127,6 +129,10 @@ sub alive {
 
 sub urls { return map { $_->url } ($_[0]->nodes)[0 .. 2] }
 
+sub url { return join(' ', $_[0]->urls) . ' cluster' }
+
+sub port { return ($_[0]->nodes)[0]->port }
+
 sub id { return $_[1]->command('CLUSTER', 'MYID') }
 
 sub primaries { return grep { $_->command('ROLE')->[0] eq 'master' }
@@ -184,6 +190,36 @@ sub owner_of {
         return keys %port == 1
                && (grep { $_->port == $port } $self->nodes)[0];
     }, 'the owner of a slot', 20);
+}
+
+
+# the second word is the key, which may be elsewhere since the last time
+
+sub command {
+    my ($self, @words) = @_;
+    my $tag = $words[1] =~ /\{(.+?)\}/ ? $1 : $words[1];
+    my $node = $self->{at}{$tag};
+
+    if (!$node || !$node->{process}) {
+        $node = $self->owner($words[1]);
+    }
+
+    for (1 .. 100) {
+        my ($reply, $error) = eval { $node->try(@words) };
+
+        if (!$@ && !defined $error) {
+            $self->{at}{$tag} = $node;
+            return $reply;
+        }
+
+        my ($ask, $port) = $@ ? () : $error =~ /^(?:MOVED|(ASK)) .*:(\d+)/
+            or die "redis: $words[0]: ", $@ || $error, "\n";
+
+        ($node) = grep { $_->port == $port } $self->nodes;
+        $node->command('ASKING') if $ask;
+    }
+
+    die "redis: $words[0]: sent around\n";
 }
 
 

@@ -10,6 +10,7 @@ ShopTest::Redis - a private Redis and a client to look into it
 
     my $redis = redis();                        # keeps nothing on disk
     my $redis = redis(password => 'p', user => 'shop', args => [...]);
+    my $redis = redis(binary => $_) for ShopTest::Redis::binaries();
 
     my $redis = redis(tls => [ $cert, $key ]);  # and a TLS port
 
@@ -66,16 +67,26 @@ sub client {
 }
 
 
-sub binary {
+sub binary { return (binaries())[0] }
+
+
+# one of each kind that there is, the first being the usual one
+
+sub binaries {
     return $ENV{TEST_REDIS_BINARY} if $ENV{TEST_REDIS_BINARY};
 
+    my @found;
+
     for my $name (qw(redis-server valkey-server)) {
-        for my $path (split(/:/, $ENV{PATH}), '/usr/local/bin') {
-            return "$path/$name" if -x "$path/$name";
-        }
+        my ($path) = grep { -x "$_/$name" } split(/:/, $ENV{PATH}),
+                                            '/usr/local/bin';
+
+        push @found, "$path/$name" if defined $path;
     }
 
-    die "neither redis-server nor valkey-server found\n";
+    die "neither redis-server nor valkey-server found\n" unless @found;
+
+    return @found;
 }
 
 
@@ -100,7 +111,7 @@ sub start {
     chmod 0755, ShopTest::temp_dir(), $dir;
 
     my @command = (
-        binary(),
+        $self->{binary} || binary(),
         '--port', $self->{port}, '--bind', '127.0.0.1',
         '--unixsocket', "$dir/redis.sock", '--unixsocketperm', '777',
         '--dir', $dir, '--save', '', '--appendonly', 'no',

@@ -12,6 +12,8 @@ ShopTest::Sentinel - a master, replicas and the sentinels that watch them
 
     $sentinels->urls;                   # those of the sentinels, for nginx
     $sentinels->master;                 # the ShopTest::Redis of this moment
+    $sentinels->command('GET', 'key');  # asks that one
+    $sentinels->url;                    # all of it, for shop_redis
     $sentinels->servers;                # all of them
     $sentinels->sentinels;              # ShopTest::Redis, too
     $sentinels->failover;               # planned, and waits for its end
@@ -113,6 +115,21 @@ sub servers { return @{ $_[0]->{servers} } }
 sub sentinels { return @{ $_[0]->{sentinels} } }
 
 sub urls { return map { 'redis://127.0.0.1:' . $_->port } $_[0]->sentinels }
+
+
+sub url { return join(' ', $_[0]->urls) . ' sentinel=main' }
+
+sub command {
+    my ($self, @words) = @_;
+    my $master = $self->master;
+
+    # a server closes all connections when it becomes another
+
+    delete $master->{socket} if $master->{socket}
+        && ShopTest::pause(0, $master->{socket});
+
+    return $master->command(@words);
+}
 
 
 sub master_of {
