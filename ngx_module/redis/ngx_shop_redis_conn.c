@@ -277,6 +277,7 @@ ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer)
 
     c->data = conn;
     c->log = &conn->log;
+    c->log_error = NGX_ERROR_INFO;      /* said by us, see conn_closed() */
     c->read->log = c->log;
     c->write->log = c->log;
     c->read->handler = ngx_shop_redis_conn_read_handler;
