@@ -351,9 +351,11 @@ ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
 void
 ngx_shop_redis_free(ngx_shop_redis_op_t *op)
 {
+    ngx_shop_redis_t        *redis;
     ngx_shop_redis_state_t  *state;
 
     state = ngx_shop_redis_state(op);
+    redis = state->redis;
 
     if (state->conn == NULL) {
 
@@ -362,8 +364,10 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
         }
 
         if (state->waiting && !state->own) {
-            state->redis->nops--;
+            redis->nops--;
         }
+
+        redis->timer.cancelable = ngx_queue_empty(&redis->waiting);
 
         /* some of it may have been done where it was first */
 
@@ -386,7 +390,7 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
     ngx_shop_redis_conn_withdraw(state->conn, op);
 
     if (!state->own) {
-        state->redis->nops--;
+        redis->nops--;
     }
 
     ngx_shop_redis_destroy(op);

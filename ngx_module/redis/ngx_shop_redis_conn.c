@@ -52,8 +52,9 @@
  * once; then all are answered at once until the server is back.
  *
  * Leaving.  With an operation out, the timer keeps a worker alive that shuts
- * down; otherwise nothing here does.  A connection is "idle" when nothing is
- * out, and closed by nginx then.
+ * down; otherwise nothing here does.  A question where the servers are does
+ * not: who waits for its answer has a timer (ngx_shop_redis_route.c).  A
+ * connection is "idle" when nothing is out, and closed by nginx then.
  */
 
 
@@ -817,7 +818,7 @@ ngx_shop_redis_conn_update(ngx_shop_redis_conn_t *conn)
 
     idle = ngx_queue_empty(&conn->ops);
 
-    conn->timer.cancelable = idle;
+    conn->timer.cancelable = idle || conn->node->asker;
 
     if (conn->connection) {
         conn->connection->idle = idle && conn->state == NGX_SHOP_REDIS_READY;
