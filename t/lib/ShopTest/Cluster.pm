@@ -25,7 +25,8 @@ ShopTest::Cluster - a real cluster of Redis
 =head1 DESCRIPTION
 
 Slots are spread evenly.  A primary that is down is replaced after a second
-or two.  The bus of a node is on its port plus 10000, as ever.
+or two.  "hosts" are the machines of the first nodes, see
+L<ShopTest::Network>.  The bus of a node is on its port plus 10000, as ever.
 
 =cut
 
@@ -41,6 +42,7 @@ use ShopTest::Redis ();
 sub new {
     my ($class, %o) = @_;
     my $self = bless { nodes => [], redis => $o{redis} || {},
+                       hosts => $o{hosts} || [],
                        timeout => $o{timeout} || 1000 }, $class;
 
     my $primaries = $o{primaries} || 3;
@@ -78,7 +80,21 @@ sub new {
         }, 'a replica', 30);
     }
 
+    $self->hurry($_) for @nodes;
+
     return $self;
+}
+
+
+# until all is in its place a busy machine is no reason for a failover
+
+sub hurry {
+    my ($self, $node) = @_;
+
+    $node->command('CONFIG', 'SET', 'cluster-node-timeout',
+                   $self->{timeout});
+
+    push @{ $node->{args} }, '--cluster-node-timeout', $self->{timeout};
 }
 
 
@@ -101,9 +117,10 @@ sub start_node {
     my ($self) = @_;
 
     my $node = ShopTest::Redis->new(%{ $self->{redis} }, port => free_port(),
+        host => $self->{hosts}[$self->nodes],
         args => [ @{ $self->{redis}{args} || [] },
                   '--cluster-enabled', 'yes',
-                  '--cluster-node-timeout', $self->{timeout},
+                  '--cluster-node-timeout', 30000,
                   '--cluster-replica-validity-factor', '0',
                   '--repl-diskless-sync-delay', '0' ])->start;
 
@@ -116,7 +133,7 @@ sub start_node {
 sub meet {
     my ($self, $node, $other) = @_;
 
-    $node->command('CLUSTER', 'MEET', '127.0.0.1', $other->port);
+    $node->command('CLUSTER', 'MEET', $other->address, $other->port);
 }
 
 
@@ -198,28 +215,37 @@ sub owner_of {
 sub command {
     my ($self, @words) = @_;
     my $tag = $words[1] =~ /\{(.+?)\}/ ? $1 : $words[1];
-    my $node = $self->{at}{$tag};
+    my @nodes = $self->nodes;
+    my $node = delete $self->{at}{$tag} || $nodes[0];
+    my $why;
 
-    if (!$node || !$node->{process}) {
-        $node = $self->owner($words[1]);
-    }
-
-    for (1 .. 100) {
+    for (1 .. 2 * @nodes) {
         my ($reply, $error) = eval { $node->try(@words) };
 
-        if (!$@ && !defined $error) {
+        $why = $@ || $error;
+
+        if (!$why) {
             $self->{at}{$tag} = $node;
             return $reply;
         }
 
-        my ($ask, $port) = $@ ? () : $error =~ /^(?:MOVED|(ASK)) .*:(\d+)/
-            or die "redis: $words[0]: ", $@ || $error, "\n";
+        # whom it names, or any other where it is dead
 
-        ($node) = grep { $_->port == $port } $self->nodes;
-        $node->command('ASKING') if $ask;
+        if ($why =~ /^(?:MOVED|(ASK)) .*:(\d+)/) {
+            my ($ask, $port) = ($1, $2);
+
+            ($node) = grep { $_->port == $port } @nodes;
+            eval { $node->command('ASKING') } if $ask;
+
+        } elsif ($@) {
+            $node = $nodes[rand @nodes];
+
+        } else {
+            last;
+        }
     }
 
-    die "redis: $words[0]: sent around\n";
+    die "redis: $words[0]: $why\n";
 }
 
 
@@ -240,7 +266,7 @@ sub move_keys {
     @keys = @{ $from->command('CLUSTER', 'GETKEYSINSLOT', $slot, 1000) }
         unless @keys;
 
-    $from->command('MIGRATE', '127.0.0.1', $to->port, '', 0, 2000, 'KEYS',
+    $from->command('MIGRATE', $to->address, $to->port, '', 0, 2000, 'KEYS',
                    @keys) if @keys;
 }
 
@@ -270,6 +296,8 @@ sub add {
     $self->wait_known;
 
     ShopTest::wait_for(sub { $self->is_ok }, 'the cluster', 30);
+
+    $self->hurry($node);
 
     return $node;
 }

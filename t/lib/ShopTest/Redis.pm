@@ -11,6 +11,7 @@ ShopTest::Redis - a private Redis and a client to look into it
     my $redis = redis();                        # keeps nothing on disk
     my $redis = redis(password => 'p', user => 'shop', args => [...]);
     my $redis = redis(binary => $_) for ShopTest::Redis::binaries();
+    my $redis = redis(host => $host);           # see ShopTest::Network
 
     my $redis = redis(tls => [ $cert, $key ]);  # and a TLS port
 
@@ -54,6 +55,8 @@ sub new {
         args => [],
         %o,
         port => $o{port} || ShopTest::free_port(),
+        address => $o{host} ? $o{host}->address : $o{address}
+                            || '127.0.0.1',
         dir  => ShopTest::temp_dir('redis'),
         $o{tls} ? (tls_port => ShopTest::free_port()) : (),
     }, $class;
@@ -63,7 +66,7 @@ sub new {
 sub client {
     my ($class, $port, %o) = @_;
 
-    return bless { %o, port => $port }, $class;
+    return bless { address => '127.0.0.1', %o, port => $port }, $class;
 }
 
 
@@ -92,9 +95,11 @@ sub binaries {
 
 sub port { return $_[0]->{port} }
 
-sub url { return "redis://127.0.0.1:$_[0]->{port}" }
+sub address { return $_[0]->{address} }
 
-sub tls_url { return "rediss://127.0.0.1:$_[0]->{tls_port}" }
+sub url { return "redis://$_[0]->{address}:$_[0]->{port}" }
+
+sub tls_url { return "rediss://$_[0]->{address}:$_[0]->{tls_port}" }
 
 sub unix_url { return "unix:$_[0]->{dir}/redis.sock" }
 
@@ -112,7 +117,8 @@ sub start {
 
     my @command = (
         $self->{binary} || binary(),
-        '--port', $self->{port}, '--bind', '127.0.0.1',
+        '--port', $self->{port}, '--bind', $self->{address},
+        '--protected-mode', 'no',
         '--unixsocket', "$dir/redis.sock", '--unixsocketperm', '777',
         '--dir', $dir, '--save', '', '--appendonly', 'no',
         '--daemonize', 'no',
@@ -139,14 +145,16 @@ sub start {
 
     my $process = ShopTest::spawn(
         name    => 'redis',
-        command => [ @command, @{ $self->{args} } ],
+        command => [ $self->{host} ? $self->{host}->launcher : (),
+                     @command, @{ $self->{args} } ],
         output  => "$dir/redis.log",
     );
 
     $self->{process} = $process;
     ShopTest::register($self) unless $self->{registered}++;
 
-    eval { ShopTest::wait_port($self->{port}, $process); 1 }
+    eval { ShopTest::wait_port($self->{port}, $process, 20,
+                               $self->{address}); 1 }
         or die $@ . ShopTest::read_file("$dir/redis.log");
 
     return $self;
@@ -237,7 +245,7 @@ sub dial {
     my ($self) = @_;
 
     my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $self->{port})
+        PeerAddr => $self->{address}, PeerPort => $self->{port})
         or die "redis: connect: $!\n";
 
     $socket->autoflush(1);

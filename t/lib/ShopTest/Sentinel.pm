@@ -21,7 +21,8 @@ ShopTest::Sentinel - a master, replicas and the sentinels that watch them
 =head1 DESCRIPTION
 
 The master's name is "main".  A master that is down is replaced after half a
-second.  "redis" is a hash of arguments of all servers.
+second.  "redis" is a hash of arguments of all servers, and "hosts" the
+machines of the first ones, see L<ShopTest::Network>.
 
 =cut
 
@@ -44,9 +45,10 @@ sub new {
 
     for (1 .. $n) {
         my @replica = $first
-            ? ('--replicaof', '127.0.0.1', $first->port) : ();
+            ? ('--replicaof', $first->address, $first->port) : ();
 
         my $server = ShopTest::Redis->new(%redis,
+            host => $o{hosts}[$_ - 1],
             args => [ @{ $redis{args} }, @auth, '--repl-diskless-sync-delay',
                       '0', @replica ])->start;
 
@@ -74,7 +76,9 @@ sub new {
         my $conf = ShopTest::write_file("$dir/sentinel.conf", join "\n",
             "port $port", 'bind 127.0.0.1', "dir $dir",
             'protected-mode no',
-            'sentinel monitor main 127.0.0.1 ' . $first->port . " $quorum",
+            'sentinel announce-ip 127.0.0.1',
+            'sentinel monitor main ' . $first->address . ' '
+                . $first->port . " $quorum",
             'sentinel down-after-milliseconds main 500',
             'sentinel failover-timeout main 3000',
             defined $redis{password}
