@@ -20,7 +20,7 @@ ShopTest::Sentinel - a master, replicas and the sentinels that watch them
 
 =head1 DESCRIPTION
 
-The master's name is "main".  A master that is down is replaced after half a
+The master's name is "main".  A master that is down is replaced after a
 second.  "redis" is a hash of arguments of all servers, and "hosts" the
 machines of the first ones, see L<ShopTest::Network>.
 
@@ -79,7 +79,7 @@ sub new {
             'sentinel announce-ip 127.0.0.1',
             'sentinel monitor main ' . $first->address . ' '
                 . $first->port . " $quorum",
-            'sentinel down-after-milliseconds main 500',
+            'sentinel down-after-milliseconds main 1000',
             'sentinel failover-timeout main 3000',
             defined $redis{password}
                 ? "sentinel auth-pass main $redis{password}" : (),
@@ -96,6 +96,14 @@ sub new {
 
         ShopTest::register($sentinel);
         ShopTest::wait_port($port, $sentinel->{process});
+
+        # Since 7.0: what is looked at every ten seconds, or believed after
+        # eight, else makes a failover long; and a machine that was busy for
+        # two makes a sentinel do nothing for thirty.
+
+        $sentinel->try('SENTINEL', 'DEBUG', 'publish-period', 500,
+                       'info-period', 500, 'tilt-trigger', 20000);
+
         push @{ $self->{sentinels} }, $sentinel;
     }
 
