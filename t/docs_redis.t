@@ -85,55 +85,6 @@ is_deeply([ sort keys %used ], [ sort map { /^\+(.*)/ } @rules ],
 is_deeply($redis->command('ACL', 'LOG'), [], 'and nothing was refused');
 
 
-# --- rights with sentinels and in a cluster: without the channel, and more
-
-sub enough {
-    my ($name, $address, $more, @servers) = @_;
-
-    my @lines = split /\n/, $rules;
-    my @own = grep { !/^[&>]/ } map { split } @lines[0 .. $#lines - 2];
-
-    $_->command('ACL', 'SETUSER', 'shop', @own, ">$password", @$more)
-        for @servers;
-
-    my $url = "$address user=shop password_file=$file";
-
-    my $its = shop(redis => $servers[0], vars => { redis => $url },
-                   nginx_options => { secrets => [$password] });
-
-    my $client = $its->signs_in($name);
-
-    is($its->me($client)->{points}, 105, "$name: a session, points");
-
-    $client->leave($its->url . '/');
-    is($client->fetch('POST', '/_shop/logout')->status, 204, "$name: its end");
-    is($its->me($client), undef, '... at once');
-
-    is_deeply([ map { @{ $_->command('ACL', 'LOG') } } @servers ], [],
-              "$name: nothing was refused");
-}
-
-{
-    my ($told) = $text =~ /\[Sentinel\]\S+ needs of all that (.*?)\(`/s;
-
-    my ($role, @cluster) = $told =~ /`([^`]+)`/g;
-
-    is($role, '+role', 'a right for Sentinel');
-    is_deeply([ map { split } @cluster ], [qw(+cluster|slots +asking)],
-              'and two for a cluster');
-
-    my $set = ShopTest::Sentinel->new(servers => 1, sentinels => 1);
-
-    enough('sentinel', join(' ', $set->urls, 'sentinel=main'), [$role],
-           $set->servers);
-
-    my $cluster = ShopTest::Cluster->new(primaries => 3);
-
-    enough('cluster', join(' ', $cluster->urls, 'cluster'),
-           [ map { split } @cluster ], $cluster->nodes);
-}
-
-
 # --- keys
 
 
@@ -186,5 +137,54 @@ like($_, qr/^\d+ (?:signup|login) \d+ - \d+ (?:signup|[0-9a-f]{32})$/,
 
 is(scalar(@$ledger), 3, 'one for each booking');
 is((split ' ', $ledger->[-1])[4], 110, '... with the balance behind it');
+
+
+# --- rights with sentinels and in a cluster: without the channel, and more
+
+sub enough {
+    my ($name, $address, $more, @servers) = @_;
+
+    my @lines = split /\n/, $rules;
+    my @own = grep { !/^[&>]/ } map { split } @lines[0 .. $#lines - 2];
+
+    $_->command('ACL', 'SETUSER', 'shop', @own, ">$password", @$more)
+        for @servers;
+
+    my $url = "$address user=shop password_file=$file";
+
+    my $its = shop(redis => $servers[0], vars => { redis => $url },
+                   nginx_options => { secrets => [$password] });
+
+    my $client = $its->signs_in($name);
+
+    is($its->me($client)->{points}, 105, "$name: a session, points");
+
+    $client->leave($its->url . '/');
+    is($client->fetch('POST', '/_shop/logout')->status, 204, "$name: its end");
+    is($its->me($client), undef, '... at once');
+
+    is_deeply([ map { @{ $_->command('ACL', 'LOG') } } @servers ], [],
+              "$name: nothing was refused");
+}
+
+{
+    my ($told) = $text =~ /\[Sentinel\]\S+ needs of all that (.*?)\(`/s;
+
+    my ($role, @cluster) = $told =~ /`([^`]+)`/g;
+
+    is($role, '+role', 'a right for Sentinel');
+    is_deeply([ map { split } @cluster ], [qw(+cluster|slots +asking)],
+              'and two for a cluster');
+
+    my $set = ShopTest::Sentinel->new(servers => 1, sentinels => 1);
+
+    enough('sentinel', join(' ', $set->urls, 'sentinel=main'), [$role],
+           $set->servers);
+
+    my $cluster = ShopTest::Cluster->new(primaries => 3);
+
+    enough('cluster', join(' ', $cluster->urls, 'cluster'),
+           [ map { split } @cluster ], $cluster->nodes);
+}
 
 done_testing();

@@ -291,7 +291,8 @@ my $hasty = ShopTest::fork_server('hasty redis', sub {
 });
 
 my $other = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis redis://127.0.0.1:@{[ $listen->sockport ]} connections=1;
+    unit_redis redis://127.0.0.1:@{[ $listen->sockport ]} connections=1
+               timeout=8000;
     server {
         listen 127.0.0.1:%%port%%;
         location /ask { unit_redis_ask; }

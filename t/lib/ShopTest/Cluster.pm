@@ -64,14 +64,18 @@ sub new {
     $self->meet($_, $first) for @nodes[1 .. $#nodes];
     $self->wait_known;
 
+    ShopTest::wait_for(sub { $self->is_ok }, 'the cluster', 30);
+
+    # until all is in its place a busy machine is no reason for a failover
+
+    $self->give_up_after(30000);
+
     for my $i (0 .. $replicas - 1) {
         my $primary = $nodes[$i % $primaries];
 
         $nodes[$primaries + $i]->command('CLUSTER', 'REPLICATE',
                                          $self->id($primary));
     }
-
-    ShopTest::wait_for(sub { $self->is_ok }, 'the cluster', 30);
 
     for my $i (0 .. $replicas - 1) {
         ShopTest::wait_for(sub {
@@ -80,21 +84,17 @@ sub new {
         }, 'a replica', 30);
     }
 
-    $self->hurry($_) for @nodes;
+    $self->give_up_after($self->{timeout});
 
     return $self;
 }
 
 
-# until all is in its place a busy machine is no reason for a failover
+sub give_up_after {
+    my ($self, $ms) = @_;
 
-sub hurry {
-    my ($self, $node) = @_;
-
-    $node->command('CONFIG', 'SET', 'cluster-node-timeout',
-                   $self->{timeout});
-
-    push @{ $node->{args} }, '--cluster-node-timeout', $self->{timeout};
+    $_->command('CONFIG', 'SET', 'cluster-node-timeout', $ms)
+        for $self->nodes;
 }
 
 
@@ -120,7 +120,7 @@ sub start_node {
         host => $self->{hosts}[$self->nodes],
         args => [ @{ $self->{redis}{args} || [] },
                   '--cluster-enabled', 'yes',
-                  '--cluster-node-timeout', 30000,
+                  '--cluster-node-timeout', $self->{timeout},
                   '--cluster-replica-validity-factor', '0',
                   '--repl-diskless-sync-delay', '0' ])->start;
 
@@ -296,8 +296,6 @@ sub add {
     $self->wait_known;
 
     ShopTest::wait_for(sub { $self->is_ok }, 'the cluster', 30);
-
-    $self->hurry($node);
 
     return $node;
 }
