@@ -72,7 +72,7 @@ for my $binary (ShopTest::Redis::binaries()) {
         wait_for { ($server->command('ROLE')->[3] || '') eq 'connected' }
             'a replica';
         $leader->command('SET', 'here', ++$redis->{here});
-        wait_for { $server->command('GET', 'here') == $redis->{here} }
+        wait_for { ($server->command('GET', 'here') || 0) == $redis->{here} }
             'it to have all';
     };
 
