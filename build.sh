@@ -29,6 +29,10 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
     bench [OPTION...]   measures against others, and prints the tables of
                         docs/performance.md; options are in t/bench/figures
     bench callgrind     instructions, system calls and locks of a request
+    bench growth        memory and files over very many logins and requests
+    bench soak [OPTION...]
+                        full load while Redis and nginx fail at random;
+                        options are in t/bench/soak
     lint                style, compiler warnings, cppcheck, clang-tidy
     install             copies the module to where nginx looks, below $DESTDIR
     deps [GROUP...]     installs what is missing of Debian's packages; groups
@@ -80,7 +84,13 @@ packages() {
             ;;
         test)
             echo perl libcryptx-perl libjson-xs-perl libio-socket-ssl-perl
-            echo openssl redis-server=redis-server
+            echo openssl redis-server=redis-server ip=iproute2
+
+            # where Debian has it
+
+            case $(. /etc/os-release && echo "${VERSION_CODENAME:-}") in
+                trixie|forky|sid)  echo valkey-server=valkey-server ;;
+            esac
             ;;
         peers)
             echo node=nodejs npm=npm chromium=chromium
@@ -450,10 +460,12 @@ cmd_matrix() {
 cmd_bench() {
     local program=figures
 
-    if [ "${1:-}" = callgrind ]; then
-        program=callgrind
-        shift
-    fi
+    case ${1:-} in
+        callgrind|growth|soak)
+            program=$1
+            shift
+            ;;
+    esac
 
     {
         cmd_deps build test bench

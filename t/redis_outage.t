@@ -1,5 +1,8 @@
 # Redis stops, freezes, comes back: nobody waits longer than one timeout, and
 # nobody but the first; what was there before is used again without a restart.
+#
+# How long somebody took is compared with the timeout, which is long enough
+# for a machine that has other things to do.
 
 use lib 't/lib';
 use ShopTest;
@@ -22,7 +25,8 @@ sub client {
 CONF
 }
 
-my $nginx = client($redis->url . ' timeout=300');
+my $timeout = 1.2;
+my $nginx = client($redis->url . ' timeout=' . 1000 * $timeout);
 
 sub ask {
     my ($query) = @_;
@@ -43,7 +47,7 @@ sub comes_back {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    wait_for { ask('c=ECHO+x') eq "ok \"x\"\n" } 'redis';
+    wait_for { ask('c=ECHO+x') eq "ok \"x\"\n" } 'redis', 30;
     ok(1, $what);
     is(ask('c=ECHO+%23&n=20'), join('', map { "ok \"$_\"\n" } 0 .. 19),
        'all is well again');
@@ -65,7 +69,7 @@ $redis->stop;
 my ($answer, $time) = took('c=GET+a');
 
 is($answer, $unavailable, 'a server that is gone');
-cmp_ok($time, '<', 0.2, 'is known at once');
+cmp_ok($time, '<', $timeout / 2, 'is known at once');
 
 my $from = length $nginx->log;
 
@@ -119,7 +123,7 @@ $time = ShopTest::now() - $start;
 is_deeply([ grep { !/^error redis_(?:timeout|unavailable)$/ }
             keys %answers ], [], 'a frozen server is an error');
 ok($answers{"error redis_timeout\n"}, 'a timeout for the oldest');
-cmp_ok($time, '<', 0.6, 'within one timeout');
+cmp_ok($time, '<', 1.9 * $timeout, 'within one timeout');
 
 my $longest = 0;
 
@@ -132,7 +136,8 @@ for (1 .. 40) {
     ShopTest::pause(0.02);
 }
 
-cmp_ok($longest, '<', 0.15, 'then nobody waits, also not for an attempt');
+cmp_ok($longest, '<', $timeout / 2,
+       'then nobody waits, also not for an attempt');
 is_deeply([ sort keys %answers ], [ "error redis_timeout\n", $unavailable ],
           'all are told that it is out of reach');
 
@@ -154,7 +159,7 @@ for (1 .. 10) {
     $longest = $time if $time > $longest;
 }
 
-cmp_ok($longest, '<', 0.15, 'is the only one who waits');
+cmp_ok($longest, '<', $timeout / 2, 'is the only one who waits');
 
 $redis->thaw;
 comes_back('a server that thaws is found again');
@@ -225,11 +230,11 @@ my @queue = map {
 } 1 .. 8;
 
 $nginx = client('redis://127.0.0.1:' . $deaf->sockport
-                . ' connect_timeout=400 timeout=200');
+                . ' connect_timeout=2400 timeout=' . 1000 * $timeout);
 
 ($answer, $time) = took('c=PING');
 is($answer, "error redis_timeout\n", 'a server that does not accept');
-cmp_ok($time, '<', 0.5, 'costs one timeout');
+cmp_ok($time, '<', 1.9 * $timeout, 'costs one timeout');
 
 $longest = 0;
 
@@ -242,6 +247,6 @@ for (1 .. 40) {
     ShopTest::pause(0.02);
 }
 
-cmp_ok($longest, '<', 0.15, 'once');
+cmp_ok($longest, '<', $timeout / 2, 'once');
 
 done_testing();

@@ -34,8 +34,12 @@ sub works {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    wait_for { ask($nginx, 'c=SET+a+1') eq "ok +OK\n" } 'the master', 15;
-    is(ask($nginx, 's=count+1+n+0&n=20'), "ok :0\n" x 20, $what);
+    # sentinels may change their mind once more
+
+    ok(eval { wait_for {
+        ask($nginx, 'c=SET+a+1') eq "ok +OK\n"
+        && ask($nginx, 's=count+1+n+0&n=20') eq "ok :0\n" x 20
+    } 'the master', 40 }, $what);
 }
 
 
@@ -45,7 +49,8 @@ my $set = ShopTest::Sentinel->new(servers => 3, sentinels => 3);
 my $urls = join ' ', $set->urls;
 my $old = $set->master;
 
-my $nginx = client("$urls sentinel=main");
+my $timeout = 2;
+my $nginx = client("$urls sentinel=main timeout=" . 1000 * $timeout);
 
 is(ask($nginx, 'c=SET+a+1&n=100'), "ok +OK\n" x 100,
    'the first operations find the master');
@@ -58,9 +63,9 @@ ok(1, 'and the news are listened to');
 
 my $new = $set->failover;
 
-wait_for { $nginx->log =~ /tells of a switch/ } 'the news';
+wait_for { $nginx->log =~ /tells of a switch/ } 'the news', 30;
 wait_for { $nginx->log =~ /is "redis:\/\/127\.0\.0\.1:@{[ $new->port ]}"/ }
-    'the new master';
+    'the new master', 30;
 works($nginx, 'a planned failover is followed');
 is($new->command('GET', 'a'), '1', 'to the new master');
 wait_for { ask($nginx, 'state=1') =~ /nodes=1 retired=0/ } 'the old node';
@@ -95,7 +100,7 @@ for (1 .. 30) {
     $longest = $start if $start > $longest;
 }
 
-cmp_ok($longest, '<', 0.3, 'nobody waits for a dead master');
+cmp_ok($longest, '<', $timeout / 2, 'nobody waits for a dead master');
 
 my $log = length $nginx->log;
 
@@ -119,7 +124,7 @@ $frozen->freeze;
 for (1 .. 3) {
     my $client = client("$urls sentinel=main timeout=1000");
 
-    wait_for { ask($client, 'c=PING') eq "ok +PONG\n" } 'the master';
+    wait_for { ask($client, 'c=PING') eq "ok +PONG\n" } 'the master', 30;
     ok(1, 'another one is frozen besides');
 }
 
@@ -137,7 +142,7 @@ $nginx = client('redis://127.0.0.1:' . free_port()
 is(ask($nginx, 'c=PING'), $unavailable, 'no sentinel at all');
 my $start = ShopTest::now();
 is(ask($nginx, 'c=PING'), $unavailable, 'still none') for 1 .. 20;
-cmp_ok(ShopTest::now() - $start, '<', 1, 'nobody waits for that');
+cmp_ok(ShopTest::now() - $start, '<', 5, 'nobody waits for that');
 is(scalar(() = $nginx->log =~ /\[error\].*no sentinel knows/g), 1,
    'one line says so');
 

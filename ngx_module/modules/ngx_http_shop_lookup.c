@@ -38,6 +38,8 @@
 
 #define NGX_HTTP_SHOP_READS  64             /* queues, a power of two */
 
+#define NGX_HTTP_SHOP_UNEXPECTED  60        /* seconds from line to line */
+
 
 struct ngx_http_shop_read_s {
     ngx_queue_t                queue;       /* of reads */
@@ -86,6 +88,11 @@ static void ngx_http_shop_wake(ngx_http_shop_ctx_t *ctx);
 static void ngx_http_shop_seen(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 static void ngx_http_shop_written(ngx_shop_redis_op_t *op);
+
+
+/* when the worker last logged that a reply is none */
+
+static time_t  ngx_http_shop_unexpected;
 
 
 ngx_int_t
@@ -574,7 +581,12 @@ ngx_http_shop_read_keep(ngx_http_shop_read_t *read, ngx_http_shop_ctx_t *ctx)
 
     if (ctx->rc == NGX_ERROR) {
 
-        if (op->rc == NGX_OK && !ngx_http_shop_read_refused(op)) {
+        if (op->rc == NGX_OK && !ngx_http_shop_read_refused(op)
+            && ngx_time() - ngx_http_shop_unexpected
+               > NGX_HTTP_SHOP_UNEXPECTED)
+        {
+            ngx_http_shop_unexpected = ngx_time();
+
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "unexpected reply from redis for a session");
         }

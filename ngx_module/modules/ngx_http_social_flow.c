@@ -412,6 +412,18 @@ ngx_http_social_flow_replies(ngx_http_social_flow_t *flow)
 }
 
 
+ngx_int_t
+ngx_http_social_flow_unexpected(ngx_http_social_flow_t *flow,
+    const char *what)
+{
+    ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
+                  "unexpected reply from redis for %s", what);
+
+    return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                       "redis_refused");
+}
+
+
 ngx_shop_fetch_t *
 ngx_http_social_flow_fetch(ngx_http_social_flow_t *flow, ngx_shop_url_t *url,
     size_t max_body)

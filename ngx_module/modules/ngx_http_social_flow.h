@@ -107,6 +107,10 @@ ngx_int_t ngx_http_social_flow_send(ngx_http_social_flow_t *flow,
     ngx_shop_fetch_t *fetch);
 ngx_int_t ngx_http_social_flow_response(ngx_http_social_flow_t *flow);
 
+/* refuses, as the replies are not what was asked for, and logs "what" */
+ngx_int_t ngx_http_social_flow_unexpected(ngx_http_social_flow_t *flow,
+    const char *what);
+
 
 /* ngx_http_social_exchange.c: first step of the exchange; its last one goes
  * on to the sign-in */

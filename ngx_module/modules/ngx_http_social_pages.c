@@ -272,11 +272,7 @@ ngx_http_social_me_answer(ngx_http_social_flow_t *flow)
     rc = ngx_shop_customer_links(r->pool, flow->op->replies[0], &links);
 
     if (rc == NGX_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "unexpected reply from redis for a customer");
-
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                           "redis_refused");
+        return ngx_http_social_flow_unexpected(flow, "a customer");
     }
 
     json = ngx_http_social_me_json(r, ctx, &links);
@@ -551,6 +547,10 @@ ngx_http_social_logout_ended(ngx_http_social_flow_t *flow)
 {
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (ngx_shop_session_done(flow->op->replies[0]) != NGX_OK) {
+        return ngx_http_social_flow_unexpected(flow, "the end of a session");
     }
 
     return ngx_http_social_flow_answer(flow,

@@ -163,11 +163,7 @@ ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow)
     if (ngx_shop_customer_claimed(r->pool, flow->op->replies, &flow->customer)
         != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "unexpected reply from redis for an identity");
-
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                           "redis_refused");
+        return ngx_http_social_flow_unexpected(flow, "an identity");
     }
 
     flow->step = ngx_http_social_signin_create;
@@ -270,11 +266,7 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
         || ngx_shop_loyalty_earned(reply[1]) != NGX_OK
         || ngx_shop_session_done(reply[2]) != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "unexpected reply from redis for a login");
-
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                           "redis_refused");
+        return ngx_http_social_flow_unexpected(flow, "a login");
     }
 
     ngx_shop_activity_seen(smcf->activity, &flow->session, &sscf->limits, 0);
@@ -323,6 +315,10 @@ ngx_http_social_signin_retired(ngx_http_social_flow_t *flow)
 {
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (ngx_shop_session_done(flow->op->replies[0]) != NGX_OK) {
+        return ngx_http_social_flow_unexpected(flow, "the end of a session");
     }
 
     flow->step = ngx_http_social_signin_done;

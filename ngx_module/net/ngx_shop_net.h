@@ -28,6 +28,10 @@ typedef struct ngx_shop_peer_s  ngx_shop_peer_t;
 
 typedef void (*ngx_shop_peer_handler_pt)(ngx_shop_peer_t *peer);
 
+/* the log level of a failure for "reason", which may be one of many */
+typedef ngx_uint_t (*ngx_shop_peer_level_pt)(ngx_shop_peer_t *peer,
+    const char *reason);
+
 
 typedef struct {
     ngx_str_t                  host;        /* name, address, or "[::1]" */
@@ -49,6 +53,7 @@ struct ngx_shop_peer_s {
     ngx_shop_peer_handler_pt   handler;
     void                      *data;        /* of the owner */
     ngx_log_t                 *log;         /* its action is set */
+    ngx_shop_peer_level_pt     level;       /* NULL: each is an error */
 
     ngx_connection_t          *connection;  /* result, with NGX_OK */
     ngx_int_t                  rc;          /* NGX_OK, NGX_ERROR */

@@ -80,6 +80,7 @@ static ngx_int_t ngx_shop_peer_handshaked(ngx_shop_peer_t *peer);
 static int ngx_shop_peer_verify(int ok, X509_STORE_CTX *store);
 static ngx_int_t ngx_shop_peer_ready(ngx_shop_peer_t *peer);
 static void ngx_shop_peer_next(ngx_shop_peer_t *peer, ngx_int_t rc);
+static ngx_uint_t ngx_shop_peer_level(ngx_shop_peer_t *peer);
 static void ngx_shop_peer_done(ngx_shop_peer_t *peer, ngx_int_t rc);
 static void ngx_shop_peer_clean(ngx_shop_peer_t *peer);
 static void ngx_shop_peer_empty_handler(ngx_event_t *ev);
@@ -389,13 +390,13 @@ ngx_shop_peer_resolve_handler(ngx_resolver_ctx_t *ctx)
     rc = NGX_ERROR;
 
     if (ctx->state != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, peer->log, 0,
+        peer->reason = (ctx->state == NGX_RESOLVE_TIMEDOUT) ? "timeout"
+                                                            : "resolve";
+
+        ngx_log_error(ngx_shop_peer_level(peer), peer->log, 0,
                       "\"%V\" could not be resolved (%i: %s)",
                       &peer->name, ctx->state,
                       ngx_resolver_strerror(ctx->state));
-
-        peer->reason = (ctx->state == NGX_RESOLVE_TIMEDOUT) ? "timeout"
-                                                            : "resolve";
 
     } else {
         rc = ngx_shop_peer_add_resolved(peer, ctx);
@@ -691,7 +692,7 @@ ngx_shop_peer_connect_handler(ngx_event_t *ev)
     }
 
     if (err) {
-        ngx_log_error(NGX_LOG_ERR, peer->log, err,
+        ngx_log_error(ngx_shop_peer_level(peer), peer->log, err,
                       "could not connect to %V of \"%V\"",
                       &peer->addr_text, &peer->name);
 
@@ -823,17 +824,18 @@ ngx_shop_peer_handshaked(ngx_shop_peer_t *peer)
     c = peer->pc.connection;
 
     if (c->write->timedout) {
-        ngx_log_error(NGX_LOG_ERR, peer->log, NGX_ETIMEDOUT,
+        peer->reason = "timeout";
+
+        ngx_log_error(ngx_shop_peer_level(peer), peer->log, NGX_ETIMEDOUT,
                       "TLS handshake with %V of \"%V\" timed out",
                       &peer->addr_text, &peer->name);
-        peer->reason = "timeout";
         return NGX_DECLINED;
     }
 
     rc = SSL_get_verify_result(c->ssl->connection);
 
     if (rc != X509_V_OK) {
-        ngx_log_error(NGX_LOG_ERR, peer->log, 0,
+        ngx_log_error(ngx_shop_peer_level(peer), peer->log, 0,
                       "certificate of %V is not valid for \"%V\" (%l: %s)",
                       &peer->addr_text, &peer->name, rc,
                       X509_verify_cert_error_string(rc));
@@ -841,7 +843,7 @@ ngx_shop_peer_handshaked(ngx_shop_peer_t *peer)
     }
 
     if (!c->ssl->handshaked) {
-        ngx_log_error(NGX_LOG_ERR, peer->log, 0,
+        ngx_log_error(ngx_shop_peer_level(peer), peer->log, 0,
                       "TLS handshake with %V of \"%V\" failed",
                       &peer->addr_text, &peer->name);
         goto refused;
@@ -852,7 +854,7 @@ ngx_shop_peer_handshaked(ngx_shop_peer_t *peer)
     cert = SSL_get_peer_certificate(c->ssl->connection);
 
     if (cert == NULL) {
-        ngx_log_error(NGX_LOG_ERR, peer->log, 0,
+        ngx_log_error(ngx_shop_peer_level(peer), peer->log, 0,
                       "%V of \"%V\" showed no certificate",
                       &peer->addr_text, &peer->name);
         goto refused;
@@ -905,6 +907,15 @@ ngx_shop_peer_next(ngx_shop_peer_t *peer, ngx_int_t rc)
     if (rc != NGX_AGAIN) {
         ngx_shop_peer_done(peer, rc);
     }
+}
+
+
+/* of a failure for peer->reason */
+
+static ngx_uint_t
+ngx_shop_peer_level(ngx_shop_peer_t *peer)
+{
+    return peer->level ? peer->level(peer, peer->reason) : NGX_LOG_ERR;
 }
 
 

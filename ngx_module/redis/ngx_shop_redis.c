@@ -35,12 +35,6 @@
 #define NGX_SHOP_REDIS_INCIDENT  60     /* seconds without a fault end it */
 
 
-typedef struct {
-    const char  *code;
-    time_t       seen;
-} ngx_shop_redis_fault_t;
-
-
 static ngx_int_t ngx_shop_redis_place(ngx_shop_redis_op_t *op,
     ngx_uint_t argc, ngx_str_t *argv);
 static ngx_uint_t ngx_shop_redis_reads(ngx_str_t *command);
@@ -48,25 +42,12 @@ static ngx_int_t ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
     const char *reason);
 
 
-/* what is worth a line in the log when a command meets it; of the worker */
+/* what is worth a line in the log when a command meets it */
 
-static ngx_shop_redis_fault_t  ngx_shop_redis_faults[] = {
-    { "READONLY", 0 },
-    { "LOADING", 0 },
-    { "MASTERDOWN", 0 },
-    { "NOAUTH", 0 },
-    { "WRONGPASS", 0 },
-    { "NOPERM", 0 },
-    { "OOM", 0 },
-    { "MISCONF", 0 },
-    { "NOREPLICAS", 0 },
-    { "BUSY", 0 },
-    { "CLUSTERDOWN", 0 },
-    { "MOVED", 0 },
-    { "ASK", 0 },
-    { "TRYAGAIN", 0 },
-    { "CROSSSLOT", 0 },
-    { NULL, 0 }
+static const char  *ngx_shop_redis_faults[NGX_SHOP_REDIS_FAULTS] = {
+    "READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS", "NOPERM",
+    "OOM", "MISCONF", "NOREPLICAS", "BUSY", "CLUSTERDOWN", "MOVED", "ASK",
+    "TRYAGAIN", "CROSSSLOT"
 };
 
 
@@ -420,9 +401,11 @@ ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
 void
 ngx_shop_redis_free(ngx_shop_redis_op_t *op)
 {
+    ngx_shop_redis_t        *redis;
     ngx_shop_redis_state_t  *state;
 
     state = ngx_shop_redis_state(op);
+    redis = state->redis;
 
     if (state->conn == NULL) {
 
@@ -431,8 +414,10 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
         }
 
         if (state->waiting && !state->own) {
-            state->redis->nops--;
+            redis->nops--;
         }
+
+        redis->timer.cancelable = ngx_queue_empty(&redis->waiting);
 
         /* some of it may have been done where it was first */
 
@@ -455,7 +440,7 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
     ngx_shop_redis_conn_withdraw(state->conn, op);
 
     if (!state->own) {
-        state->redis->nops--;
+        redis->nops--;
     }
 
     ngx_shop_redis_destroy(op);
@@ -548,25 +533,29 @@ ngx_shop_redis_destroy(ngx_shop_redis_op_t *op)
  */
 
 void
-ngx_shop_redis_note_fault(ngx_shop_redis_reply_t *reply, ngx_log_t *log)
+ngx_shop_redis_note_fault(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_reply_t *reply, ngx_log_t *log)
 {
-    time_t                   now;
-    ngx_shop_redis_fault_t  *fault;
+    time_t       now, seen;
+    ngx_uint_t   i;
+    const char  *code;
 
-    for (fault = ngx_shop_redis_faults; fault->code; fault++) {
+    for (i = 0; i < NGX_SHOP_REDIS_FAULTS; i++) {
 
-        if (!ngx_shop_redis_is_fault(reply, fault->code)) {
+        code = ngx_shop_redis_faults[i];
+
+        if (!ngx_shop_redis_is_fault(reply, code)) {
             continue;
         }
 
         now = ngx_time();
+        seen = node->faults[i];
 
-        if (fault->seen == 0 || now - fault->seen > NGX_SHOP_REDIS_INCIDENT) {
-            ngx_log_error(NGX_LOG_ERR, log, 0, "redis answers %s",
-                          fault->code);
+        if (seen == 0 || now - seen > NGX_SHOP_REDIS_INCIDENT) {
+            ngx_log_error(NGX_LOG_ERR, log, 0, "redis answers %s", code);
         }
 
-        fault->seen = now;
+        node->faults[i] = now;
 
         return;
     }

@@ -52,12 +52,15 @@
  * once; then all are answered at once until the server is back.
  *
  * Leaving.  With an operation out, the timer keeps a worker alive that shuts
- * down; otherwise nothing here does.  A connection is "idle" when nothing is
- * out, and closed by nginx then.
+ * down; otherwise nothing here does.  A question where the servers are does
+ * not: who waits for its answer has a timer (ngx_shop_redis_route.c).  A
+ * connection is "idle" when nothing is out, and closed by nginx then.
  */
 
 
 static ngx_int_t ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn);
+static ngx_uint_t ngx_shop_redis_conn_peer_level(ngx_shop_peer_t *peer,
+    const char *reason);
 static void ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer);
 static void ngx_shop_redis_conn_write_handler(ngx_event_t *wev);
 static ngx_int_t ngx_shop_redis_conn_write(ngx_shop_redis_conn_t *conn);
@@ -234,6 +237,7 @@ ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn)
     peer->handler = ngx_shop_redis_conn_connected;
     peer->data = conn;
     peer->log = &conn->log;
+    peer->level = ngx_shop_redis_conn_peer_level;
 
     conn->state = NGX_SHOP_REDIS_CONNECTING;
     conn->started = ngx_current_msec;
@@ -246,6 +250,13 @@ ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_shop_redis_conn_peer_level(ngx_shop_peer_t *peer, const char *reason)
+{
+    return ngx_shop_redis_conn_level(peer->data, reason);
 }
 
 
@@ -269,6 +280,7 @@ ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer)
 
     c->data = conn;
     c->log = &conn->log;
+    c->log_error = NGX_ERROR_INFO;      /* said by us, see conn_closed() */
     c->read->log = c->log;
     c->write->log = c->log;
     c->read->handler = ngx_shop_redis_conn_read_handler;
@@ -644,7 +656,7 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
         /* of SCRIPT LOAD: if it failed, so will EVALSHA that follows */
 
         if (fault) {
-            ngx_shop_redis_note_fault(reply, &conn->log);
+            ngx_shop_redis_note_fault(conn->node, reply, &conn->log);
         }
 
         return;
@@ -656,7 +668,7 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
         && ngx_shop_redis_script_reload(op, i) != NGX_OK
         && !ngx_shop_redis_route_passes(op, reply))
     {
-        ngx_shop_redis_note_fault(reply, &conn->log);
+        ngx_shop_redis_note_fault(conn->node, reply, &conn->log);
     }
 
     if (state->pending) {
@@ -824,7 +836,7 @@ ngx_shop_redis_conn_update(ngx_shop_redis_conn_t *conn)
 
     idle = ngx_queue_empty(&conn->ops);
 
-    conn->timer.cancelable = idle;
+    conn->timer.cancelable = idle || conn->node->asker;
 
     if (conn->connection) {
         conn->connection->idle = idle && conn->state == NGX_SHOP_REDIS_READY;
@@ -965,12 +977,19 @@ ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn, const char *reason)
 }
 
 
-/* a trouble is an error when it begins; repeated, it is worth less */
+/*
+ * A trouble is an error when it begins; repeated, it is worth less.  Who is
+ * asked for servers only is another one with every round.
+ */
 
 ngx_uint_t
 ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn, const char *why)
 {
     const char  *last;
+
+    if (conn->node->asker) {
+        return ngx_shop_redis_topology_level(conn->redis);
+    }
 
     last = conn->node->why;
 

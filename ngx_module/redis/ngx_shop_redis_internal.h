@@ -28,6 +28,7 @@
 
 #define NGX_SHOP_REDIS_BACKOFF_MIN  50      /* milliseconds */
 #define NGX_SHOP_REDIS_BACKOFF_MAX  2000
+#define NGX_SHOP_REDIS_FAULTS       15      /* worth a line in the log */
 
 #define NGX_SHOP_REDIS_SLOTS        16384
 #define NGX_SHOP_REDIS_NODES_MAX    512
@@ -122,6 +123,8 @@ struct ngx_shop_redis_node_s {
     ngx_msec_t                    retry_at; /* no attempt earlier */
     const char                   *reason;   /* for those who ask meanwhile */
     const char                   *why;      /* of the last one, logged */
+    time_t                        faults[NGX_SHOP_REDIS_FAULTS];
+                                            /* when last answered */
 
     ngx_shop_figures_t           *figures;
 
@@ -209,8 +212,8 @@ void ngx_shop_redis_destroy(ngx_shop_redis_op_t *op);
 ngx_uint_t ngx_shop_redis_crc16(ngx_str_t *text);
 
 /* logs a fault reply once an incident, by its code alone */
-void ngx_shop_redis_note_fault(ngx_shop_redis_reply_t *reply,
-    ngx_log_t *log);
+void ngx_shop_redis_note_fault(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_reply_t *reply, ngx_log_t *log);
 
 
 /* ngx_shop_redis_conn.c */

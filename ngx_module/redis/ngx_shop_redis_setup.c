@@ -19,12 +19,13 @@
  * Who was named by a sentinel is asked for its ROLE besides: a sentinel that
  * was cut off names the master of yesterday, and that one may answer.  In a
  * cluster "shop:meta" is with one of the nodes, and the topology asks for it
- * (ngx_shop_redis_cluster.c).  Sentinels have no accounts of ours, and get
+ * (ngx_shop_redis_cluster.c); but some answer there must be, since whoever
+ * is connected counts as alive.  Sentinels have no accounts of ours, and get
  * no introduction.
  */
 
 
-/* commands of a setup: AUTH, SELECT, ROLE, HMGET; or three HSETNX, HMGET */
+/* of a setup: AUTH, SELECT, ROLE, HMGET; or PING; or three HSETNX, HMGET */
 
 #define NGX_SHOP_REDIS_SETUP_COMMANDS  4
 #define NGX_SHOP_REDIS_FAULT_LOGGED    128
@@ -94,10 +95,14 @@ ngx_shop_redis_setup(ngx_shop_redis_conn_t *conn)
 
     if (redis->mode == NGX_SHOP_REDIS_CLUSTER) {
 
+        /* a server that is frozen is connected to, but it does not answer */
+
         if (op->ncommands == 0) {
-            ngx_shop_redis_destroy(op);
-            ngx_shop_redis_conn_ready(conn);
-            return NGX_OK;
+            ngx_str_set(&argv[0], "PING");
+
+            if (ngx_shop_redis_add(op, 1, argv) != NGX_OK) {
+                goto failed;
+            }
         }
 
         ngx_shop_redis_setup_submit(conn, op);

@@ -46,6 +46,7 @@ browsers do them), L<ShopTest::Server> (scripted servers),
 L<ShopTest::Backend>, L<ShopTest::CGI> (those that speak no HTTP),
 L<ShopTest::Provider> (an OpenID provider that can misbehave),
 L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says),
+L<ShopTest::Faults> (what is promised of any fault), L<ShopTest::Network>,
 L<ShopTest::Demo>, L<ShopTest::Peer> (programs of others) and
 L<ShopTest::Shop> (all of it at once, and sign-in in one call).
 
@@ -431,12 +432,12 @@ sub children {
 
 
 sub wait_port {
-    my ($port, $process, $seconds) = @_;
+    my ($port, $process, $seconds, $address) = @_;
     my $deadline = now() + (defined $seconds ? $seconds : 20);
 
     while (1) {
         my $socket = IO::Socket::INET->new(
-            PeerAddr => '127.0.0.1', PeerPort => $port);
+            PeerAddr => $address || '127.0.0.1', PeerPort => $port);
 
         return 1 if $socket;
 

@@ -16,6 +16,8 @@ ShopTest::Cluster - a real cluster of Redis
 
     $cluster->slot('key');              # its number
     $cluster->owner('key');             # the node that has it
+    $cluster->command('GET', 'key');    # asks that one
+    $cluster->url;                      # all of it, for shop_redis
     $cluster->migrate($slot, $to);      # begins: MIGRATING and IMPORTING
     $cluster->migrated($slot, $to);     # moves its keys and ends
     $cluster->add;  $cluster->remove($node);
@@ -23,7 +25,8 @@ ShopTest::Cluster - a real cluster of Redis
 =head1 DESCRIPTION
 
 Slots are spread evenly.  A primary that is down is replaced after a second
-or two.  The bus of a node is on its port plus 10000, as ever.
+or two.  "hosts" are the machines of the first nodes, see
+L<ShopTest::Network>.  The bus of a node is on its port plus 10000, as ever.
 
 =cut
 
@@ -39,6 +42,7 @@ use ShopTest::Redis ();
 sub new {
     my ($class, %o) = @_;
     my $self = bless { nodes => [], redis => $o{redis} || {},
+                       hosts => $o{hosts} || [],
                        timeout => $o{timeout} || 1000 }, $class;
 
     my $primaries = $o{primaries} || 3;
@@ -60,14 +64,18 @@ sub new {
     $self->meet($_, $first) for @nodes[1 .. $#nodes];
     $self->wait_known;
 
+    ShopTest::wait_for(sub { $self->is_ok }, 'the cluster', 30);
+
+    # until all is in its place a busy machine is no reason for a failover
+
+    $self->give_up_after(30000);
+
     for my $i (0 .. $replicas - 1) {
         my $primary = $nodes[$i % $primaries];
 
         $nodes[$primaries + $i]->command('CLUSTER', 'REPLICATE',
                                          $self->id($primary));
     }
-
-    ShopTest::wait_for(sub { $self->is_ok }, 'the cluster', 30);
 
     for my $i (0 .. $replicas - 1) {
         ShopTest::wait_for(sub {
@@ -76,7 +84,17 @@ sub new {
         }, 'a replica', 30);
     }
 
+    $self->give_up_after($self->{timeout});
+
     return $self;
+}
+
+
+sub give_up_after {
+    my ($self, $ms) = @_;
+
+    $_->command('CONFIG', 'SET', 'cluster-node-timeout', $ms)
+        for $self->nodes;
 }
 
 
@@ -99,6 +117,7 @@ sub start_node {
     my ($self) = @_;
 
     my $node = ShopTest::Redis->new(%{ $self->{redis} }, port => free_port(),
+        host => $self->{hosts}[$self->nodes],
         args => [ @{ $self->{redis}{args} || [] },
                   '--cluster-enabled', 'yes',
                   '--cluster-node-timeout', $self->{timeout},
@@ -114,7 +133,7 @@ sub start_node {
 sub meet {
     my ($self, $node, $other) = @_;
 
-    $node->command('CLUSTER', 'MEET', '127.0.0.1', $other->port);
+    $node->command('CLUSTER', 'MEET', $other->address, $other->port);
 }
 
 
@@ -126,6 +145,10 @@ sub alive {
 }
 
 sub urls { return map { $_->url } ($_[0]->nodes)[0 .. 2] }
+
+sub url { return join(' ', $_[0]->urls) . ' cluster' }
+
+sub port { return ($_[0]->nodes)[0]->port }
 
 sub id { return $_[1]->command('CLUSTER', 'MYID') }
 
@@ -187,6 +210,45 @@ sub owner_of {
 }
 
 
+# the second word is the key, which may be elsewhere since the last time
+
+sub command {
+    my ($self, @words) = @_;
+    my $tag = $words[1] =~ /\{(.+?)\}/ ? $1 : $words[1];
+    my @nodes = $self->nodes;
+    my $node = delete $self->{at}{$tag} || $nodes[0];
+    my $why;
+
+    for (1 .. 2 * @nodes) {
+        my ($reply, $error) = eval { $node->try(@words) };
+
+        $why = $@ || $error;
+
+        if (!$why) {
+            $self->{at}{$tag} = $node;
+            return $reply;
+        }
+
+        # whom it names, or any other where it is dead
+
+        if ($why =~ /^(?:MOVED|(ASK)) .*:(\d+)/) {
+            my ($ask, $port) = ($1, $2);
+
+            ($node) = grep { $_->port == $port } @nodes;
+            eval { $node->command('ASKING') } if $ask;
+
+        } elsif ($@) {
+            $node = $nodes[rand @nodes];
+
+        } else {
+            last;
+        }
+    }
+
+    die "redis: $words[0]: $why\n";
+}
+
+
 sub migrate {
     my ($self, $slot, $to) = @_;
     my $from = $self->owner_of($slot);
@@ -204,7 +266,7 @@ sub move_keys {
     @keys = @{ $from->command('CLUSTER', 'GETKEYSINSLOT', $slot, 1000) }
         unless @keys;
 
-    $from->command('MIGRATE', '127.0.0.1', $to->port, '', 0, 2000, 'KEYS',
+    $from->command('MIGRATE', $to->address, $to->port, '', 0, 2000, 'KEYS',
                    @keys) if @keys;
 }
 

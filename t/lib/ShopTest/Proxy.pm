@@ -25,10 +25,19 @@ spoil(ACTION, N) lets N more commands pass; all after them meet the action:
     close       the connection is closed, Redis does not see the command
     lost        Redis does it, its reply is thrown away, then as close
     cut         Redis does it, half of the reply is sent, then as close
+    reset       as cut, but the connection is reset
     garbage     the reply is not RESP
+    huge        the reply announces a gigabyte, and that is all of it
     error       the reply is -LOADING, -READONLY or what "text" says
     nil         the reply is a null
     hold        the reply is kept back until heal()
+
+Of the whole line, at once:
+
+    slow        what Redis says comes "seconds" later
+    split       nothing comes through in either direction, and nobody is told;
+                after heal() it comes, as TCP would send it again
+    refuse      connections are reset, and new ones refused
 
 heal() ends that, closes the connections that were stalled and forgets how
 many were spoiled.  Commands count on all connections together; HELLO, AUTH,
@@ -56,9 +65,7 @@ sub new {
     my $self = bless { upstream => $upstream,
                        port => ShopTest::free_port() }, $class;
 
-    $self->{listen} = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', LocalPort => $self->{port},
-        Listen => 64, ReuseAddr => 1) or die "listen: $!\n";
+    $self->listen;
 
     socketpair $self->{steer}, $self->{steered}, Socket::AF_UNIX,
                Socket::SOCK_STREAM, Socket::PF_UNSPEC
@@ -75,6 +82,15 @@ sub new {
     close delete $self->{steered};
 
     return ShopTest::register($self);
+}
+
+
+sub listen {
+    my ($self) = @_;
+
+    $self->{listen} = IO::Socket::INET->new(
+        LocalAddr => '127.0.0.1', LocalPort => $self->{port},
+        Listen => 64, ReuseAddr => 1) or die "listen: $!\n";
 }
 
 
@@ -134,14 +150,19 @@ sub serve {
         my $bits = '';
 
         vec($bits, fileno $_, 1) = 1
-            for $self->{listen}, $self->{steered}, $parent;
+            for $self->{steered}, $parent, $self->{listen} || ();
 
-        for my $pair (@{ $self->{pairs} }) {
+        my $split = ($self->{rule}{action} || '') eq 'split';
+
+        for my $pair ($split ? () : @{ $self->{pairs} }) {
             vec($bits, fileno $pair->{client}, 1) = 1;
             vec($bits, fileno $pair->{server}, 1) = 1 if $pair->{server};
         }
 
-        next if select($bits, undef, undef, undef) < 0;
+        vec($bits, fileno $self->{listen}, 1) = 0
+            if $split && $self->{listen};
+
+        next if select($bits, undef, undef, $self->late) < 0;
 
         return if vec($bits, fileno $parent, 1);
 
@@ -154,7 +175,7 @@ sub serve {
             next;
         }
 
-        if (vec($bits, fileno $self->{listen}, 1)) {
+        if ($self->{listen} && vec($bits, fileno $self->{listen}, 1)) {
             $self->accept_pair;
         }
 
@@ -179,6 +200,12 @@ sub steered {
     if (exists $what->{action}) {
         $self->{rule} = $what;
         $self->{spoiled} = 0;
+
+        if ($what->{action} eq 'refuse') {
+            close delete $self->{listen};
+            reset_pair($_) for splice @{ $self->{pairs} };
+        }
+
         return 0;
     }
 
@@ -187,6 +214,7 @@ sub steered {
     if ($what->{heal}) {
         $self->{rule} = {};
         $self->{spoiled} = 0;
+        $self->listen unless $self->{listen};
 
         for my $pair (grep { defined $_->{held} } @{ $self->{pairs} }) {
             syswrite $pair->{client}, delete $pair->{held};
@@ -200,16 +228,55 @@ sub steered {
 }
 
 
+# says what is due, and returns when the next is
+
+sub late {
+    my ($self) = @_;
+    my $now = ShopTest::now();
+    my $next;
+
+    for my $pair (@{ $self->{pairs} }) {
+        my $late = $pair->{late};
+
+        while (@$late && $late->[0][0] <= $now) {
+            my $bytes = (shift @$late)->[1];
+
+            defined $bytes ? syswrite $pair->{client}, $bytes
+                           : end_pair($pair);
+        }
+
+        $next = $late->[0][0] - $now
+            if @$late && (!defined $next || $late->[0][0] - $now < $next);
+    }
+
+    @{ $self->{pairs} } = grep { !$_->{gone} } @{ $self->{pairs} };
+
+    return $next;
+}
+
+
 sub accept_pair {
     my ($self) = @_;
 
     my $client = $self->{listen}->accept or return;
+
+    setsockopt $client, Socket::IPPROTO_TCP, Socket::TCP_NODELAY, 1;
+
     my $server = IO::Socket::INET->new(
         PeerAddr => '127.0.0.1', PeerPort => $self->{upstream})
         or return close $client;
 
     push @{ $self->{pairs} }, { client => $client, server => $server,
-                                in => '', passing => [] };
+                                in => '', late => [] };
+}
+
+
+sub reset_pair {
+    my ($pair) = @_;
+
+    setsockopt $pair->{client}, Socket::SOL_SOCKET, Socket::SO_LINGER,
+               pack('ii', 1, 0);
+    end_pair($pair);
 }
 
 
@@ -247,7 +314,9 @@ sub command {
           || ($word !~ /^(?:HELLO|AUTH|SELECT|CLIENT|PING|SUBSCRIBE|ROLE)$/i
               && $command !~ /\r\nHMGET\r\n\S+\r\nshop:meta\r\n/);
 
-    if (!$rule->{action} || !$counts || $rule->{after}-- > 0) {
+    if (!$rule->{action} || $rule->{action} eq 'slow' || !$counts
+        || $rule->{after}-- > 0)
+    {
         $rule->{after} = 0 if $rule->{action} && $rule->{after} < 0;
         return pass_on($pair, $command);
     }
@@ -267,13 +336,14 @@ sub command {
         pass_on($pair, $command);
         $pair->{held} = '' unless defined $pair->{held};
 
-    } elsif ($action eq 'lost' || $action eq 'cut') {
+    } elsif ($action eq 'lost' || $action eq 'cut' || $action eq 'reset') {
         pass_on($pair, $command);
         $pair->{ending} = $action;
 
     } else {
         my %reply = (
             garbage => "what?\r\n",
+            huge    => "\$1073741824\r\nxxxx",
             error   => '-' . ($rule->{text} || 'LOADING not yet') . "\r\n",
             nil     => "\$-1\r\n",
         );
@@ -286,14 +356,25 @@ sub command {
 sub pass_on {
     my ($pair, $bytes) = @_;
 
-    syswrite $pair->{server}, $bytes;
+    syswrite $pair->{server}, $bytes if $pair->{server};
 }
 
 
 sub from_server {
     my ($self, $pair) = @_;
 
-    sysread $pair->{server}, my $bytes, 65536 or return end_pair($pair);
+    my $n = sysread $pair->{server}, my $bytes, 65536;
+
+    if (($self->{rule}{action} || '') eq 'slow' || @{ $pair->{late} }) {
+        push @{ $pair->{late} }, [
+            ShopTest::now() + ($self->{rule}{seconds} || 0),
+            $n ? $bytes : undef ];
+
+        $pair->{server} = undef unless $n;
+        return;
+    }
+
+    return end_pair($pair) unless $n;
 
     if (defined $pair->{held}) {
         $pair->{held} .= $bytes;
@@ -302,9 +383,10 @@ sub from_server {
 
     if ($pair->{ending}) {
         syswrite $pair->{client}, substr $bytes, 0, length($bytes) / 2
-            if $pair->{ending} eq 'cut';
+            if $pair->{ending} ne 'lost';
 
-        return end_pair($pair);
+        return $pair->{ending} eq 'reset' ? reset_pair($pair)
+                                          : end_pair($pair);
     }
 
     syswrite $pair->{client}, $bytes;

@@ -10,6 +10,8 @@ ShopTest::Redis - a private Redis and a client to look into it
 
     my $redis = redis();                        # keeps nothing on disk
     my $redis = redis(password => 'p', user => 'shop', args => [...]);
+    my $redis = redis(binary => $_) for ShopTest::Redis::binaries();
+    my $redis = redis(host => $host);           # see ShopTest::Network
 
     my $redis = redis(tls => [ $cert, $key ]);  # and a TLS port
 
@@ -53,6 +55,8 @@ sub new {
         args => [],
         %o,
         port => $o{port} || ShopTest::free_port(),
+        address => $o{host} ? $o{host}->address : $o{address}
+                            || '127.0.0.1',
         dir  => ShopTest::temp_dir('redis'),
         $o{tls} ? (tls_port => ShopTest::free_port()) : (),
     }, $class;
@@ -62,28 +66,40 @@ sub new {
 sub client {
     my ($class, $port, %o) = @_;
 
-    return bless { %o, port => $port }, $class;
+    return bless { address => '127.0.0.1', %o, port => $port }, $class;
 }
 
 
-sub binary {
+sub binary { return (binaries())[0] }
+
+
+# one of each kind that there is, the first being the usual one
+
+sub binaries {
     return $ENV{TEST_REDIS_BINARY} if $ENV{TEST_REDIS_BINARY};
 
+    my @found;
+
     for my $name (qw(redis-server valkey-server)) {
-        for my $path (split(/:/, $ENV{PATH}), '/usr/local/bin') {
-            return "$path/$name" if -x "$path/$name";
-        }
+        my ($path) = grep { -x "$_/$name" } split(/:/, $ENV{PATH}),
+                                            '/usr/local/bin';
+
+        push @found, "$path/$name" if defined $path;
     }
 
-    die "neither redis-server nor valkey-server found\n";
+    die "neither redis-server nor valkey-server found\n" unless @found;
+
+    return @found;
 }
 
 
 sub port { return $_[0]->{port} }
 
-sub url { return "redis://127.0.0.1:$_[0]->{port}" }
+sub address { return $_[0]->{address} }
 
-sub tls_url { return "rediss://127.0.0.1:$_[0]->{tls_port}" }
+sub url { return "redis://$_[0]->{address}:$_[0]->{port}" }
+
+sub tls_url { return "rediss://$_[0]->{address}:$_[0]->{tls_port}" }
 
 sub unix_url { return "unix:$_[0]->{dir}/redis.sock" }
 
@@ -100,8 +116,9 @@ sub start {
     chmod 0755, ShopTest::temp_dir(), $dir;
 
     my @command = (
-        binary(),
-        '--port', $self->{port}, '--bind', '127.0.0.1',
+        $self->{binary} || binary(),
+        '--port', $self->{port}, '--bind', $self->{address},
+        '--protected-mode', 'no',
         '--unixsocket', "$dir/redis.sock", '--unixsocketperm', '777',
         '--dir', $dir, '--save', '', '--appendonly', 'no',
         '--daemonize', 'no',
@@ -128,14 +145,16 @@ sub start {
 
     my $process = ShopTest::spawn(
         name    => 'redis',
-        command => [ @command, @{ $self->{args} } ],
+        command => [ $self->{host} ? $self->{host}->launcher : (),
+                     @command, @{ $self->{args} } ],
         output  => "$dir/redis.log",
     );
 
     $self->{process} = $process;
     ShopTest::register($self) unless $self->{registered}++;
 
-    eval { ShopTest::wait_port($self->{port}, $process); 1 }
+    eval { ShopTest::wait_port($self->{port}, $process, 20,
+                               $self->{address}); 1 }
         or die $@ . ShopTest::read_file("$dir/redis.log");
 
     return $self;
@@ -226,7 +245,7 @@ sub dial {
     my ($self) = @_;
 
     my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $self->{port})
+        PeerAddr => $self->{address}, PeerPort => $self->{port})
         or die "redis: connect: $!\n";
 
     $socket->autoflush(1);

@@ -12,14 +12,17 @@ ShopTest::Sentinel - a master, replicas and the sentinels that watch them
 
     $sentinels->urls;                   # those of the sentinels, for nginx
     $sentinels->master;                 # the ShopTest::Redis of this moment
+    $sentinels->command('GET', 'key');  # asks that one
+    $sentinels->url;                    # all of it, for shop_redis
     $sentinels->servers;                # all of them
     $sentinels->sentinels;              # ShopTest::Redis, too
     $sentinels->failover;               # planned, and waits for its end
 
 =head1 DESCRIPTION
 
-The master's name is "main".  A master that is down is replaced after half a
-second.  "redis" is a hash of arguments of all servers.
+The master's name is "main".  A master that is down is replaced after a
+second.  "redis" is a hash of arguments of all servers, and "hosts" the
+machines of the first ones, see L<ShopTest::Network>.
 
 =cut
 
@@ -42,9 +45,10 @@ sub new {
 
     for (1 .. $n) {
         my @replica = $first
-            ? ('--replicaof', '127.0.0.1', $first->port) : ();
+            ? ('--replicaof', $first->address, $first->port) : ();
 
         my $server = ShopTest::Redis->new(%redis,
+            host => $o{hosts}[$_ - 1],
             args => [ @{ $redis{args} }, @auth, '--repl-diskless-sync-delay',
                       '0', @replica ])->start;
 
@@ -72,8 +76,10 @@ sub new {
         my $conf = ShopTest::write_file("$dir/sentinel.conf", join "\n",
             "port $port", 'bind 127.0.0.1', "dir $dir",
             'protected-mode no',
-            'sentinel monitor main 127.0.0.1 ' . $first->port . " $quorum",
-            'sentinel down-after-milliseconds main 500',
+            'sentinel announce-ip 127.0.0.1',
+            'sentinel monitor main ' . $first->address . ' '
+                . $first->port . " $quorum",
+            'sentinel down-after-milliseconds main 1000',
             'sentinel failover-timeout main 3000',
             defined $redis{password}
                 ? "sentinel auth-pass main $redis{password}" : (),
@@ -90,6 +96,14 @@ sub new {
 
         ShopTest::register($sentinel);
         ShopTest::wait_port($port, $sentinel->{process});
+
+        # Since 7.0: what is looked at every ten seconds, or believed after
+        # eight, else makes a failover long; and a machine that was busy for
+        # two makes a sentinel do nothing for thirty.
+
+        $sentinel->try('SENTINEL', 'DEBUG', 'publish-period', 500,
+                       'info-period', 500, 'tilt-trigger', 20000);
+
         push @{ $self->{sentinels} }, $sentinel;
     }
 
@@ -113,6 +127,21 @@ sub servers { return @{ $_[0]->{servers} } }
 sub sentinels { return @{ $_[0]->{sentinels} } }
 
 sub urls { return map { 'redis://127.0.0.1:' . $_->port } $_[0]->sentinels }
+
+
+sub url { return join(' ', $_[0]->urls) . ' sentinel=main' }
+
+sub command {
+    my ($self, @words) = @_;
+    my $master = $self->master;
+
+    # a server closes all connections when it becomes another
+
+    delete $master->{socket} if $master->{socket}
+        && ShopTest::pause(0, $master->{socket});
+
+    return $master->command(@words);
+}
 
 
 sub master_of {
