@@ -534,6 +534,8 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    smcf->zone->parts = smcf->redis->partitions;
+
     if (smcf->keys == NULL) {
         return NGX_CONF_OK;
     }
