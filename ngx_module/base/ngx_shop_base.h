@@ -436,7 +436,7 @@ void ngx_shop_cache_drop(ngx_shop_zone_t *zone, ngx_uint_t kind,
  * Whoever is not the holder has no say in what follows down to
  * ngx_shop_cache_lost().
  */
-#define NGX_SHOP_CACHE_HELD     700
+#define NGX_SHOP_CACHE_HELD     600
 #define NGX_SHOP_CACHE_PROVEN   1000
 
 ngx_int_t ngx_shop_cache_hold(ngx_shop_zone_t *zone);

@@ -139,9 +139,10 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
         if (sh->cache.nparts < zone->parts) {
             ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
-                          "zone \"%V\" was made for %ui parts, not %ui, "
-                          "until nginx is restarted changes of the others "
-                          "are seen after \"ttl\"", &shm_zone->shm.name,
+                          "zone \"%V\" was made for %ui partitions, not "
+                          "%ui, until nginx is restarted changes of the "
+                          "others are seen after \"ttl\"",
+                          &shm_zone->shm.name,
                           sh->cache.nparts, zone->parts);
         }
 
@@ -181,7 +182,7 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     if (sh->fresh + 2 * ngx_pagesize > (u_char *) sh + size) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "zone \"%V\" is too small for %ui parts",
+                      "zone \"%V\" is too small for %ui partitions",
                       &shm_zone->shm.name, zone->parts);
         return NGX_ERROR;
     }
