@@ -7,8 +7,11 @@ use ShopTest::Sentinel;
 use ShopTest::Session;
 
 # a replica that can be written to knows what the master does not
+# (and takes writes for good once it is no master any more, so that a master
+# which is busy for a moment must not be taken for dead)
 
 my $set = ShopTest::Sentinel->new(servers => 3, sentinels => 3,
+    conf => [ 'sentinel down-after-milliseconds main 3000' ],
     redis => { args => [ '--replica-read-only', 'no' ] });
 
 my $nginx = shop(redis => $set,
