@@ -110,10 +110,6 @@ ngx_shop_unit_cache(ngx_shop_unit_t *u)
 
     zone = ngx_shop_zone_add(u->cf, &name, NGX_SHOP_UNIT_CACHE_SIZE, &n);
 
-    if (zone) {
-        zone->parts = NGX_SHOP_UNIT_CACHE_PARTS;
-    }
-
     shm_zone = ngx_palloc(u->pool, sizeof(ngx_shm_zone_t));
     addr = ngx_pmemalign(u->pool, NGX_SHOP_UNIT_CACHE_SIZE, ngx_pagesize);
 
@@ -132,6 +128,8 @@ ngx_shop_unit_cache(ngx_shop_unit_t *u)
     (void) ngx_shmtx_create(&pool->mutex, &pool->lock, NULL);
 
     ngx_slab_init(pool);
+
+    zone->parts = NGX_SHOP_UNIT_CACHE_PARTS;
 
     *shm_zone = *zone->shm_zone;
     shm_zone->shm.addr = addr;
