@@ -1,9 +1,11 @@
 # Logins, logouts, writes and reads in any order, through two nginx with two
 # workers each: nobody is ever told another's id or points, and nobody is
-# anybody once a sign-out has been answered.  TEST_SEED repeats a run.
+# anybody once a sign-out has been answered.  It is the same with one server
+# and in a cluster.  TEST_SEED repeats a run.
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::Cluster;
 use ShopTest::HTTP;
 use ShopTest::Session;
 
@@ -12,14 +14,7 @@ my $seed = $ENV{TEST_SEED} || int rand 1e9;
 srand $seed;
 note("TEST_SEED=$seed");
 
-my %o = (nginx_options => { workers => 2, level => 'info' });
-
-my $shop = shop(%o);
-my $redis = $shop->redis;
-my $other = shop(%o, redis => $redis, provider => $shop->provider,
-                 backend => $shop->backend);
-
-my @at = ($shop->nginx, $other->nginx);
+my ($redis, @at);
 
 sub is_told {
     my ($response) = @_;
@@ -31,7 +26,7 @@ sub is_told {
 # what each of them may be told of points: what is written from when it was
 # sent, and what was before for 100 ms
 
-my (@people, @out, %wrong);
+my (@people, %wrong, %done);
 
 sub person {
     my $base = 1000 * (1 + @people);
@@ -68,24 +63,39 @@ sub check {
         if $points != $s->{points} && $sent - $s->{since} > 0.1;
 }
 
-person() for 1 .. 10;
+sub run {
+    my ($name, $turns) = @_;
 
-# until both are told of changes
+    my %o = (redis => $redis,
+             nginx_options => { workers => 2, level => 'info' },
+             location => 'add_header X-Session $shop_session;');
 
-for my $at (@at) {
-    my $n = 0;
-    my $probe = ShopTest::Session->new(redis => $redis, customer => 'probe',
-                                       view => { points => 0 });
-    wait_for(sub {
-        $redis->command('HSET', $probe->key('view'), 'points', ++$n);
-        my (undef, $is) = is_told($at->get('/', Cookie => $probe->cookie));
-        return $is == $n;
-    }) for 1 .. 20;
+    my $shop = shop(%o);
+    my $other = shop(%o, provider => $shop->provider,
+                     backend => $shop->backend);
+
+    @at = ($shop->nginx, $other->nginx);
+    @people = ();
+    %wrong = ();
+    %done = ();
+
+    person() for 1 .. 10;
+
+    # until both are told of changes, whichever server they are on
+
+    for my $at (@at) {
+        for my $s (@people) {
+            wait_for { $s->told($at) =~ /cached/ } 'the cache';
+        }
+    }
+
+    turn() for 1 .. $turns;
+
+    is_deeply(\%wrong, {}, "$name: nobody is told what is not theirs");
+    note(join ', ', map { "$done{$_} $_" } sort keys %done);
 }
 
-my %done;
-
-for my $turn (1 .. 300) {
+sub turn {
     my @c;
 
     # up to eight at once, half of them in one write
@@ -139,7 +149,10 @@ for my $turn (1 .. 300) {
     }
 }
 
-is_deeply(\%wrong, {}, 'nobody is told what is not theirs');
-note(join ', ', map { "$done{$_} $_" } sort keys %done);
+$redis = redis();
+run('one server', 300);
+
+$redis = ShopTest::Cluster->new(primaries => 3);
+run('a cluster', 100);
 
 done_testing();

@@ -139,13 +139,12 @@ is(scalar(@$ledger), 3, 'one for each booking');
 is((split ' ', $ledger->[-1])[4], 110, '... with the balance behind it');
 
 
-# --- rights with sentinels and in a cluster: without the channel, and more
+# --- rights with sentinels: the same; in a cluster: two more
 
 sub enough {
     my ($name, $address, $more, @servers) = @_;
 
-    my @lines = split /\n/, $rules;
-    my @own = grep { !/^[&>]/ } map { split } @lines[0 .. $#lines - 2];
+    my @own = grep { !/^>/ } split ' ', $rules;
 
     $_->command('ACL', 'SETUSER', 'shop', @own, ">$password", @$more)
         for @servers;
@@ -163,28 +162,33 @@ sub enough {
     is($client->fetch('POST', '/_shop/logout')->status, 204, "$name: its end");
     is($its->me($client), undef, '... at once');
 
+    for my $server (@servers) {
+        wait_for { $server->command('PUBSUB', 'NUMSUB',
+                                    '__redis__:invalidate')->[1] } 'a channel';
+        wait_for { $server->calls->{'client|trackinginfo'} } 'its tracker';
+    }
+
     is_deeply([ map { @{ $_->command('ACL', 'LOG') } } @servers ], [],
               "$name: nothing was refused");
 }
 
 {
-    my ($told) = $text =~ /\[Sentinel\]\S+ needs of all that (.*?)\(`/s;
+    my ($told) = $text =~ /A \[cluster\]\S+ needs `([^`]+)`\s+besides/;
 
-    my ($role, @cluster) = $told =~ /`([^`]+)`/g;
+    my @cluster = split ' ', $told;
 
-    is($role, '+role', 'a right for Sentinel');
-    is_deeply([ map { split } @cluster ], [qw(+cluster|slots +asking)],
-              'and two for a cluster');
+    is_deeply(\@cluster, [qw(+cluster|slots +asking)],
+              'two rights more for a cluster');
 
     my $set = ShopTest::Sentinel->new(servers => 1, sentinels => 1);
 
-    enough('sentinel', join(' ', $set->urls, 'sentinel=main'), [$role],
+    enough('sentinel', join(' ', $set->urls, 'sentinel=main'), [],
            $set->servers);
 
     my $cluster = ShopTest::Cluster->new(primaries => 3);
 
     enough('cluster', join(' ', $cluster->urls, 'cluster'),
-           [ map { split } @cluster ], $cluster->nodes);
+           \@cluster, $cluster->nodes);
 }
 
 done_testing();

@@ -145,6 +145,9 @@ for my $zone (qw(shop shop: :1m shop:x shop:1k shop:-1m)) {
 wrong("shop_zone shop:1m size=2;\n" . redis_is($redis), '"size=2"',
       'an unknown parameter of shop_zone');
 wrong("shop_zone shop:1m ttl=0;\n" . redis_is($redis), '"ttl=0"', 'ttl=0');
+wrong("shop_zone shop:64k;\n" . redis_is("$redis partitions=16384"),
+      'zone "shop" is too small for 16384 partitions', 'a zone too small',
+      nowhere => 1);
 wrong("shop_zone a:1m;\nshop_zone b:1m;\n" . redis_is($redis),
       'is duplicate', 'shop_zone twice');
 

@@ -122,7 +122,7 @@ sub metrics {
               [ qw(evictions fill_ratio hits invalidations misses negative
                    size_bytes stale used_bytes) ], 'the cache');
     is_deeply([ sort keys %{ $is->{channel} } ],
-              [ qw(alive lag_seconds rearms state) ], 'the channel');
+              [ qw(alive lag_seconds rearms state wanted) ], 'the channel');
     is_deeply([ sort keys %{ $is->{redis} } ],
               [ qw(errors_busy errors_schema errors_unrouted mode nodes schema
                    schema_known) ], 'Redis');
@@ -473,7 +473,14 @@ wait_for { status()->{channel}{state} eq 'alive' } 'the channel';
     my $is = status($other->nginx);
 
     is($is->{redis}{mode}, 'cluster', 'a cluster');
-    is($is->{channel}{state}, 'none', '... has no channel');
+
+    wait_for { status($other->nginx)->{channel}{state} eq 'alive' }
+        'its channels';
+
+    $is = status($other->nginx);
+
+    is($is->{channel}{wanted}, 3, '... has three channels');
+    is($is->{channel}{alive}, 3, '... which are all alive');
     is_deeply([ sort map { $_->{address} } @{ $is->{redis}{nodes} } ],
               [ sort map { 'redis://127.0.0.1:' . $_->port } $cluster->nodes ],
               '... and all of its nodes');

@@ -285,6 +285,9 @@ void ngx_shop_zero(void *p, size_t len);
 typedef struct {
     ngx_shm_zone_t            *shm_zone;
     uint32_t                   source;      /* what the cache is one of */
+    ngx_uint_t                 parts;       /* of the store, at most; set
+                                               before the zone is mapped;
+                                               0: one */
 } ngx_shop_zone_t;
 
 
@@ -331,7 +334,9 @@ ngx_int_t ngx_shop_zone_lease(ngx_shop_zone_t *zone, ngx_str_t *key,
  * ngx_shop_cache.c: what a remote store said, in the zone.
  *
  * Times are those of ngx_current_msec.  All workers of an instance share the
- * entries, the channel by which the store tells of changes, and the figures.
+ * entries, the links by which the store tells of changes, and the figures.
+ * The store consists of numbered parts, each on one server at a time, and a
+ * link is a channel to a server.
  */
 
 #define NGX_SHOP_CACHE_SESSION  2           /* kinds of entries */
@@ -352,6 +357,7 @@ typedef struct {
 
     ngx_uint_t                 kind;
     ngx_str_t                  key;
+    ngx_uint_t                 part;        /* of the store */
 
     /* the answer; for ngx_shop_cache_set() the caller's, too */
 
@@ -363,6 +369,7 @@ typedef struct {
                                                before; 0: not known */
     ngx_msec_t                 ttl;         /* only set: how long it may be
                                                used at most; 0: unlimited */
+    uint32_t                   server;      /* only set: who said it */
 
     /* the room's, what was known when the store was asked */
 
@@ -383,10 +390,11 @@ typedef struct {
     size_t                     size;        /* blocks of 128 bytes */
     size_t                     used;
     ngx_uint_t                 epoch;
-    ngx_uint_t                 alive;       /* the channel */
-    ngx_uint_t                 arms;        /* how often it began */
-    ngx_msec_int_t             lag;         /* since it was proven alive;
-                                               negative: it never was */
+    ngx_uint_t                 links;       /* channels that there are to be */
+    ngx_uint_t                 alive;       /* those of them that work */
+    ngx_uint_t                 arms;        /* how often one began */
+    ngx_msec_int_t             lag;         /* since all were proven alive;
+                                               negative: one never was */
 } ngx_shop_cache_stats_t;
 
 
@@ -402,7 +410,7 @@ void ngx_shop_cache_source(ngx_shop_zone_t *zone, ngx_str_t *text);
  * have their value, copied to "pool"; the look-up ends behind one that is
  * valid and missing.  Entries that are not valid can be asked for now and
  * handed to ngx_shop_cache_set() with the reply.  "ttl" (ms) is for how long
- * an entry is trusted while the channel is not known to work.
+ * an entry is trusted while the link of its part is not known to work.
  * NGX_OK: all are in a state of at least "want", or one is missing and
  * valid; NGX_DECLINED: not all; NGX_ERROR: no memory.
  */
@@ -412,7 +420,7 @@ ngx_int_t ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
 
 /*
  * Stores what was read, of each entry of which nothing was heard since
- * ngx_shop_cache_get().
+ * ngx_shop_cache_get(), if it was said by the server that its part is on.
  */
 void ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
     ngx_uint_t n);
@@ -435,27 +443,60 @@ ngx_int_t ngx_shop_cache_mark(ngx_shop_zone_t *zone, ngx_uint_t kind,
 void ngx_shop_cache_drop(ngx_shop_zone_t *zone, ngx_uint_t kind,
     ngx_str_t *key);
 
-/* everything is gone from the store */
-void ngx_shop_cache_flush(ngx_shop_zone_t *zone);
-
 /*
- * The channel.  NGX_OK: this worker is to hold it, until it has not said so
- * for NGX_SHOP_CACHE_HELD milliseconds; NGX_DECLINED: another does.
+ * The links are held by one worker for all.  NGX_OK: this one, until it has
+ * not said so for NGX_SHOP_CACHE_HELD milliseconds; NGX_DONE: this one from
+ * now on, and no part has a link; NGX_DECLINED: another does.
+ *
+ * Whoever is not the holder has no say in what follows down to
+ * ngx_shop_cache_lost().
  */
-#define NGX_SHOP_CACHE_HELD     1000
+#define NGX_SHOP_CACHE_HELD     600
 #define NGX_SHOP_CACHE_PROVEN   1000
 
 ngx_int_t ngx_shop_cache_hold(ngx_shop_zone_t *zone);
 void ngx_shop_cache_release(ngx_shop_zone_t *zone);
 
+/* how many links there may be: 0 to one less */
+ngx_uint_t ngx_shop_cache_links(ngx_shop_zone_t *zone);
+
+/* there is to be a link to "server", not 0; or no more, then its parts have
+ * none */
+void ngx_shop_cache_open(ngx_shop_zone_t *zone, ngx_uint_t link,
+    uint32_t server);
+void ngx_shop_cache_close(ngx_shop_zone_t *zone, ngx_uint_t link);
+
+/*
+ * Which link tells of each of the first "n" parts, as it was known at "when".
+ * What was read of a part before it came to another link is old.
+ * NGX_DECLINED: some have moved since "when", and stay without a link.
+ */
+#define NGX_SHOP_CACHE_NONE     0xffffffff
+
+ngx_int_t ngx_shop_cache_assign(ngx_shop_zone_t *zone, uint32_t *links,
+    ngx_uint_t n, ngx_msec_t when);
+
 /* it begins: from now on no change is missed, what was read before is old */
-void ngx_shop_cache_armed(ngx_shop_zone_t *zone);
+void ngx_shop_cache_armed(ngx_shop_zone_t *zone, ngx_uint_t link);
 
 /* all changes until "when" have been told; good for NGX_SHOP_CACHE_PROVEN */
-void ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_msec_t when);
+void ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_uint_t link,
+    ngx_msec_t when);
+
+/* everything is gone from its server */
+void ngx_shop_cache_flush(ngx_shop_zone_t *zone, ngx_uint_t link);
 
 /* changes may be missed */
-void ngx_shop_cache_lost(ngx_shop_zone_t *zone);
+void ngx_shop_cache_lost(ngx_shop_zone_t *zone, ngx_uint_t link);
+
+/*
+ * Any worker: a part is on another server.  What was read of it is old, and
+ * it has no link until the holder has found out.
+ */
+void ngx_shop_cache_moved(ngx_shop_zone_t *zone, ngx_uint_t part);
+
+/* how often that was, ever */
+ngx_uint_t ngx_shop_cache_moves(ngx_shop_zone_t *zone);
 
 void ngx_shop_cache_stats(ngx_shop_zone_t *zone,
     ngx_shop_cache_stats_t *stats);

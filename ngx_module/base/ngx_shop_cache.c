@@ -13,19 +13,32 @@
 /*
  * Copies of what a remote store holds, and when they may be believed.
  *
- * The store tells of every change through a channel that one worker holds
- * for all; see ngx_shop_redis_track.c.  An entry is valid
+ * The store has parts, each on one of its servers, and a server tells of
+ * every change through a link that one worker holds for all; see
+ * ngx_shop_redis_track.c.
  *
- *     while the channel is proven alive: if the entry was read under the
- *     present epoch, that is, since the channel last began
+ *     entry --> part --> link --> alive?
+ *       |        |        |
+ *     asked    since    since       all three are epochs of one count
  *
- *     else: if it was read less than "ttl" ago
+ * Whatever makes older copies old, a link that begins or a part that moves
+ * to another server, takes the next epoch as its "since".  An entry is valid
+ * if it was asked for in that epoch or later,
+ *
+ *     while the link of its part is proven alive: without a limit
+ *
+ *     while it is not, or there is none: for "ttl" after it was asked for
  *
  * and in both cases only up to its own deadline, since a store tells of a
- * key that expires when it gets round to it.  What is not valid any more may
- * still be of use to somebody who cannot ask: it is stale.  That is no way
- * back for who signed out: a session of which a change was told is forgotten
- * at once, a view is kept.
+ * key that expires when it gets round to it.  So a server that is cut off
+ * takes away the trust in its own parts, and a part that moves that in
+ * itself.  What is not valid any more may still be of use to somebody who
+ * cannot ask: it is stale.  That is no way back for who signed out: a session
+ * of which a change was told is forgotten at once, a view is kept.
+ *
+ * Workers learn of a move one after the other.  So an entry is stored only
+ * if it was said by the server whose link is to tell of its part, or while
+ * there is none: then a link that comes is younger.
  *
  * A reply that overtakes the message about a change may hold the value from
  * before, and no second message follows.  So each key has a counter, shared
@@ -36,12 +49,18 @@
  *     ...   the store is asked                  drop   the counter goes up
  *     set   it differs: the reply is used, not cached
  *
- * Changes that an instance makes itself are told by the code that makes
- * them, in the same way and without waiting for the channel.
+ * The same becomes of a reply whose part has moved meanwhile, by the epoch.
  *
- * After FLUSHALL all is gone: entries of epochs below "floor" are not there
- * any more, and go to waste one by one, since looking at all of them would
- * hold the lock for long.  The same is done when the store is another one.
+ * Changes that an instance makes itself are told by the code that makes
+ * them, in the same way and without waiting for the link.
+ *
+ * After FLUSHALL all parts of a server are gone: entries of epochs below
+ * "floor" are not there any more, and go to waste one by one, since looking
+ * at all of them would hold the lock for long.  The same is done when the
+ * store is another one.
+ *
+ * There is room for as many parts as the store had when the zone was made,
+ * which is the number for good.  Parts beyond that never have a link.
  *
  * Under the lock is nothing but the lookup, the copy, and the queue of the
  * zone; "stored" and "expires" of a record are milliseconds here, "version"
@@ -64,8 +83,34 @@
 
 
 static ngx_shop_cache_state_e ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
-    ngx_shop_zone_record_t *record, ngx_uint_t alive, ngx_msec_t ttl);
-static ngx_uint_t ngx_shop_cache_alive(ngx_shop_cache_sh_t *cache);
+    ngx_shop_zone_record_t *record, ngx_uint_t part, ngx_msec_t ttl);
+static ngx_uint_t ngx_shop_cache_may_keep(ngx_shop_cache_sh_t *cache,
+    ngx_shop_cache_entry_t *entry);
+static ngx_shop_cache_part_t *ngx_shop_cache_part(ngx_shop_cache_sh_t *cache,
+    ngx_uint_t part);
+static ngx_uint_t ngx_shop_cache_alive(ngx_shop_cache_link_t *link);
+static void ngx_shop_cache_unlink(ngx_shop_cache_sh_t *cache,
+    ngx_uint_t link);
+static void ngx_shop_cache_unlink_all(ngx_shop_cache_sh_t *cache);
+static ngx_shop_cache_link_t *ngx_shop_cache_mine(ngx_shop_cache_sh_t *cache,
+    ngx_uint_t link);
+
+
+u_char *
+ngx_shop_cache_init(ngx_shop_cache_sh_t *cache, u_char *p,
+    ngx_uint_t nbuckets, ngx_uint_t nparts)
+{
+    cache->nparts = ngx_max(nparts, 1);
+    cache->nlinks = ngx_min(cache->nparts, NGX_SHOP_CACHE_LINKS);
+    cache->mask = ngx_min(nbuckets, NGX_SHOP_CACHE_GENERATIONS) - 1;
+
+    cache->links = (ngx_shop_cache_link_t *) p;
+    cache->parts = (ngx_shop_cache_part_t *) (cache->links + cache->nlinks);
+    cache->generations = (uint32_t *) (cache->parts + cache->nparts);
+    cache->epoch = 1;
+
+    return (u_char *) (cache->generations + cache->mask + 1);
+}
 
 
 void
@@ -85,7 +130,7 @@ ngx_shop_cache_source(ngx_shop_zone_t *zone, ngx_str_t *text)
         cache->source = zone->source;
         cache->floor = ++cache->epoch;
         cache->holder = 0;
-        cache->armed = 0;
+        ngx_shop_cache_unlink_all(cache);
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
@@ -98,7 +143,7 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
     ngx_shop_cache_state_e want)
 {
     ngx_int_t                rc;
-    ngx_uint_t               i, alive;
+    ngx_uint_t               i;
     ngx_slab_pool_t         *shpool;
     ngx_shop_zone_sh_t      *sh;
     ngx_shop_cache_sh_t     *cache;
@@ -133,8 +178,6 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
         return NGX_DECLINED;
     }
 
-    alive = ngx_shop_cache_alive(cache);
-
     for (i = 0; i < n; i++) {
         entry[i].epoch = cache->epoch;
         entry[i].generation =
@@ -155,7 +198,8 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
         entry[i].seen = record->seen;
         record->seen = (uint32_t) ngx_time();
 
-        entry[i].state = ngx_shop_cache_state(cache, record, alive, ttl);
+        entry[i].state = ngx_shop_cache_state(cache, record, entry[i].part,
+                                              ttl);
 
         if (entry[i].state < want || entry[i].state == NGX_SHOP_CACHE_ABSENT)
         {
@@ -207,11 +251,15 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
 
 static ngx_shop_cache_state_e
 ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
-    ngx_shop_zone_record_t *record, ngx_uint_t alive, ngx_msec_t ttl)
+    ngx_shop_zone_record_t *record, ngx_uint_t part, ngx_msec_t ttl)
 {
-    ngx_uint_t  over, trusted;
+    ngx_uint_t              over, trusted;
+    ngx_shop_cache_part_t  *place;
+    ngx_shop_cache_link_t  *link;
 
-    if (record->version < cache->floor) {
+    place = ngx_shop_cache_part(cache, part);
+
+    if (record->version < cache->floor || record->version < place->floor) {
         return NGX_SHOP_CACHE_ABSENT;
     }
 
@@ -223,9 +271,14 @@ ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
         return NGX_SHOP_CACHE_ABSENT;
     }
 
-    trusted = alive ? record->version == cache->epoch
-                    : ngx_shop_cache_elapsed(record->stored)
-                      < (ngx_msec_int_t) ttl;
+    link = (place->link == NGX_SHOP_CACHE_NONE) ? NULL
+                                                : &cache->links[place->link];
+
+    trusted = record->version >= place->since
+              && (link == NULL || record->version >= link->since)
+              && ((link != NULL && ngx_shop_cache_alive(link))
+                  || ngx_shop_cache_elapsed(record->stored)
+                     < (ngx_msec_int_t) ttl);
 
     if (over || !trusted || (record->flags & NGX_SHOP_CACHE_IS_CHANGED)) {
         return NGX_SHOP_CACHE_STALE;
@@ -261,10 +314,7 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
 
     for (i = 0; i < n; i++) {
 
-        if (entry[i].epoch != cache->epoch
-            || entry[i].generation
-               != cache->generations[entry[i].hash & cache->mask])
-        {
+        if (!ngx_shop_cache_may_keep(cache, &entry[i])) {
             continue;
         }
 
@@ -297,12 +347,51 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
 
         record->stored = (time_t) entry[i].asked;
         record->expires = (time_t) (ngx_current_msec + kept);
-        record->version = cache->epoch;
+        record->version = entry[i].epoch;
         record->marked = marked;
         record->seen = (uint32_t) ngx_time();
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+/* nothing was heard of it, and who said it is who tells of changes */
+
+static ngx_uint_t
+ngx_shop_cache_may_keep(ngx_shop_cache_sh_t *cache,
+    ngx_shop_cache_entry_t *entry)
+{
+    ngx_shop_cache_part_t  *place;
+    ngx_shop_cache_link_t  *link;
+
+    place = ngx_shop_cache_part(cache, entry->part);
+
+    if (entry->epoch < cache->floor
+        || entry->epoch < place->floor
+        || entry->epoch < place->since
+        || entry->generation
+           != cache->generations[entry->hash & cache->mask])
+    {
+        return 0;
+    }
+
+    if (place->link == NGX_SHOP_CACHE_NONE) {
+        return 1;
+    }
+
+    link = &cache->links[place->link];
+
+    return entry->server == link->server && entry->epoch >= link->since;
+}
+
+
+static ngx_shop_cache_part_t *
+ngx_shop_cache_part(ngx_shop_cache_sh_t *cache, ngx_uint_t part)
+{
+    static ngx_shop_cache_part_t  none = { NGX_SHOP_CACHE_NONE, 0, 0 };
+
+    return part < cache->nparts ? &cache->parts[part] : &none;
 }
 
 
@@ -407,26 +496,6 @@ done:
 }
 
 
-void
-ngx_shop_cache_flush(ngx_shop_zone_t *zone)
-{
-    ngx_slab_pool_t      *shpool;
-    ngx_shop_cache_sh_t  *cache;
-
-    shpool = ngx_shop_zone_pool(zone);
-    cache = ngx_shop_cache_sh(zone);
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    if (cache->source == zone->source) {
-        cache->floor = ++cache->epoch;
-        cache->invalidations++;
-    }
-
-    ngx_shmtx_unlock(&shpool->mutex);
-}
-
-
 ngx_int_t
 ngx_shop_cache_hold(ngx_shop_zone_t *zone)
 {
@@ -454,11 +523,14 @@ ngx_shop_cache_hold(ngx_shop_zone_t *zone)
         }
 
         cache->holder = ngx_pid;
-        cache->armed = 0;
+        ngx_shop_cache_unlink_all(cache);
+        rc = NGX_DONE;
+
+    } else {
+        rc = NGX_OK;
     }
 
     cache->renewed = ngx_current_msec;
-    rc = NGX_OK;
 
 done:
 
@@ -481,28 +553,137 @@ ngx_shop_cache_release(ngx_shop_zone_t *zone)
 
     if (cache->holder == ngx_pid) {
         cache->holder = 0;
-        cache->armed = 0;
+        ngx_shop_cache_unlink_all(cache);
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
 }
 
 
-/* whoever lost the lease meanwhile has no say in the three that follow */
+ngx_uint_t
+ngx_shop_cache_links(ngx_shop_zone_t *zone)
+{
+    return ngx_shop_cache_sh(zone)->nlinks;
+}
+
 
 void
-ngx_shop_cache_armed(ngx_shop_zone_t *zone)
+ngx_shop_cache_open(ngx_shop_zone_t *zone, ngx_uint_t link, uint32_t server)
 {
-    ngx_slab_pool_t      *shpool;
-    ngx_shop_cache_sh_t  *cache;
+    ngx_slab_pool_t        *shpool;
+    ngx_shop_cache_sh_t    *cache;
+    ngx_shop_cache_link_t  *mine;
 
     shpool = ngx_shop_zone_pool(zone);
     cache = ngx_shop_cache_sh(zone);
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    if (cache->holder == ngx_pid) {
-        cache->epoch++;
+    mine = ngx_shop_cache_mine(cache, link);
+
+    if (mine) {
+        ngx_shop_cache_unlink(cache, link);
+        mine->server = server;
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+void
+ngx_shop_cache_close(ngx_shop_zone_t *zone, ngx_uint_t link)
+{
+    ngx_slab_pool_t        *shpool;
+    ngx_shop_cache_sh_t    *cache;
+    ngx_shop_cache_link_t  *mine;
+
+    shpool = ngx_shop_zone_pool(zone);
+    cache = ngx_shop_cache_sh(zone);
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    mine = ngx_shop_cache_mine(cache, link);
+
+    if (mine) {
+        ngx_shop_cache_unlink(cache, link);
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+ngx_int_t
+ngx_shop_cache_assign(ngx_shop_zone_t *zone, uint32_t *links, ngx_uint_t n,
+    ngx_msec_t when)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              i, late;
+    ngx_slab_pool_t        *shpool;
+    ngx_shop_cache_sh_t    *cache;
+    ngx_shop_cache_part_t  *place;
+
+    shpool = ngx_shop_zone_pool(zone);
+    cache = ngx_shop_cache_sh(zone);
+
+    rc = NGX_OK;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    if (cache->holder != ngx_pid) {
+        goto done;
+    }
+
+    late = cache->moves && (ngx_msec_int_t) (cache->moved - when) >= 0;
+
+    for (i = 0; i < n && i < cache->nparts; i++) {
+
+        place = &cache->parts[i];
+
+        if (place->link == links[i]) {
+            continue;
+        }
+
+        if (place->link != NGX_SHOP_CACHE_NONE) {
+            place->since = ++cache->epoch;
+
+        } else if (late) {
+            rc = NGX_DECLINED;
+            continue;
+
+        } else if (cache->links[links[i]].armed) {
+
+            /* one that is not yet begins with an epoch of its own */
+
+            place->since = ++cache->epoch;
+        }
+
+        place->link = links[i];
+    }
+
+done:
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    return rc;
+}
+
+
+void
+ngx_shop_cache_armed(ngx_shop_zone_t *zone, ngx_uint_t link)
+{
+    ngx_slab_pool_t        *shpool;
+    ngx_shop_cache_sh_t    *cache;
+    ngx_shop_cache_link_t  *mine;
+
+    shpool = ngx_shop_zone_pool(zone);
+    cache = ngx_shop_cache_sh(zone);
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    mine = ngx_shop_cache_mine(cache, link);
+
+    if (mine) {
+        mine->since = ++cache->epoch;
         cache->arms++;
     }
 
@@ -511,19 +692,58 @@ ngx_shop_cache_armed(ngx_shop_zone_t *zone)
 
 
 void
-ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_msec_t when)
+ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_uint_t link, ngx_msec_t when)
 {
-    ngx_slab_pool_t      *shpool;
-    ngx_shop_cache_sh_t  *cache;
+    ngx_slab_pool_t        *shpool;
+    ngx_shop_cache_sh_t    *cache;
+    ngx_shop_cache_link_t  *mine;
 
     shpool = ngx_shop_zone_pool(zone);
     cache = ngx_shop_cache_sh(zone);
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    if (cache->holder == ngx_pid) {
-        cache->proven = when;
-        cache->armed = 1;
+    mine = ngx_shop_cache_mine(cache, link);
+
+    if (mine) {
+        mine->proven = when;
+        mine->armed = 1;
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+/* parts without a link may have been on that server, too */
+
+void
+ngx_shop_cache_flush(ngx_shop_zone_t *zone, ngx_uint_t link)
+{
+    ngx_uint_t              i;
+    ngx_slab_pool_t        *shpool;
+    ngx_shop_cache_sh_t    *cache;
+    ngx_shop_cache_link_t  *mine;
+    ngx_shop_cache_part_t  *place;
+
+    shpool = ngx_shop_zone_pool(zone);
+    cache = ngx_shop_cache_sh(zone);
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    mine = ngx_shop_cache_mine(cache, link);
+
+    if (mine) {
+        cache->epoch++;
+        cache->invalidations++;
+
+        for (i = 0; i < cache->nparts; i++) {
+
+            place = &cache->parts[i];
+
+            if (place->link == link || place->link == NGX_SHOP_CACHE_NONE) {
+                place->floor = cache->epoch;
+            }
+        }
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
@@ -531,7 +751,29 @@ ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_msec_t when)
 
 
 void
-ngx_shop_cache_lost(ngx_shop_zone_t *zone)
+ngx_shop_cache_lost(ngx_shop_zone_t *zone, ngx_uint_t link)
+{
+    ngx_slab_pool_t        *shpool;
+    ngx_shop_cache_sh_t    *cache;
+    ngx_shop_cache_link_t  *mine;
+
+    shpool = ngx_shop_zone_pool(zone);
+    cache = ngx_shop_cache_sh(zone);
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    mine = ngx_shop_cache_mine(cache, link);
+
+    if (mine) {
+        mine->armed = 0;
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+void
+ngx_shop_cache_moved(ngx_shop_zone_t *zone, ngx_uint_t part)
 {
     ngx_slab_pool_t      *shpool;
     ngx_shop_cache_sh_t  *cache;
@@ -541,20 +783,34 @@ ngx_shop_cache_lost(ngx_shop_zone_t *zone)
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    if (cache->holder == ngx_pid) {
-        cache->armed = 0;
+    if (cache->source == zone->source && part < cache->nparts) {
+        cache->parts[part].link = NGX_SHOP_CACHE_NONE;
+        cache->parts[part].since = ++cache->epoch;
+        cache->moves++;
+        cache->moved = ngx_current_msec;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+/* without the lock: who misses one sees it the next time */
+
+ngx_uint_t
+ngx_shop_cache_moves(ngx_shop_zone_t *zone)
+{
+    return *(volatile ngx_uint_t *) &ngx_shop_cache_sh(zone)->moves;
 }
 
 
 void
 ngx_shop_cache_stats(ngx_shop_zone_t *zone, ngx_shop_cache_stats_t *stats)
 {
-    ngx_slab_pool_t      *shpool;
-    ngx_shop_zone_sh_t   *sh;
-    ngx_shop_cache_sh_t  *cache;
+    ngx_uint_t              i;
+    ngx_slab_pool_t        *shpool;
+    ngx_shop_zone_sh_t     *sh;
+    ngx_shop_cache_sh_t    *cache;
+    ngx_shop_cache_link_t  *link;
 
     shpool = ngx_shop_zone_pool(zone);
     sh = zone->shm_zone->data;
@@ -571,17 +827,79 @@ ngx_shop_cache_stats(ngx_shop_zone_t *zone, ngx_shop_cache_stats_t *stats)
     stats->size = sh->nblocks;
     stats->used = sh->nblocks - sh->nfree;
     stats->epoch = cache->epoch;
-    stats->alive = ngx_shop_cache_alive(cache);
     stats->arms = cache->arms;
-    stats->lag = cache->proven ? ngx_shop_cache_elapsed(cache->proven) : -1;
+    stats->links = 0;
+    stats->alive = 0;
+    stats->lag = 0;
+
+    for (i = 0; i < cache->nlinks; i++) {
+
+        link = &cache->links[i];
+
+        if (link->server == 0) {
+            continue;
+        }
+
+        stats->links++;
+        stats->alive += ngx_shop_cache_alive(link);
+
+        if (!link->armed) {
+            stats->lag = -1;
+
+        } else if (stats->lag >= 0) {
+            stats->lag = ngx_max(stats->lag,
+                                 ngx_shop_cache_elapsed(link->proven));
+        }
+    }
+
+    if (stats->links == 0) {
+        stats->lag = -1;
+    }
 
     ngx_shmtx_unlock(&shpool->mutex);
 }
 
 
 static ngx_uint_t
-ngx_shop_cache_alive(ngx_shop_cache_sh_t *cache)
+ngx_shop_cache_alive(ngx_shop_cache_link_t *link)
 {
-    return cache->armed
-           && ngx_shop_cache_elapsed(cache->proven) < NGX_SHOP_CACHE_PROVEN;
+    return link->armed
+           && ngx_shop_cache_elapsed(link->proven) < NGX_SHOP_CACHE_PROVEN;
+}
+
+
+static void
+ngx_shop_cache_unlink(ngx_shop_cache_sh_t *cache, ngx_uint_t link)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < cache->nparts; i++) {
+        if (cache->parts[i].link == link) {
+            cache->parts[i].link = NGX_SHOP_CACHE_NONE;
+        }
+    }
+
+    ngx_memzero(&cache->links[link], sizeof(ngx_shop_cache_link_t));
+}
+
+
+static void
+ngx_shop_cache_unlink_all(ngx_shop_cache_sh_t *cache)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < cache->nparts; i++) {
+        cache->parts[i].link = NGX_SHOP_CACHE_NONE;
+    }
+
+    ngx_memzero(cache->links, cache->nlinks * sizeof(ngx_shop_cache_link_t));
+}
+
+
+/* NULL: it is another worker's by now */
+
+static ngx_shop_cache_link_t *
+ngx_shop_cache_mine(ngx_shop_cache_sh_t *cache, ngx_uint_t link)
+{
+    return cache->holder == ngx_pid ? &cache->links[link] : NULL;
 }

@@ -13,9 +13,9 @@
 /*
  * Records of any size in shared memory.
  *
- *     +--------+---------+---------+-------------+-------+-- - - --+-------+
- *     | header | figures | buckets | generations | block |         | block |
- *     +--------+---------+---------+-------------+-------+-- - - --+-------+
+ *     +--------+---------+---------+--------------+-------+-- - - --+-------+
+ *     | header | figures | buckets | of the cache | block |         | block |
+ *     +--------+---------+---------+--------------+-------+-- - - --+-------+
  *
  *     block of a record              blocks after it
  *     +--------+---------------+     +------+------------------------+
@@ -105,6 +105,7 @@ ngx_shop_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size, void *tag)
     }
 
     zone->shm_zone->init = ngx_shop_zone_init;
+    zone->shm_zone->data = zone;
 
     return zone;
 }
@@ -118,9 +119,11 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     u_char              *p;
     size_t               size, n;
     ngx_slab_pool_t     *pool;
+    ngx_shop_zone_t     *zone;
     ngx_shop_zone_sh_t  *sh;
 
     pool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    zone = shm_zone->data;
 
     if (data) {
         sh = data;
@@ -133,6 +136,15 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
                           "module, nginx must be restarted",
                           &shm_zone->shm.name);
             return NGX_ERROR;
+        }
+
+        if (sh->cache.nparts < zone->parts) {
+            ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
+                          "zone \"%V\" was made for %ui partitions, not "
+                          "%ui, until nginx is restarted changes of the "
+                          "others are seen after \"ttl\"",
+                          &shm_zone->shm.name,
+                          sh->cache.nparts, zone->parts);
         }
 
         shm_zone->data = data;
@@ -174,17 +186,21 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_memzero(sh->buckets, n * sizeof(ngx_shop_zone_record_t *));
 
-    sh->cache.mask = ngx_min(n, NGX_SHOP_CACHE_GENERATIONS) - 1;
-    sh->cache.generations = (uint32_t *) (sh->buckets + n);
+    p = ngx_shop_cache_init(&sh->cache, (u_char *) (sh->buckets + n), n,
+                            zone->parts);
 
-    ngx_memzero(sh->cache.generations,
-                (sh->cache.mask + 1) * sizeof(uint32_t));
+    sh->fresh = ngx_align_ptr(p, 64);
 
-    sh->cache.epoch = 1;
+    if (sh->fresh + 2 * ngx_pagesize > (u_char *) sh + size) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "zone \"%V\" is too small for %ui partitions",
+                      &shm_zone->shm.name, zone->parts);
+        return NGX_ERROR;
+    }
 
-    sh->fresh = ngx_align_ptr((u_char *) (sh->cache.generations
-                                          + sh->cache.mask + 1), 64);
-    sh->nblocks = (p + size - sh->fresh) / NGX_SHOP_ZONE_BLOCK;
+    ngx_memzero(sh->cache.links, p - (u_char *) sh->cache.links);
+
+    sh->nblocks = ((u_char *) sh + size - sh->fresh) / NGX_SHOP_ZONE_BLOCK;
     sh->nfree = sh->nblocks;
 
     pool->data = sh;

@@ -31,6 +31,7 @@
                                                above it */
 
 #define NGX_SHOP_CACHE_GENERATIONS  4096    /* at most, a power of two */
+#define NGX_SHOP_CACHE_LINKS        512     /* at most */
 
 
 typedef struct ngx_shop_zone_block_s   ngx_shop_zone_block_t;
@@ -51,7 +52,8 @@ struct ngx_shop_zone_record_s {
     ngx_queue_t                queue;
     time_t                     stored;
     time_t                     expires;
-    ngx_uint_t                 version;     /* of the cache: the epoch */
+    ngx_uint_t                 version;     /* of the cache: the epoch in
+                                               which it was asked for */
     uint32_t                   hash;
     uint32_t                   value_len;
     uint32_t                   marked;      /* of the cache: UNIX seconds */
@@ -63,18 +65,43 @@ struct ngx_shop_zone_record_s {
 };
 
 
+/* a channel to a server, by which it tells of changes */
+
+typedef struct {
+    uint32_t                   server;      /* 0: there is none */
+    uint32_t                   armed;       /* "proven" is a time */
+    ngx_msec_t                 proven;      /* alive */
+    ngx_uint_t                 since;       /* what is of older epochs is
+                                               old */
+} ngx_shop_cache_link_t;
+
+
+/* a part of the store; epochs are few, so they are short here */
+
+typedef struct {
+    uint32_t                   link;        /* which tells of it */
+    uint32_t                   since;       /* of older epochs: old */
+    uint32_t                   floor;       /* of older epochs: gone */
+} ngx_shop_cache_part_t;
+
+
 typedef struct {
     uint32_t                  *generations;
     ngx_uint_t                 mask;        /* generations less one */
+
+    ngx_shop_cache_link_t     *links;
+    ngx_uint_t                 nlinks;
+    ngx_shop_cache_part_t     *parts;
+    ngx_uint_t                 nparts;
 
     uint32_t                   source;      /* what is cached; 0: nothing */
     ngx_uint_t                 epoch;
     ngx_uint_t                 floor;       /* older epochs are gone */
 
-    ngx_pid_t                  holder;      /* of the channel; 0: nobody */
+    ngx_pid_t                  holder;      /* of the links; 0: nobody */
     ngx_msec_t                 renewed;     /* by it */
-    ngx_msec_t                 proven;      /* the channel, alive */
-    ngx_uint_t                 armed;       /* "proven" is a time */
+    ngx_uint_t                 moves;
+    ngx_msec_t                 moved;       /* the last of them */
 
     ngx_uint_t                 hits;
     ngx_uint_t                 misses;
@@ -116,6 +143,12 @@ typedef struct {
     u_char                    *pos;
     size_t                     left;        /* in this block */
 } ngx_shop_zone_cursor_t;
+
+
+/* ngx_shop_cache.c: what it needs, from "p" on, in a zone of so many
+ * buckets; returns the end of it, all of which is to be zero */
+u_char *ngx_shop_cache_init(ngx_shop_cache_sh_t *cache, u_char *p,
+    ngx_uint_t nbuckets, ngx_uint_t nparts);
 
 
 /* all of these are called with the lock held */

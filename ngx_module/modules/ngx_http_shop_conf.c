@@ -478,7 +478,6 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->session_sealer = NULL;
      *     smcf->attempt_sealer = NULL;
      *     smcf->reads = NULL;
-     *     smcf->track = NULL;
      *     smcf->activity = NULL;
      */
 
@@ -543,6 +542,7 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     smcf->redis->zone = smcf->zone;
+    smcf->zone->parts = smcf->redis->partitions;
 
     if (smcf->keys == NULL) {
         return NGX_CONF_OK;

@@ -27,10 +27,6 @@
  * session and customer since that was sent: who signed out and then asks
  * again must not be given an answer from before.
  *
- * Where Redis tells of nothing, with sentinels and in a cluster, each request
- * has a read of its own: nothing is known at once, no read is joined, and the
- * cache is only for when Redis cannot be asked.
- *
  * A read belongs to nobody.  Requests wait for it in a queue, and the one
  * that is last to go takes it away.
  */
@@ -164,7 +160,8 @@ ngx_http_shop_known(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 static ngx_int_t
 ngx_http_shop_lookup_start(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t                   rc;
+    ngx_http_shop_main_conf_t  *smcf;
 
     rc = ngx_http_shop_find_session(r, ctx);
 
@@ -180,6 +177,12 @@ ngx_http_shop_lookup_start(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 
     ctx->entries[1].kind = NGX_SHOP_CACHE_VIEW;
     ctx->entries[1].key = ctx->session.customer;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    ctx->entries[0].part = ngx_shop_redis_part(smcf->redis,
+                                               &ctx->session.customer);
+    ctx->entries[1].part = ctx->entries[0].part;
 
     rc = ngx_http_shop_cached(r, ctx, NGX_SHOP_CACHE_VALID);
 
@@ -271,7 +274,7 @@ ngx_http_shop_cached(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
-    ttl = smcf->track ? (ngx_msec_t) smcf->zone_ttl * 1000 : 0;
+    ttl = (ngx_msec_t) smcf->zone_ttl * 1000;
     entries = ctx->entries;
 
     rc = ngx_shop_cache_get(smcf->zone, r->main->pool, entries,
@@ -315,7 +318,7 @@ ngx_http_shop_ask(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
-    read = smcf->track ? ngx_http_shop_read_find(smcf, ctx) : NULL;
+    read = ngx_http_shop_read_find(smcf, ctx);
 
     if (read == NULL) {
         read = ngx_http_shop_read_create(smcf, ctx);
@@ -596,14 +599,8 @@ ngx_http_shop_read_keep(ngx_http_shop_read_t *read, ngx_http_shop_ctx_t *ctx)
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
-    if (ctx->rc == NGX_DECLINED && smcf->track == NULL) {
-
-        /* nor may an answer from before, that comes later, bring it back */
-
-        ngx_shop_cache_drop(smcf->zone, NGX_SHOP_CACHE_SESSION,
-                            &entries[0].key);
-        return;
-    }
+    entries[0].server = op->server;
+    entries[1].server = op->server;
 
     n = 1;
 

@@ -426,15 +426,7 @@ ngx_http_shop_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    /* the channel is one to a server that stays the same */
-
-    if (smcf->redis->mode != NGX_SHOP_REDIS_SINGLE) {
-        return NGX_OK;
-    }
-
-    smcf->track = ngx_shop_redis_track_start(smcf->redis, smcf->zone, cycle);
-
-    return smcf->track ? NGX_OK : NGX_ERROR;
+    return ngx_shop_redis_track_start(smcf->redis, smcf->zone, cycle);
 }
 
 
@@ -453,9 +445,6 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
         ngx_shop_activity_stop(smcf->activity);
     }
 
-    if (smcf->track != NULL) {
-        ngx_shop_redis_track_stop(smcf->track);
-    }
-
+    ngx_shop_redis_track_stop(smcf->redis);
     ngx_shop_redis_exit(smcf->redis);
 }

@@ -64,7 +64,6 @@ typedef struct {
     /* of the worker */
 
     ngx_queue_t               *reads;       /* under way */
-    ngx_shop_redis_track_t    *track;       /* NULL: nothing is told */
     ngx_shop_activity_t       *activity;
 } ngx_http_shop_main_conf_t;
 

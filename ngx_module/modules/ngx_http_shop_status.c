@@ -42,6 +42,7 @@ typedef enum {
     NGX_HTTP_SHOP_USED,
     NGX_HTTP_SHOP_SIZE,
     NGX_HTTP_SHOP_FILL,
+    NGX_HTTP_SHOP_WANTED,
     NGX_HTTP_SHOP_ALIVE,
     NGX_HTTP_SHOP_LAG,
     NGX_HTTP_SHOP_REARMS,
@@ -162,8 +163,10 @@ static ngx_http_shop_figure_t  ngx_http_shop_figures[] = {
     ngx_http_shop_micro("cache", "fill_ratio", NGX_HTTP_SHOP_FILL,
                         "Share of that memory in use"),
 
+    ngx_http_shop_gauge("channel", "wanted", NGX_HTTP_SHOP_WANTED,
+                        "Servers that are to tell of changes"),
     ngx_http_shop_gauge("channel", "alive", NGX_HTTP_SHOP_ALIVE,
-                        "Whether Redis tells of changes"),
+                        "Servers that do tell of changes"),
     ngx_http_shop_micro("channel", "lag_seconds", NGX_HTTP_SHOP_LAG,
                         "Time since it was proven that Redis tells of "
                         "changes"),
@@ -338,17 +341,15 @@ ngx_http_shop_status_collect(ngx_http_request_t *r,
     v[NGX_HTTP_SHOP_SIZE] = (uint64_t) stats.size * NGX_HTTP_SHOP_BLOCK_SIZE;
     v[NGX_HTTP_SHOP_FILL] = (uint64_t) stats.used * 1000000 / stats.size;
 
+    v[NGX_HTTP_SHOP_WANTED] = stats.links;
     v[NGX_HTTP_SHOP_ALIVE] = stats.alive;
     v[NGX_HTTP_SHOP_REARMS] = stats.arms ? stats.arms - 1 : 0;
     v[NGX_HTTP_SHOP_LAG] = (stats.lag < 0) ? NGX_HTTP_SHOP_NULL
                                            : (uint64_t) stats.lag * 1000;
 
     status->mode = modes[smcf->redis->mode];
-    status->channel = "none";
-
-    if (smcf->track != NULL) {
-        status->channel = stats.alive ? "alive" : "lost";
-    }
+    status->channel = (stats.alive == 0) ? "lost"
+                      : (stats.alive < stats.links) ? "partly" : "alive";
 
     if (ngx_array_init(&status->nodes, r->pool, 8,
                        sizeof(ngx_http_shop_status_node_t))

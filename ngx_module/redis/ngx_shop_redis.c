@@ -86,6 +86,7 @@ ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
     redis->node = NULL;
     redis->slots = NULL;
     redis->topology = NULL;
+    redis->track = NULL;
     redis->no_write = NULL;
     redis->known = 0;
     redis->checking = 0;
@@ -466,6 +467,10 @@ ngx_shop_redis_finish(ngx_shop_redis_op_t *op, ngx_int_t rc,
         redis->nops--;
     }
 
+    if (state->conn) {
+        op->server = state->conn->node->id;
+    }
+
     state->conn = NULL;
     state->waiting = 0;
 
@@ -559,6 +564,14 @@ ngx_shop_redis_note_fault(ngx_shop_redis_node_t *node,
 
         return;
     }
+}
+
+
+ngx_uint_t
+ngx_shop_redis_part(ngx_shop_redis_t *redis, ngx_str_t *id)
+{
+    return redis->mode == NGX_SHOP_REDIS_CLUSTER
+           ? ngx_shop_redis_partition(redis, id) : 0;
 }
 
 

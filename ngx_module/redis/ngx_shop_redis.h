@@ -158,6 +158,7 @@ typedef struct {
                                                NULL: not known yet */
     ngx_shop_redis_node_t    **slots;       /* of a cluster */
     ngx_shop_redis_topology_t *topology;    /* NULL: one server */
+    ngx_shop_redis_track_t    *track;       /* NULL: nothing is cached */
     ngx_uint_t                 nops;
     ngx_queue_t                done;        /* operations to call back */
     ngx_queue_t                waiting;     /* for a node, by deadline */
@@ -199,6 +200,8 @@ struct ngx_shop_redis_op_s {
                                                "redis_busy" */
     ngx_shop_redis_reply_t   **replies;
     ngx_uint_t                 ncommands;
+    uint32_t                   server;      /* the last one that replied, for
+                                               the cache */
 
     ngx_pool_t                *pool;        /* the op's own: commands,
                                                replies; dies with it */
@@ -290,12 +293,13 @@ void ngx_shop_redis_free(ngx_shop_redis_op_t *op);
 
 /*
  * Keeps the cache in the zone true to what others write, as long as this
- * worker holds the channel for all; from init_process.  NULL: no memory.
- * Stopping is idempotent.
+ * worker holds the channels for all; from init_process, after
+ * ngx_shop_redis_init().  NGX_ERROR: no memory.  Stopping is idempotent, and
+ * comes before ngx_shop_redis_exit().
  */
-ngx_shop_redis_track_t *ngx_shop_redis_track_start(ngx_shop_redis_t *redis,
+ngx_int_t ngx_shop_redis_track_start(ngx_shop_redis_t *redis,
     ngx_shop_zone_t *zone, ngx_cycle_t *cycle);
-void ngx_shop_redis_track_stop(ngx_shop_redis_track_t *track);
+void ngx_shop_redis_track_stop(ngx_shop_redis_t *redis);
 
 
 /* replies */
@@ -315,6 +319,10 @@ ngx_int_t ngx_shop_redis_number(ngx_shop_redis_reply_t *array, ngx_uint_t i,
 
 
 /* keys */
+
+/* the part of the cache in which a customer's keys are: the partition of a
+ * cluster, where these may be on different servers */
+ngx_uint_t ngx_shop_redis_part(ngx_shop_redis_t *redis, ngx_str_t *id);
 
 /* CRC16-XMODEM(id) mod partitions */
 ngx_uint_t ngx_shop_redis_partition(ngx_shop_redis_t *redis, ngx_str_t *id);

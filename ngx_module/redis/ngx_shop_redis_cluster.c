@@ -132,6 +132,8 @@ ngx_shop_redis_cluster_map(ngx_shop_redis_t *redis, ngx_array_t *ranges)
             ngx_shop_redis_node_retire(node);
         }
     }
+
+    ngx_shop_redis_track_update(redis);
 }
 
 

@@ -35,7 +35,8 @@
 #define NGX_SHOP_REDIS_HOST_MAX     255
 
 
-typedef struct ngx_shop_redis_reader_s  ngx_shop_redis_reader_t;
+typedef struct ngx_shop_redis_channel_s  ngx_shop_redis_channel_t;
+typedef struct ngx_shop_redis_reader_s   ngx_shop_redis_reader_t;
 
 
 typedef enum {
@@ -111,6 +112,8 @@ struct ngx_shop_redis_node_s {
     ngx_pool_t                   *pool;
     ngx_shop_peer_conf_t          peer;
     ngx_str_t                     text;     /* for logs */
+    uint32_t                      id;       /* of the address, not 0 */
+    ngx_shop_redis_channel_t     *channel;  /* NULL: none here */
     ngx_msec_t                    timeout;
     ngx_msec_t                    retire_at;
     ngx_shop_redis_push_pt        push;     /* takes what comes by itself */
@@ -193,6 +196,28 @@ struct ngx_shop_redis_conn_s {
 
     unsigned                      created:1;  /* shop:meta was written */
     unsigned                      served:1; /* it was connected before */
+};
+
+
+/* the lease, and which channels there are; see ngx_shop_redis_track.c */
+
+struct ngx_shop_redis_track_s {
+    ngx_shop_redis_t             *redis;
+    ngx_shop_zone_t              *zone;
+    ngx_event_t                   timer;
+
+    ngx_shop_redis_channel_t    **channels; /* by link, NULL: none */
+    ngx_uint_t                    nlinks;
+
+    ngx_uint_t                    nparts;
+    uint16_t                     *slots;    /* of the parts of a cluster */
+    uint32_t                     *links;    /* of the parts */
+
+    ngx_uint_t                    ticks;
+    ngx_uint_t                    moves;    /* seen in the zone */
+
+    unsigned                      holder:1;
+    unsigned                      stopped:1;
 };
 
 
@@ -464,6 +489,35 @@ ngx_int_t ngx_shop_redis_slots_parse(ngx_shop_redis_reply_t *reply,
 /* "NAME OLD PORT NEW PORT" of +switch-master: 1 if it is about "name" */
 ngx_uint_t ngx_shop_redis_switch_is(ngx_shop_redis_reply_t *reply,
     ngx_str_t *name);
+
+
+/* ngx_shop_redis_track.c */
+
+/* the master, or the map of the slots, may be another one */
+void ngx_shop_redis_track_update(ngx_shop_redis_t *redis);
+
+/* a node says that a slot is on another */
+void ngx_shop_redis_track_moved(ngx_shop_redis_t *redis, ngx_uint_t slot);
+
+/* a channel told something: keys that were written, or NIL: all of them */
+void ngx_shop_redis_track_told(ngx_shop_redis_track_t *track,
+    ngx_uint_t link, ngx_shop_redis_reply_t *payload);
+
+
+/* ngx_shop_redis_channel.c */
+
+/* the channel of "link" to a node, which goes before the node does; NULL: no
+ * memory */
+ngx_shop_redis_channel_t *ngx_shop_redis_channel_create(
+    ngx_shop_redis_track_t *track, ngx_shop_redis_node_t *node,
+    ngx_uint_t link);
+void ngx_shop_redis_channel_destroy(ngx_shop_redis_channel_t *channel);
+
+/* with every tick: begins, asks whether it is alive, gives up */
+void ngx_shop_redis_channel_look(ngx_shop_redis_channel_t *channel);
+
+ngx_shop_redis_node_t *ngx_shop_redis_channel_node(
+    ngx_shop_redis_channel_t *channel);
 
 
 /* ngx_shop_redis_reply.c */

@@ -86,6 +86,8 @@ ngx_shop_redis_node_create(ngx_shop_redis_t *redis,
                          - p;
     }
 
+    node->id = ngx_crc32_long(node->text.data, node->text.len) | 1;
+
     /* those who are asked for servers only are another's as well */
 
     if (redis->zone && !asker) {
@@ -149,6 +151,10 @@ ngx_shop_redis_node_retire(ngx_shop_redis_node_t *node)
 {
     ngx_log_error(NGX_LOG_NOTICE, node->redis->cycle->log, 0,
                   "redis \"%V\" is not used any more", &node->text);
+
+    if (node->channel) {
+        ngx_shop_redis_channel_destroy(node->channel);
+    }
 
     ngx_queue_remove(&node->queue);
     ngx_queue_insert_tail(&node->redis->retired, &node->queue);

@@ -339,8 +339,10 @@ ngx_shop_redis_route_again(ngx_shop_redis_op_t *op)
             return NGX_DECLINED;
         }
 
-        if (found == NGX_SHOP_REDIS_MOVED) {
+        if (found == NGX_SHOP_REDIS_MOVED && redis->slots[last.slot] != node)
+        {
             redis->slots[last.slot] = node;
+            ngx_shop_redis_track_moved(redis, last.slot);
         }
     }
 

@@ -97,6 +97,8 @@ ngx_shop_redis_sentinel_answer(ngx_shop_redis_t *redis,
         ngx_queue_insert_tail(&redis->nodes, &node->queue);
         redis->node = node;
         redis->lost = 0;
+
+        ngx_shop_redis_track_update(redis);
     }
 
     /* the next round begins with the one who knew */

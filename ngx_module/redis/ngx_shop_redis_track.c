@@ -12,175 +12,60 @@
 
 
 /*
- * The channel by which Redis tells of changes: server-assisted client-side
- * caching, in the form that every server since 6.0 has.
+ * Which channels there are by which Redis tells of changes, and whose keys
+ * each of them is about; what one is like is in ngx_shop_redis_channel.c.
  *
- *     one worker                                   Redis
- *
- *     listener   CLIENT ID, SUBSCRIBE ------------->
- *                           <---------------------- id
- *     tracker    CLIENT TRACKING ON REDIRECT id --->
- *                BCAST PREFIX shop:session: ...
- *
- *     listener   <------ message: keys that anybody wrote, or null: FLUSHALL
- *
- * Neither end learns when the other connection dies: the server goes on
- * sending to nobody, or has nothing to send any more.  So both are asked
- * four times a second, the listener by PING, which comes behind all messages
- * that were sent before, and the tracker by CLIENT TRACKINGINFO (GETREDIR
- * before 6.2), with a deadline.  When both have answered, the channel was
- * alive when they were asked.  If one fails, both are replaced, since a
- * tracker cannot be armed again, and whatever was cached is old.  A server
- * that has become a replica reports nothing: its ROLE is asked, too.
+ *                        parts of the cache        channels
+ *     one server         one                       one
+ *     sentinels          one                       one, to the master
+ *     cluster            each partition            one to each primary that
+ *                                                  has a partition
  *
  * All workers profit, one does it: it has a lease in the zone, which it
  * renews with every tick, and leaves to another when it shuts down, is
  * killed, or hangs.
  *
- *     IDLE --> LISTENING --> ARMING --> ARMED
- *       ^          |            |         |
- *       `----------+------------+---------'   after a while, ever longer
+ * A promotion, and a slot that is taken over, are told by nobody.  But then
+ * something else than before is to be asked for the keys, and whoever finds
+ * out says so at once: a worker whose command was sent elsewhere, or the
+ * holder.  The holder asks the sentinels, or one node after the other for
+ * the map of the slots, once a second, without waiting for a reason.  What
+ * was cached of such a part is old from then on, and for "ttl" only is what
+ * is read until the channel of the new server works.  A node that cannot be
+ * reached takes the trust in its own parts with it, and no other's.
  *
- * There is one server at the other end.  Sentinels and clusters have several,
- * and what was told by one of them is not all: see ngx_http_shop_lookup.c for
- * how it is without.
+ * The first map of a new holder is one that it asks for: its last one may be
+ * of long ago.
  *
- * Where it cannot be had, be it that the server is too old or the user may
- * not, the cache does without; that is logged once.
+ * While a slot is on its way (ASK), some of its keys are with another node
+ * than the one whose channel counts.  These are not cached at all; see
+ * ngx_shop_cache_set().
  *
  * Messages are arrays of keys; a key that is no such thing is published by
  * hand.  Keys of others, and what we do not cache, are passed over.  The
  * database is not told, so the same key in another one makes us read once
  * too often.
- *
- * Nothing here keeps a worker that shuts down: timers are cancelable and
- * connections idle.
  */
 
 
-#define NGX_SHOP_REDIS_TRACK_TICK      250  /* milliseconds */
-#define NGX_SHOP_REDIS_TRACK_ROLE      4    /* ticks */
-#define NGX_SHOP_REDIS_TRACK_WAIT_MAX  2000
-#define NGX_SHOP_REDIS_TRACK_EXPECTED  8
+#define NGX_SHOP_REDIS_TRACK_TICK   250     /* milliseconds */
+#define NGX_SHOP_REDIS_TRACK_MAP    4       /* ticks */
 
 
-typedef struct ngx_shop_redis_half_s  ngx_shop_redis_half_t;
-
-/* takes a reply; what it returns is wrong with it, NULL: nothing */
-
-typedef const char *(*ngx_shop_redis_expect_pt)(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply);
-
-
-typedef enum {
-    NGX_SHOP_REDIS_TRACK_IDLE = 0,
-    NGX_SHOP_REDIS_TRACK_LISTENING,
-    NGX_SHOP_REDIS_TRACK_ARMING,
-    NGX_SHOP_REDIS_TRACK_ARMED
-} ngx_shop_redis_track_state_e;
-
-
-/* one of the two connections */
-
-struct ngx_shop_redis_half_s {
-    ngx_shop_redis_track_t       *track;
-    ngx_shop_peer_t               peer;
-    ngx_connection_t             *connection;
-    ngx_shop_redis_reader_t      *reader;
-    ngx_pool_t                   *pool;     /* of the reply being read */
-
-    ngx_shop_redis_expect_pt      expected[NGX_SHOP_REDIS_TRACK_EXPECTED];
-    ngx_uint_t                    nexpected;
-
-    u_char                       *pos;      /* what of "out" is to be sent */
-    u_char                       *last;
-    u_char                        out[NGX_SHOP_REDIS_BUFFER_SIZE];
-};
-
-
-struct ngx_shop_redis_track_s {
-    ngx_shop_redis_t             *redis;
-    ngx_shop_zone_t              *zone;
-    ngx_log_t                     log;
-    ngx_event_t                   timer;
-
-    ngx_shop_redis_track_state_e  state;
-    ngx_shop_redis_half_t         listener;
-    ngx_shop_redis_half_t         tracker;
-    u_char                        id[NGX_INT64_LEN];     /* the listener's */
-    size_t                        id_len;
-
-    ngx_msec_t                    deadline; /* of all that is expected */
-    ngx_msec_t                    asked;    /* whether it is alive */
-    ngx_uint_t                    unanswered;
-    ngx_uint_t                    ticks;
-
-    ngx_uint_t                    failures; /* in a row */
-    ngx_msec_t                    retry_at;
-
-    unsigned                      told:1;   /* that it does not work */
-    unsigned                      no_info:1;     /* TRACKINGINFO */
-    unsigned                      no_role:1;
-    unsigned                      stopped:1;
-};
-
-
+static ngx_int_t ngx_shop_redis_track_parts(ngx_shop_redis_track_t *track);
 static void ngx_shop_redis_track_tick(ngx_event_t *ev);
-static void ngx_shop_redis_track_look(ngx_shop_redis_track_t *track);
-static const char *ngx_shop_redis_track_open(ngx_shop_redis_half_t *half);
-static void ngx_shop_redis_track_connected(ngx_shop_peer_t *peer);
-static const char *ngx_shop_redis_track_introduce(
-    ngx_shop_redis_half_t *half);
-static const char *ngx_shop_redis_track_listen(ngx_shop_redis_track_t *track);
-static const char *ngx_shop_redis_track_arm(ngx_shop_redis_track_t *track);
-static const char *ngx_shop_redis_track_ask(ngx_shop_redis_track_t *track);
-static void ngx_shop_redis_track_answered(ngx_shop_redis_track_t *track);
-
-static const char *ngx_shop_redis_track_ok(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply);
-static const char *ngx_shop_redis_track_id(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply);
-static const char *ngx_shop_redis_track_subscribed(
-    ngx_shop_redis_track_t *track, ngx_shop_redis_reply_t *reply);
-static const char *ngx_shop_redis_track_armed(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply);
-static const char *ngx_shop_redis_track_pong(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply);
-static const char *ngx_shop_redis_track_info(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply);
-static const char *ngx_shop_redis_track_redir(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply);
-static const char *ngx_shop_redis_track_role(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply);
-
-static const char *ngx_shop_redis_track_send(ngx_shop_redis_half_t *half,
-    ngx_uint_t argc, ngx_str_t *argv, ngx_shop_redis_expect_pt expect);
-static void ngx_shop_redis_track_write_handler(ngx_event_t *wev);
-static const char *ngx_shop_redis_track_write(ngx_shop_redis_half_t *half);
-static void ngx_shop_redis_track_read_handler(ngx_event_t *rev);
-static const char *ngx_shop_redis_track_read(ngx_shop_redis_half_t *half);
-static const char *ngx_shop_redis_track_replies(ngx_shop_redis_half_t *half);
-
-static ngx_uint_t ngx_shop_redis_track_is(ngx_shop_redis_reply_t *array,
-    ngx_uint_t i, const char *text);
-static void ngx_shop_redis_track_message(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *payload);
+static void ngx_shop_redis_track_refresh(ngx_shop_redis_track_t *track);
+static void ngx_shop_redis_track_close(ngx_shop_redis_track_t *track);
+static ngx_shop_redis_node_t *ngx_shop_redis_track_node(
+    ngx_shop_redis_track_t *track, ngx_uint_t part);
+static void ngx_shop_redis_track_sweep(ngx_shop_redis_track_t *track);
+static ngx_uint_t ngx_shop_redis_track_link(ngx_shop_redis_track_t *track,
+    ngx_shop_redis_node_t *node);
 static void ngx_shop_redis_track_key(ngx_shop_redis_track_t *track,
     ngx_str_t *key);
 
-static void ngx_shop_redis_track_fail(ngx_shop_redis_track_t *track,
-    const char *why);
-static void ngx_shop_redis_track_close(ngx_shop_redis_track_t *track);
-static void ngx_shop_redis_track_close_half(ngx_shop_redis_half_t *half);
-static u_char *ngx_shop_redis_track_log(ngx_log_t *log, u_char *buf,
-    size_t len);
 
-
-static ngx_str_t  ngx_shop_redis_track_channel =
-    ngx_string("__redis__:invalidate");
-
-
-ngx_shop_redis_track_t *
+ngx_int_t
 ngx_shop_redis_track_start(ngx_shop_redis_t *redis, ngx_shop_zone_t *zone,
     ngx_cycle_t *cycle)
 {
@@ -188,35 +73,72 @@ ngx_shop_redis_track_start(ngx_shop_redis_t *redis, ngx_shop_zone_t *zone,
 
     track = ngx_pcalloc(cycle->pool, sizeof(ngx_shop_redis_track_t));
     if (track == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     track->redis = redis;
     track->zone = zone;
+    track->nlinks = ngx_shop_cache_links(zone);
+    track->nparts = (redis->slots != NULL) ? redis->partitions : 1;
 
-    track->listener.track = track;
-    track->tracker.track = track;
+    track->channels = ngx_pcalloc(cycle->pool, track->nlinks
+                                        * sizeof(ngx_shop_redis_channel_t *));
+    track->links = ngx_palloc(cycle->pool, track->nparts * sizeof(uint32_t));
 
-    track->log = *cycle->log;
-    track->log.handler = ngx_shop_redis_track_log;
-    track->log.data = track;
-    track->log.action = NULL;
+    if (track->channels == NULL || track->links == NULL
+        || (redis->slots != NULL
+            && ngx_shop_redis_track_parts(track) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
 
     track->timer.handler = ngx_shop_redis_track_tick;
     track->timer.data = track;
-    track->timer.log = &track->log;
+    track->timer.log = cycle->log;
     track->timer.cancelable = 1;
 
     ngx_add_timer(&track->timer, 1);
 
-    return track;
+    redis->track = track;
+
+    return NGX_OK;
+}
+
+
+/* the hash tag of a partition is its number */
+
+static ngx_int_t
+ngx_shop_redis_track_parts(ngx_shop_redis_track_t *track)
+{
+    ngx_str_t   tag;
+    ngx_uint_t  i;
+    u_char      buf[NGX_INT_T_LEN];
+
+    track->slots = ngx_palloc(track->redis->cycle->pool,
+                              track->nparts * sizeof(uint16_t));
+    if (track->slots == NULL) {
+        return NGX_ERROR;
+    }
+
+    tag.data = buf;
+
+    for (i = 0; i < track->nparts; i++) {
+        tag.len = ngx_sprintf(buf, "%ui", i) - buf;
+        track->slots[i] = (uint16_t) ngx_shop_redis_slot(&tag);
+    }
+
+    return NGX_OK;
 }
 
 
 void
-ngx_shop_redis_track_stop(ngx_shop_redis_track_t *track)
+ngx_shop_redis_track_stop(ngx_shop_redis_t *redis)
 {
-    if (track->stopped) {
+    ngx_shop_redis_track_t  *track;
+
+    track = redis->track;
+
+    if (track == NULL || track->stopped) {
         return;
     }
 
@@ -234,692 +156,213 @@ ngx_shop_redis_track_stop(ngx_shop_redis_track_t *track)
 static void
 ngx_shop_redis_track_tick(ngx_event_t *ev)
 {
-    ngx_shop_redis_track_t *track = ev->data;
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_shop_redis_track_t  *track;
+
+    track = ev->data;
 
     if (ngx_exiting || ngx_quit || ngx_terminate) {
-        ngx_shop_redis_track_stop(track);
+        ngx_shop_redis_track_stop(track->redis);
         return;
     }
 
     ngx_add_timer(ev, NGX_SHOP_REDIS_TRACK_TICK);
 
-    ngx_shop_redis_track_look(track);
-}
+    rc = ngx_shop_cache_hold(track->zone);
 
-
-static void
-ngx_shop_redis_track_look(ngx_shop_redis_track_t *track)
-{
-    const char  *err;
-
-    if (ngx_shop_cache_hold(track->zone) != NGX_OK) {
+    if (rc != NGX_OK) {
 
         /* another worker does it, perhaps since we hung for too long */
 
-        if (track->state != NGX_SHOP_REDIS_TRACK_IDLE) {
-            ngx_shop_redis_track_close(track);
+        ngx_shop_redis_track_close(track);
+
+        if (rc == NGX_DECLINED) {
+            return;
         }
 
+        ngx_log_error(NGX_LOG_NOTICE, ev->log, 0,
+                      "this worker holds the channels of changes");
+
+        track->holder = 1;
+        track->ticks = 0;
+
+        if (track->slots == NULL) {
+            ngx_shop_redis_track_update(track->redis);
+        }
+    }
+
+    ngx_shop_redis_track_refresh(track);
+
+    for (i = 0; i < track->nlinks; i++) {
+        if (track->channels[i]) {
+            ngx_shop_redis_channel_look(track->channels[i]);
+        }
+    }
+}
+
+
+static void
+ngx_shop_redis_track_refresh(ngx_shop_redis_track_t *track)
+{
+    ngx_uint_t  moves;
+
+    moves = ngx_shop_cache_moves(track->zone);
+
+    if (track->ticks++ % NGX_SHOP_REDIS_TRACK_MAP == 0
+        || track->moves != moves)
+    {
+        track->moves = moves;
+        ngx_shop_redis_topology_want(track->redis);
+    }
+}
+
+
+static void
+ngx_shop_redis_track_close(ngx_shop_redis_track_t *track)
+{
+    ngx_uint_t  i;
+
+    track->holder = 0;
+
+    for (i = 0; i < track->nlinks; i++) {
+        if (track->channels[i]) {
+            ngx_shop_redis_channel_destroy(track->channels[i]);
+        }
+    }
+}
+
+
+void
+ngx_shop_redis_track_update(ngx_shop_redis_t *redis)
+{
+    ngx_uint_t               i;
+    ngx_msec_t               asked;
+    ngx_shop_redis_node_t   *node;
+    ngx_shop_redis_track_t  *track;
+
+    track = redis->track;
+
+    if (track == NULL || !track->holder) {
         return;
     }
 
-    if (track->state == NGX_SHOP_REDIS_TRACK_IDLE) {
+    ngx_shop_redis_track_sweep(track);
 
-        if (track->failures == 0
-            || (ngx_msec_int_t) (ngx_current_msec - track->retry_at) >= 0)
-        {
-            track->state = NGX_SHOP_REDIS_TRACK_LISTENING;
+    for (i = 0; i < track->nparts; i++) {
+        node = ngx_shop_redis_track_node(track, i);
 
-            err = ngx_shop_redis_track_open(&track->listener);
+        track->links[i] = (node != NULL)
+                          ? (uint32_t) ngx_shop_redis_track_link(track, node)
+                          : NGX_SHOP_CACHE_NONE;
+    }
 
-            if (err) {
-                ngx_shop_redis_track_fail(track, err);
+    asked = redis->topology ? redis->topology->asked : ngx_current_msec;
+
+    if (ngx_shop_cache_assign(track->zone, track->links, track->nparts, asked)
+        != NGX_OK)
+    {
+        ngx_shop_redis_topology_want(redis);
+    }
+}
+
+
+/* NULL: not known */
+
+static ngx_shop_redis_node_t *
+ngx_shop_redis_track_node(ngx_shop_redis_track_t *track, ngx_uint_t part)
+{
+    return track->slots ? track->redis->slots[track->slots[part]]
+                        : track->redis->node;
+}
+
+
+/* closes the channels of nodes that have no part any more */
+
+static void
+ngx_shop_redis_track_sweep(ngx_shop_redis_track_t *track)
+{
+    ngx_uint_t                i, n;
+    ngx_shop_redis_channel_t *channel;
+
+    for (i = 0; i < track->nlinks; i++) {
+
+        channel = track->channels[i];
+
+        if (channel == NULL) {
+            continue;
+        }
+
+        for (n = 0; n < track->nparts; n++) {
+            if (ngx_shop_redis_track_node(track, n)
+                == ngx_shop_redis_channel_node(channel))
+            {
+                break;
             }
         }
 
-        return;
-    }
-
-    if ((track->listener.nexpected || track->tracker.nexpected)
-        && (ngx_msec_int_t) (ngx_current_msec - track->deadline) >= 0)
-    {
-        ngx_shop_redis_track_fail(track, "timed out");
-        return;
-    }
-
-    if (track->state == NGX_SHOP_REDIS_TRACK_ARMED && track->unanswered == 0)
-    {
-        err = ngx_shop_redis_track_ask(track);
-
-        if (err) {
-            ngx_shop_redis_track_fail(track, err);
+        if (n == track->nparts) {
+            ngx_shop_redis_channel_destroy(channel);
         }
     }
 }
 
 
-static const char *
-ngx_shop_redis_track_open(ngx_shop_redis_half_t *half)
-{
-    ngx_shop_peer_t         *peer;
-    ngx_shop_redis_track_t  *track;
-
-    track = half->track;
-    peer = &half->peer;
-
-    ngx_memzero(peer, sizeof(ngx_shop_peer_t));
-
-    peer->conf = &track->redis->peer;
-    peer->handler = ngx_shop_redis_track_connected;
-    peer->data = half;
-    peer->log = &track->log;
-
-    return ngx_shop_peer_connect(peer) == NGX_ERROR ? "could not connect"
-                                                    : NULL;
-}
-
-
-static void
-ngx_shop_redis_track_connected(ngx_shop_peer_t *peer)
-{
-    const char              *err;
-    ngx_connection_t        *c;
-    ngx_shop_redis_half_t   *half;
-    ngx_shop_redis_track_t  *track;
-
-    half = peer->data;
-    track = half->track;
-
-    if (peer->rc != NGX_OK) {
-        ngx_shop_redis_track_fail(track, "could not connect");
-        return;
-    }
-
-    c = peer->connection;
-
-    c->data = half;
-    c->idle = 1;
-    c->log = &track->log;
-    c->read->log = c->log;
-    c->write->log = c->log;
-    c->read->handler = ngx_shop_redis_track_read_handler;
-    c->write->handler = ngx_shop_redis_track_write_handler;
-
-    half->connection = c;
-    half->pos = half->out;
-    half->last = half->out;
-
-    half->reader = ngx_shop_redis_reader_create();
-    half->pool = ngx_create_pool(NGX_SHOP_REDIS_POOL_SIZE, ngx_cycle->log);
-
-    if (half->reader == NULL || half->pool == NULL) {
-        ngx_shop_redis_track_fail(track, "no memory");
-        return;
-    }
-
-    track->log.action = "setting up the channel of changes";
-
-    err = ngx_shop_redis_track_introduce(half);
-
-    if (err == NULL) {
-        err = (half == &track->listener) ? ngx_shop_redis_track_listen(track)
-                                         : ngx_shop_redis_track_arm(track);
-    }
-
-    if (err) {
-        ngx_shop_redis_track_fail(track, err);
-        return;
-    }
-
-    if (c->read->ready) {
-        ngx_post_event(c->read, &ngx_posted_events);
-    }
-}
-
-
-static const char *
-ngx_shop_redis_track_introduce(ngx_shop_redis_half_t *half)
-{
-    ngx_str_t          argv[3];
-    ngx_uint_t         argc;
-    ngx_shop_redis_t  *redis;
-
-    redis = half->track->redis;
-
-    if (redis->password.len == 0) {
-        return NULL;
-    }
-
-    argc = 0;
-
-    ngx_str_set(&argv[argc], "AUTH");
-    argc++;
-
-    if (redis->user.len) {
-        argv[argc++] = redis->user;
-    }
-
-    argv[argc++] = redis->password;
-
-    return ngx_shop_redis_track_send(half, argc, argv,
-                                     ngx_shop_redis_track_ok);
-}
-
-
-static const char *
-ngx_shop_redis_track_listen(ngx_shop_redis_track_t *track)
-{
-    ngx_str_t    argv[2];
-    const char  *err;
-
-    ngx_str_set(&argv[0], "CLIENT");
-    ngx_str_set(&argv[1], "ID");
-
-    err = ngx_shop_redis_track_send(&track->listener, 2, argv,
-                                    ngx_shop_redis_track_id);
-    if (err) {
-        return err;
-    }
-
-    ngx_str_set(&argv[0], "SUBSCRIBE");
-    argv[1] = ngx_shop_redis_track_channel;
-
-    return ngx_shop_redis_track_send(&track->listener, 2, argv,
-                                     ngx_shop_redis_track_subscribed);
-}
-
-
-/* prefixes may not overlap: "session" is the beginning of "sessions:" */
-
-static const char *
-ngx_shop_redis_track_arm(ngx_shop_redis_track_t *track)
-{
-    u_char      *p;
-    ngx_str_t    argv[14], *prefix;
-    ngx_uint_t   i, n;
-
-    static const char  *kinds[] = { "session:", "view:", "program",
-                                    "budget" };
-
-    prefix = &track->redis->prefix;
-
-    ngx_str_set(&argv[0], "CLIENT");
-    ngx_str_set(&argv[1], "TRACKING");
-    ngx_str_set(&argv[2], "ON");
-    ngx_str_set(&argv[3], "REDIRECT");
-    argv[4].data = track->id;
-    argv[4].len = track->id_len;
-    ngx_str_set(&argv[5], "BCAST");
-
-    n = 6;
-
-    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-
-        ngx_str_set(&argv[n], "PREFIX");
-        n++;
-
-        p = ngx_pnalloc(track->tracker.pool,
-                        prefix->len + ngx_strlen(kinds[i]));
-        if (p == NULL) {
-            return "no memory";
-        }
-
-        argv[n].data = p;
-        argv[n].len = ngx_sprintf(p, "%V%s", prefix, kinds[i]) - p;
-        n++;
-    }
-
-    return ngx_shop_redis_track_send(&track->tracker, n, argv,
-                                     ngx_shop_redis_track_armed);
-}
-
-
-static const char *
-ngx_shop_redis_track_ask(ngx_shop_redis_track_t *track)
-{
-    ngx_str_t    argv[2];
-    const char  *err;
-
-    track->log.action = "asking the channel of changes";
-
-    track->asked = ngx_current_msec;
-    track->unanswered = 2;
-
-    ngx_str_set(&argv[0], "PING");
-
-    err = ngx_shop_redis_track_send(&track->listener, 1, argv,
-                                    ngx_shop_redis_track_pong);
-    if (err) {
-        return err;
-    }
-
-    if (!track->no_role && track->ticks++ % NGX_SHOP_REDIS_TRACK_ROLE == 0) {
-
-        track->unanswered++;
-        ngx_str_set(&argv[0], "ROLE");
-
-        err = ngx_shop_redis_track_send(&track->tracker, 1, argv,
-                                        ngx_shop_redis_track_role);
-        if (err) {
-            return err;
-        }
-    }
-
-    ngx_str_set(&argv[0], "CLIENT");
-
-    if (track->no_info) {
-        ngx_str_set(&argv[1], "GETREDIR");
-
-        return ngx_shop_redis_track_send(&track->tracker, 2, argv,
-                                         ngx_shop_redis_track_redir);
-    }
-
-    ngx_str_set(&argv[1], "TRACKINGINFO");
-
-    return ngx_shop_redis_track_send(&track->tracker, 2, argv,
-                                     ngx_shop_redis_track_info);
-}
-
-
-static void
-ngx_shop_redis_track_answered(ngx_shop_redis_track_t *track)
-{
-    if (--track->unanswered) {
-        return;
-    }
-
-    ngx_shop_cache_proven(track->zone, track->asked);
-
-    track->failures = 0;
-
-    if (track->told) {
-        track->told = 0;
-        track->log.log_level = track->redis->cycle->log->log_level;
-
-        ngx_log_error(NGX_LOG_NOTICE, &track->log, 0,
-                      "redis tells of changes again");
-    }
-}
-
-
-/* replies */
-
-static const char *
-ngx_shop_redis_track_ok(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply)
-{
-    return reply->type == NGX_SHOP_REDIS_STATUS ? NULL : "refused";
-}
-
-
-static const char *
-ngx_shop_redis_track_id(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply)
-{
-    if (reply->type != NGX_SHOP_REDIS_INTEGER) {
-        return "refused";
-    }
-
-    track->id_len = ngx_sprintf(track->id, "%L", reply->integer) - track->id;
-
-    return NULL;
-}
-
-
-static const char *
-ngx_shop_redis_track_subscribed(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply)
-{
-    if (!ngx_shop_redis_track_is(reply, 0, "subscribe")) {
-        return "refused";
-    }
-
-    track->state = NGX_SHOP_REDIS_TRACK_ARMING;
-
-    return ngx_shop_redis_track_open(&track->tracker);
-}
-
-
-static const char *
-ngx_shop_redis_track_armed(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply)
-{
-    if (reply->type != NGX_SHOP_REDIS_STATUS) {
-        return "refused";
-    }
-
-    ngx_shop_cache_armed(track->zone);
-
-    track->state = NGX_SHOP_REDIS_TRACK_ARMED;
-    track->ticks = 0;
-
-    return ngx_shop_redis_track_ask(track);
-}
-
-
-static const char *
-ngx_shop_redis_track_pong(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply)
-{
-    if (!ngx_shop_redis_track_is(reply, 0, "pong")) {
-        return "refused";
-    }
-
-    ngx_shop_redis_track_answered(track);
-
-    return NULL;
-}
-
-
-/* "flags", [...], "redirect", id, "prefixes", [...] */
-
-static const char *
-ngx_shop_redis_track_info(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply)
-{
-    ngx_str_t                argv[2];
-    ngx_uint_t               i, on;
-    ngx_shop_redis_reply_t  *flags;
-
-    if (reply->type == NGX_SHOP_REDIS_FAULT) {
-        track->no_info = 1;
-
-        ngx_str_set(&argv[0], "CLIENT");
-        ngx_str_set(&argv[1], "GETREDIR");
-
-        return ngx_shop_redis_track_send(&track->tracker, 2, argv,
-                                         ngx_shop_redis_track_redir);
-    }
-
-    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts < 4
-        || !ngx_shop_redis_track_is(reply, 0, "flags")
-        || !ngx_shop_redis_track_is(reply, 2, "redirect"))
-    {
-        return "refused";
-    }
-
-    flags = reply->elts[1];
-    on = 0;
-
-    for (i = 0; flags->type == NGX_SHOP_REDIS_ARRAY && i < flags->nelts; i++)
-    {
-        if (ngx_shop_redis_track_is(flags, i, "broken_redirect")) {
-            return "lost its redirection";
-        }
-
-        if (ngx_shop_redis_track_is(flags, i, "on")) {
-            on = 1;
-        }
-    }
-
-    if (!on) {
-        return "was switched off";
-    }
-
-    return ngx_shop_redis_track_redir(track, reply->elts[3]);
-}
-
-
-static const char *
-ngx_shop_redis_track_redir(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply)
-{
-    if (reply->type != NGX_SHOP_REDIS_INTEGER) {
-        return "refused";
-    }
-
-    if (reply->integer != (int64_t) ngx_atoof(track->id, track->id_len)) {
-        return "lost its redirection";
-    }
-
-    ngx_shop_redis_track_answered(track);
-
-    return NULL;
-}
-
-
-static const char *
-ngx_shop_redis_track_role(ngx_shop_redis_track_t *track,
-    ngx_shop_redis_reply_t *reply)
-{
-    if (reply->type == NGX_SHOP_REDIS_FAULT) {
-
-        /* it may not be asked */
-
-        track->no_role = 1;
-
-    } else if (!ngx_shop_redis_track_is(reply, 0, "master")) {
-        return "comes from a replica";
-    }
-
-    ngx_shop_redis_track_answered(track);
-
-    return NULL;
-}
-
-
-/* bytes */
-
-static const char *
-ngx_shop_redis_track_send(ngx_shop_redis_half_t *half, ngx_uint_t argc,
-    ngx_str_t *argv, ngx_shop_redis_expect_pt expect)
-{
-    ngx_str_t                wire;
-    ngx_shop_redis_track_t  *track;
-
-    track = half->track;
-
-    if (half->pos == half->last) {
-        half->pos = half->out;
-        half->last = half->out;
-    }
-
-    if (half->nexpected == NGX_SHOP_REDIS_TRACK_EXPECTED
-        || ngx_shop_redis_format(half->pool, argc, argv, &wire) != NGX_OK
-        || wire.len > (size_t) (half->out + sizeof(half->out) - half->last))
-    {
-        return "has no room";
-    }
-
-    half->last = ngx_cpymem(half->last, wire.data, wire.len);
-
-    /* the password may be in there */
-
-    ngx_shop_zero(wire.data, wire.len);
-
-    half->expected[half->nexpected++] = expect;
-
-    track->deadline = ngx_current_msec + track->redis->timeout;
-
-    return ngx_shop_redis_track_write(half);
-}
-
-
-static void
-ngx_shop_redis_track_write_handler(ngx_event_t *wev)
-{
-    const char             *err;
-    ngx_connection_t       *c;
-    ngx_shop_redis_half_t  *half;
-
-    c = wev->data;
-    half = c->data;
-
-    err = ngx_shop_redis_track_write(half);
-
-    if (err) {
-        ngx_shop_redis_track_fail(half->track, err);
-    }
-}
-
-
-static const char *
-ngx_shop_redis_track_write(ngx_shop_redis_half_t *half)
-{
-    ssize_t            n;
-    ngx_connection_t  *c;
-
-    c = half->connection;
-
-    while (half->pos < half->last && c->write->ready) {
-
-        n = c->send(c, half->pos, half->last - half->pos);
-
-        if (n == NGX_ERROR) {
-            return "was closed";
-        }
-
-        if (n == NGX_AGAIN || n == 0) {
-            break;
-        }
-
-        ngx_shop_zero(half->pos, n);
-        half->pos += n;
-    }
-
-    return ngx_handle_write_event(c->write, 0) == NGX_OK ? NULL
-                                                         : "was closed";
-}
-
-
-static void
-ngx_shop_redis_track_read_handler(ngx_event_t *rev)
-{
-    const char              *err;
-    ngx_connection_t        *c;
-    ngx_shop_redis_half_t   *half;
-    ngx_shop_redis_track_t  *track;
-
-    c = rev->data;
-    half = c->data;
-    track = half->track;
-
-    if (c->close) {
-
-        /* the worker shuts down, another may begin at once */
-
-        ngx_shop_redis_track_stop(track);
-        return;
-    }
-
-    err = ngx_shop_redis_track_read(half);
-
-    if (err) {
-        ngx_shop_redis_track_fail(track, err);
-    }
-}
-
-
-static const char *
-ngx_shop_redis_track_read(ngx_shop_redis_half_t *half)
-{
-    ssize_t            n;
-    const char        *err;
-    ngx_connection_t  *c;
-    u_char             buf[NGX_SHOP_REDIS_BUFFER_SIZE];
-
-    c = half->connection;
-
-    do {
-        n = c->recv(c, buf, NGX_SHOP_REDIS_BUFFER_SIZE);
-
-        if (n == NGX_AGAIN) {
-            break;
-        }
-
-        if (n == 0 || n == NGX_ERROR) {
-            return "was closed";
-        }
-
-        if (ngx_shop_redis_reader_feed(half->reader, buf, n) != NGX_OK) {
-            return "sent what is no reply";
-        }
-
-        err = ngx_shop_redis_track_replies(half);
-
-        if (err) {
-            return err;
-        }
-
-    } while (c->read->ready);
-
-    return ngx_handle_read_event(c->read, 0) == NGX_OK ? NULL : "was closed";
-}
-
-
-static const char *
-ngx_shop_redis_track_replies(ngx_shop_redis_half_t *half)
-{
-    ngx_int_t                  rc;
-    const char                *err;
-    ngx_shop_redis_reply_t    *reply;
-    ngx_shop_redis_track_t    *track;
-    ngx_shop_redis_expect_pt   expect;
-
-    track = half->track;
-
-    while (ngx_shop_redis_reader_more(half->reader)) {
-
-        rc = ngx_shop_redis_reader_next(half->reader, half->pool, &reply);
-
-        if (rc == NGX_AGAIN) {
-            break;
-        }
-
-        if (rc == NGX_ERROR) {
-            return "sent what is no reply";
-        }
-
-        if (half == &track->listener
-            && ngx_shop_redis_track_is(reply, 0, "message")
-            && reply->nelts == 3)
-        {
-            ngx_shop_redis_track_message(track, reply->elts[2]);
-
-        } else {
-
-            if (half->nexpected == 0) {
-                return "sent a reply that nobody asked for";
-            }
-
-            expect = half->expected[0];
-
-            half->nexpected--;
-            ngx_memmove(&half->expected[0], &half->expected[1],
-                        half->nexpected * sizeof(half->expected[0]));
-
-            err = expect(track, reply);
-
-            if (err) {
-                return err;
-            }
-        }
-
-        ngx_reset_pool(half->pool);
-    }
-
-    return NULL;
-}
-
-
-/* 1: element "i" of this array is "text" */
+/* the link of a node's channel, which is made if there is none */
 
 static ngx_uint_t
-ngx_shop_redis_track_is(ngx_shop_redis_reply_t *array, ngx_uint_t i,
-    const char *text)
+ngx_shop_redis_track_link(ngx_shop_redis_track_t *track,
+    ngx_shop_redis_node_t *node)
 {
-    ngx_str_t  value;
+    ngx_uint_t                i;
+    ngx_shop_redis_channel_t *channel;
 
-    return array->type == NGX_SHOP_REDIS_ARRAY
-           && i < array->nelts
-           && ngx_shop_redis_text(array, i, &value) == NGX_OK
-           && value.len == ngx_strlen(text)
-           && ngx_strncmp(value.data, text, value.len) == 0;
+    for (i = 0; i < track->nlinks; i++) {
+        if (track->channels[i] == node->channel) {
+            break;
+        }
+    }
+
+    if (i == track->nlinks) {
+        return NGX_SHOP_CACHE_NONE;
+    }
+
+    if (node->channel == NULL) {
+        channel = ngx_shop_redis_channel_create(track, node, i);
+
+        if (channel == NULL) {
+            return NGX_SHOP_CACHE_NONE;
+        }
+
+        ngx_shop_redis_channel_look(channel);
+    }
+
+    return i;
 }
 
 
-static void
-ngx_shop_redis_track_message(ngx_shop_redis_track_t *track,
+void
+ngx_shop_redis_track_moved(ngx_shop_redis_t *redis, ngx_uint_t slot)
+{
+    ngx_uint_t               i;
+    ngx_shop_redis_track_t  *track;
+
+    track = redis->track;
+
+    if (track == NULL || track->stopped) {
+        return;
+    }
+
+    for (i = 0; i < track->nparts; i++) {
+        if (track->slots[i] == slot) {
+            ngx_shop_cache_moved(track->zone, i);
+        }
+    }
+}
+
+
+void
+ngx_shop_redis_track_told(ngx_shop_redis_track_t *track, ngx_uint_t link,
     ngx_shop_redis_reply_t *payload)
 {
     ngx_str_t   key;
@@ -928,7 +371,7 @@ ngx_shop_redis_track_message(ngx_shop_redis_track_t *track,
     switch (payload->type) {
 
     case NGX_SHOP_REDIS_NIL:
-        ngx_shop_cache_flush(track->zone);
+        ngx_shop_cache_flush(track->zone, link);
         break;
 
     case NGX_SHOP_REDIS_ARRAY:
@@ -1025,108 +468,4 @@ ngx_shop_redis_track_key(ngx_shop_redis_track_t *track, ngx_str_t *key)
     name.len = NGX_SHOP_SHA256_LEN;
 
     ngx_shop_cache_drop(track->zone, NGX_SHOP_CACHE_SESSION, &name);
-}
-
-
-/* the end of both, for now; after the first line it fails in silence */
-
-static void
-ngx_shop_redis_track_fail(ngx_shop_redis_track_t *track, const char *why)
-{
-    ngx_uint_t  i;
-    ngx_msec_t  wait;
-
-    ngx_shop_redis_track_close(track);
-
-    wait = NGX_SHOP_REDIS_TRACK_TICK;
-
-    for (i = 0; i < track->failures && wait < NGX_SHOP_REDIS_TRACK_WAIT_MAX;
-         i++)
-    {
-        wait *= 2;
-    }
-
-    wait = ngx_min(wait, NGX_SHOP_REDIS_TRACK_WAIT_MAX);
-
-    track->failures++;
-    track->retry_at = ngx_current_msec + (ngx_msec_t) ngx_random() % wait;
-
-    if (track->told) {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, &track->log, 0,
-                  "the channel of changes %s, until it works again what is "
-                  "cached may be old for as long as the \"ttl\" of "
-                  "\"shop_zone\"", why);
-
-    track->told = 1;
-
-    if (!(track->log.log_level & NGX_LOG_DEBUG_ALL)) {
-        track->log.log_level = ngx_min(track->log.log_level, NGX_LOG_CRIT);
-    }
-}
-
-
-static void
-ngx_shop_redis_track_close(ngx_shop_redis_track_t *track)
-{
-    ngx_shop_cache_lost(track->zone);
-
-    ngx_shop_redis_track_close_half(&track->listener);
-    ngx_shop_redis_track_close_half(&track->tracker);
-
-    track->state = NGX_SHOP_REDIS_TRACK_IDLE;
-    track->unanswered = 0;
-}
-
-
-static void
-ngx_shop_redis_track_close_half(ngx_shop_redis_half_t *half)
-{
-    ngx_shop_peer_cancel(&half->peer);
-
-    if (half->connection) {
-        ngx_shop_peer_close(half->connection);
-        half->connection = NULL;
-    }
-
-    /* the reader before the pool, which holds what it has half-read */
-
-    if (half->reader) {
-        ngx_shop_redis_reader_free(half->reader);
-        half->reader = NULL;
-    }
-
-    if (half->pool) {
-        ngx_destroy_pool(half->pool);
-        half->pool = NULL;
-    }
-
-    if (half->pos < half->last) {
-        ngx_shop_zero(half->pos, half->last - half->pos);
-    }
-
-    half->pos = half->out;
-    half->last = half->out;
-    half->nexpected = 0;
-}
-
-
-static u_char *
-ngx_shop_redis_track_log(ngx_log_t *log, u_char *buf, size_t len)
-{
-    u_char                  *p;
-    ngx_shop_redis_track_t  *track;
-
-    p = buf;
-
-    if (log->action) {
-        p = ngx_snprintf(buf, len, " while %s", log->action);
-        len -= p - buf;
-    }
-
-    track = log->data;
-
-    return ngx_snprintf(p, len, ", redis: \"%V\"", &track->redis->text);
 }

@@ -21,6 +21,9 @@
 
 #define NGX_SHOP_UNIT_CACHE_SIZE  (64 * 1024)
 #define NGX_SHOP_UNIT_CACHE_TTL   60000
+#define NGX_SHOP_UNIT_CACHE_PARTS 4
+#define NGX_SHOP_UNIT_CACHE_A     7         /* two servers */
+#define NGX_SHOP_UNIT_CACHE_B     9
 
 
 static ngx_shop_zone_t *ngx_shop_unit_cache(ngx_shop_unit_t *u);
@@ -32,10 +35,19 @@ static void ngx_shop_unit_cache_store(ngx_shop_unit_t *u,
     ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry, const char *value);
 static ngx_shop_cache_state_e ngx_shop_unit_cache_state(ngx_shop_unit_t *u,
     ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry);
+static void ngx_shop_unit_cache_link(ngx_shop_unit_t *u,
+    ngx_shop_zone_t *zone);
+static void ngx_shop_unit_cache_two(ngx_shop_unit_t *u,
+    ngx_shop_zone_t *zone);
 static void ngx_shop_unit_cache_done(ngx_shop_unit_t *u);
 
 static void ngx_shop_unit_cache_ttl(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_channel(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_links(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_moved(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_late(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_server(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_beyond(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_deadline(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_missing(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_dropped(ngx_shop_unit_t *u);
@@ -53,6 +65,11 @@ static void ngx_shop_unit_cache_size(ngx_shop_unit_t *u);
 ngx_shop_unit_test_t  ngx_shop_unit_cache_tests[] = {
     { "without a channel: ttl", ngx_shop_unit_cache_ttl },
     { "with a channel: its epoch", ngx_shop_unit_cache_channel },
+    { "links to several servers", ngx_shop_unit_cache_links },
+    { "parts that move", ngx_shop_unit_cache_moved },
+    { "a map from before a move", ngx_shop_unit_cache_late },
+    { "an answer of another server", ngx_shop_unit_cache_server },
+    { "more parts than there is room for", ngx_shop_unit_cache_beyond },
     { "deadlines", ngx_shop_unit_cache_deadline },
     { "what is missing", ngx_shop_unit_cache_missing },
     { "what was changed", ngx_shop_unit_cache_dropped },
@@ -112,6 +129,8 @@ ngx_shop_unit_cache(ngx_shop_unit_t *u)
 
     ngx_slab_init(pool);
 
+    zone->parts = NGX_SHOP_UNIT_CACHE_PARTS;
+
     *shm_zone = *zone->shm_zone;
     shm_zone->shm.addr = addr;
     shm_zone->shm.log = u->log;
@@ -146,6 +165,7 @@ ngx_shop_unit_cache_entry(ngx_shop_cache_entry_t *entry, ngx_uint_t kind,
     entry->kind = kind;
     entry->key.data = (u_char *) key;
     entry->key.len = ngx_strlen(key);
+    entry->server = NGX_SHOP_UNIT_CACHE_A;
 }
 
 
@@ -180,6 +200,27 @@ ngx_shop_unit_cache_state(ngx_shop_unit_t *u, ngx_shop_zone_t *zone,
     (void) ngx_shop_cache_get(zone, u->pool, entry, 1,
                               NGX_SHOP_UNIT_CACHE_TTL, NGX_SHOP_CACHE_STALE);
     return entry->state;
+}
+
+
+/* the first part has a link, the first one */
+
+static void
+ngx_shop_unit_cache_link(ngx_shop_unit_t *u, ngx_shop_zone_t *zone)
+{
+    uint32_t  links[1];
+
+    links[0] = 0;
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_DONE, "held");
+
+    ngx_shop_cache_open(zone, 0, NGX_SHOP_UNIT_CACHE_A);
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_assign(zone, links, 1,
+                                                  ngx_current_msec),
+                         NGX_OK, "assigned");
+
+    ngx_shop_cache_armed(zone, 0);
 }
 
 
@@ -241,9 +282,8 @@ ngx_shop_unit_cache_channel(ngx_shop_unit_t *u)
 
     ngx_shop_unit_cache_store(u, zone, &before, "1");
 
-    ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_OK, "held");
-    ngx_shop_cache_armed(zone);
-    ngx_shop_cache_proven(zone, ngx_current_msec);
+    ngx_shop_unit_cache_link(u, zone);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
 
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &before),
                          NGX_SHOP_CACHE_STALE,
@@ -252,7 +292,7 @@ ngx_shop_unit_cache_channel(ngx_shop_unit_t *u)
     ngx_shop_unit_cache_store(u, zone, &entry, "1");
 
     ngx_current_msec += 2 * NGX_SHOP_UNIT_CACHE_TTL;
-    ngx_shop_cache_proven(zone, ngx_current_msec - 999);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec - 999);
 
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
                          NGX_SHOP_CACHE_VALID, "proven 999 ms ago: no ttl");
@@ -262,21 +302,264 @@ ngx_shop_unit_cache_channel(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
                          NGX_SHOP_CACHE_STALE, "a second ago: ttl");
 
-    ngx_shop_cache_proven(zone, ngx_current_msec);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
 
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
                          NGX_SHOP_CACHE_VALID, "the same channel again");
 
-    ngx_shop_cache_lost(zone);
+    ngx_shop_cache_lost(zone, 0);
 
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
                          NGX_SHOP_CACHE_STALE, "lost");
 
-    ngx_shop_cache_armed(zone);
-    ngx_shop_cache_proven(zone, ngx_current_msec);
+    ngx_shop_cache_armed(zone, 0);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
 
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
                          NGX_SHOP_CACHE_STALE, "another channel");
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+/* two servers with two parts each */
+
+static void
+ngx_shop_unit_cache_two(ngx_shop_unit_t *u, ngx_shop_zone_t *zone)
+{
+    static uint32_t  links[] = { 0, 0, 1, 1 };
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_DONE, "held");
+
+    ngx_shop_cache_open(zone, 0, NGX_SHOP_UNIT_CACHE_A);
+    ngx_shop_cache_open(zone, 1, NGX_SHOP_UNIT_CACHE_B);
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_assign(zone, links, 4,
+                                                  ngx_current_msec),
+                         NGX_OK, "assigned");
+
+    ngx_shop_cache_armed(zone, 0);
+    ngx_shop_cache_armed(zone, 1);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
+    ngx_shop_cache_proven(zone, 1, ngx_current_msec);
+}
+
+
+static void
+ngx_shop_unit_cache_links(ngx_shop_unit_t *u)
+{
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   here, there;
+    ngx_shop_cache_stats_t   stats;
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&here, NGX_SHOP_CACHE_VIEW, "here");
+    ngx_shop_unit_cache_entry(&there, NGX_SHOP_CACHE_VIEW, "there");
+
+    there.part = 3;
+    there.server = NGX_SHOP_UNIT_CACHE_B;
+
+    ngx_shop_unit_cache_two(u, zone);
+    ngx_shop_unit_cache_store(u, zone, &here, "1");
+    ngx_shop_unit_cache_store(u, zone, &there, "1");
+
+    ngx_current_msec += 2 * NGX_SHOP_UNIT_CACHE_TTL;
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &here),
+                         NGX_SHOP_CACHE_VALID, "the one that works");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &there),
+                         NGX_SHOP_CACHE_STALE, "the one that does not");
+
+    ngx_shop_cache_stats(zone, &stats);
+    ngx_shop_unit_is_int(u, stats.links, 2, "two links");
+    ngx_shop_unit_is_int(u, stats.alive, 1, "... one of them alive");
+
+    ngx_shop_cache_armed(zone, 1);
+    ngx_shop_cache_proven(zone, 1, ngx_current_msec);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &there),
+                         NGX_SHOP_CACHE_STALE, "another channel there");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &here),
+                         NGX_SHOP_CACHE_VALID, "is none here");
+
+    ngx_shop_unit_cache_store(u, zone, &there, "2");
+    ngx_shop_cache_flush(zone, 1);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &there),
+                         NGX_SHOP_CACHE_ABSENT, "a server that was emptied");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &here),
+                         NGX_SHOP_CACHE_VALID, "the other was not");
+
+    ngx_shop_cache_close(zone, 0);
+    ngx_shop_cache_stats(zone, &stats);
+    ngx_shop_unit_is_int(u, stats.links, 1, "a link is closed");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &here),
+                         NGX_SHOP_CACHE_STALE, "and its parts have none");
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+static void
+ngx_shop_unit_cache_moved(ngx_shop_unit_t *u)
+{
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   moves, stays, flying;
+
+    static uint32_t  links[] = { 0, 1, 1, 1 };
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&moves, NGX_SHOP_CACHE_VIEW, "moves");
+    ngx_shop_unit_cache_entry(&flying, NGX_SHOP_CACHE_VIEW, "flying");
+    ngx_shop_unit_cache_entry(&stays, NGX_SHOP_CACHE_VIEW, "stays");
+
+    moves.part = 1;
+    flying.part = 1;
+
+    ngx_shop_unit_cache_two(u, zone);
+    ngx_shop_unit_cache_store(u, zone, &moves, "1");
+    ngx_shop_unit_cache_store(u, zone, &stays, "1");
+    (void) ngx_shop_unit_cache_get(u, zone, &flying, 1);
+
+    ngx_shop_cache_moved(zone, 1);
+    ngx_shop_cache_set(zone, &flying, 1);
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_moves(zone), 1, "it is counted");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &moves),
+                         NGX_SHOP_CACHE_STALE, "what has moved is old");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &flying),
+                         NGX_SHOP_CACHE_ABSENT, "what was on its way, too");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &stays),
+                         NGX_SHOP_CACHE_VALID, "what has not is not");
+
+    moves.server = NGX_SHOP_UNIT_CACHE_B;
+    ngx_shop_unit_cache_store(u, zone, &moves, "2");
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &moves),
+                         NGX_SHOP_CACHE_VALID, "read again: for ttl");
+
+    ngx_current_msec++;
+    ngx_shop_unit_is_int(u, ngx_shop_cache_assign(zone, links, 4,
+                                                  ngx_current_msec),
+                         NGX_OK, "the new map");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &moves),
+                         NGX_SHOP_CACHE_STALE, "what was read without a link");
+
+    ngx_shop_unit_cache_store(u, zone, &moves, "3");
+    ngx_current_msec += 2 * NGX_SHOP_UNIT_CACHE_TTL;
+    ngx_shop_cache_proven(zone, 1, ngx_current_msec);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &moves),
+                         NGX_SHOP_CACHE_VALID, "the new server tells of it");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &stays),
+                         NGX_SHOP_CACHE_STALE, "the old one of the others");
+
+    /* a map alone says so as well */
+
+    links[1] = 0;
+
+    (void) ngx_shop_cache_assign(zone, links, 4, ngx_current_msec);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &moves),
+                         NGX_SHOP_CACHE_STALE, "back again");
+
+    links[1] = 1;
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+static void
+ngx_shop_unit_cache_late(ngx_shop_unit_t *u)
+{
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   entry;
+
+    static uint32_t  links[] = { 0, 0, 1, 1 };
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_VIEW, "entry");
+
+    entry.part = 1;
+
+    ngx_shop_unit_cache_two(u, zone);
+    ngx_shop_cache_moved(zone, 1);
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_assign(zone, links, 4,
+                                                  ngx_current_msec - 1),
+                         NGX_DECLINED, "it is refused");
+
+    ngx_shop_unit_cache_store(u, zone, &entry, "1");
+    ngx_current_msec += NGX_SHOP_UNIT_CACHE_TTL;
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                         NGX_SHOP_CACHE_STALE, "and the part has no link");
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+/* a worker that has not heard yet, or a key that has left before its slot */
+
+static void
+ngx_shop_unit_cache_server(ngx_shop_unit_t *u)
+{
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   entry;
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_VIEW, "entry");
+
+    entry.server = NGX_SHOP_UNIT_CACHE_B;
+
+    ngx_shop_unit_cache_two(u, zone);
+    ngx_shop_unit_cache_store(u, zone, &entry, "1");
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                         NGX_SHOP_CACHE_ABSENT, "is not kept");
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+static void
+ngx_shop_unit_cache_beyond(ngx_shop_unit_t *u)
+{
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   entry;
+
+    static uint32_t  links[] = { 0, 0, 1, 1, 1, 1 };
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_VIEW, "entry");
+
+    entry.part = NGX_SHOP_UNIT_CACHE_PARTS;
+
+    ngx_shop_unit_cache_two(u, zone);
+
+    ngx_shop_unit_is_int(u, ngx_shop_cache_assign(zone, links, 6,
+                                                  ngx_current_msec),
+                         NGX_OK, "those there are");
+
+    ngx_shop_unit_cache_store(u, zone, &entry, "1");
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                         NGX_SHOP_CACHE_VALID, "one beyond: for ttl");
+
+    ngx_shop_cache_moved(zone, NGX_SHOP_UNIT_CACHE_PARTS);
+    ngx_current_msec += NGX_SHOP_UNIT_CACHE_TTL;
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                         NGX_SHOP_CACHE_STALE, "and not longer");
+    ngx_shop_unit_is_int(u, ngx_shop_cache_moves(zone), 0, "it cannot move");
 
     ngx_shop_unit_cache_done(u);
 }
@@ -424,8 +707,7 @@ ngx_shop_unit_cache_in_flight(ngx_shop_unit_t *u)
 
     (void) ngx_shop_unit_cache_get(u, zone, entry, 2);
 
-    ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_OK, "held");
-    ngx_shop_cache_armed(zone);
+    ngx_shop_unit_cache_link(u, zone);
     ngx_shop_cache_set(zone, entry, 2);
 
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &later[0]),
@@ -450,7 +732,8 @@ ngx_shop_unit_cache_flushed(ngx_shop_unit_t *u)
     ngx_shop_unit_cache_store(u, zone, &view, "1");
     (void) ngx_shop_unit_cache_get(u, zone, &flying, 1);
 
-    ngx_shop_cache_flush(zone);
+    ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_DONE, "held");
+    ngx_shop_cache_flush(zone, 0);
     ngx_shop_cache_set(zone, &flying, 1);
 
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &view),
@@ -515,10 +798,10 @@ ngx_shop_unit_cache_lease(ngx_shop_unit_t *u)
     zone = ngx_shop_unit_cache(u);
     cache = &((ngx_shop_zone_sh_t *) zone->shm_zone->data)->cache;
 
-    ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_OK, "free");
+    ngx_shop_unit_cache_link(u, zone);
     ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_OK, "mine");
 
-    ngx_shop_cache_proven(zone, ngx_current_msec);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
     ngx_shop_cache_stats(zone, &stats);
     ngx_shop_unit_ok(u, stats.alive, "alive");
 
@@ -527,7 +810,7 @@ ngx_shop_unit_cache_lease(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_DECLINED,
                          "another's");
 
-    ngx_shop_cache_lost(zone);
+    ngx_shop_cache_lost(zone, 0);
     ngx_shop_cache_release(zone);
     ngx_shop_cache_stats(zone, &stats);
     ngx_shop_unit_ok(u, stats.alive, "which I do not touch");
@@ -537,10 +820,10 @@ ngx_shop_unit_cache_lease(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_DECLINED,
                          "still another's");
 
-    ngx_shop_cache_proven(zone, ngx_current_msec);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
     ngx_current_msec++;
 
-    ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_OK,
+    ngx_shop_unit_is_int(u, ngx_shop_cache_hold(zone), NGX_DONE,
                          "taken over from who is silent");
     ngx_shop_cache_stats(zone, &stats);
     ngx_shop_unit_ok(u, !stats.alive, "with a channel to be made");

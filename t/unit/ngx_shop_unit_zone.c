@@ -838,7 +838,7 @@ ngx_shop_unit_zone_reload(ngx_shop_unit_t *u)
     (void) ngx_shop_unit_zone_set(zone, "a", "one", 1, 9);
 
     next = *zone->shm_zone;
-    next.data = NULL;
+    next.data = zone;
 
     again.shm_zone = &next;
 
@@ -936,6 +936,7 @@ ngx_shop_unit_zone_workers(ngx_shop_unit_t *u)
     ngx_shop_unit_zone_pool(u, shm.addr, shm.size);
 
     zone->shm_zone->shm = shm;
+    zone->shm_zone->data = zone;
 
     if (zone->shm_zone->init(zone->shm_zone, NULL) != NGX_OK) {
         return;

@@ -11,6 +11,8 @@ ShopTest::Cluster - a real cluster of Redis
     my $cluster = ShopTest::Cluster->new(primaries => 3, replicas => 3);
 
     $cluster->urls;                     # of the first primaries, for nginx
+    $cluster->url;                      # the same as parameters of shop_redis
+    $cluster->command('GET', 'key');    # at its node; shop() takes it as redis
     $cluster->nodes;                    # all, as ShopTest::Redis
     $cluster->primaries;                # those of this moment
 
@@ -146,9 +148,18 @@ sub alive {
 
 sub urls { return map { $_->url } ($_[0]->nodes)[0 .. 2] }
 
-sub url { return join(' ', $_[0]->urls) . ' cluster' }
+sub url { return join ' ', $_[0]->urls, 'cluster' }
 
 sub port { return ($_[0]->nodes)[0]->port }
+
+
+sub command {
+    my ($self, $command, $key, @more) = @_;
+
+    return $self->owner($key)->command($command, $key, @more);
+}
+
+
 
 sub id { return $_[1]->command('CLUSTER', 'MYID') }
 

@@ -11,6 +11,9 @@ ShopTest::Sentinel - a master, replicas and the sentinels that watch them
     my $sentinels = ShopTest::Sentinel->new(servers => 2, sentinels => 3);
 
     $sentinels->urls;                   # those of the sentinels, for nginx
+    $sentinels->url;                    # the same as parameters of shop_redis
+    $sentinels->command('GET', 'key');  # at the master; shop() takes it as
+                                        # redis
     $sentinels->master;                 # the ShopTest::Redis of this moment
     $sentinels->command('GET', 'key');  # asks that one
     $sentinels->url;                    # all of it, for shop_redis
@@ -127,6 +130,10 @@ sub servers { return @{ $_[0]->{servers} } }
 sub sentinels { return @{ $_[0]->{sentinels} } }
 
 sub urls { return map { 'redis://127.0.0.1:' . $_->port } $_[0]->sentinels }
+
+sub url { return join ' ', $_[0]->urls, 'sentinel=main' }
+
+sub command { my $self = shift; return $self->master->command(@_) }
 
 
 sub url { return join(' ', $_[0]->urls) . ' sentinel=main' }

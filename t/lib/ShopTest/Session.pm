@@ -22,6 +22,8 @@ ShopTest::Session - a customer who is signed in, made without a login
     $session->view(points => 5);    # sets more fields
     $session->end;                  # deletes the session
     $session->noted(400);           # was last seen so many seconds ago
+    $session->told($nginx);         # "ID POINTS SOURCE" at the backend, where
+                                    # a header X-Session has the source
     $session->value;                # the sealed text, a secret
 
     ShopTest::Session::seal($key, $purpose, $context, $plain);
@@ -137,6 +139,18 @@ sub end {
     $self->{redis}->command('DEL', $self->key);
 
     return;
+}
+
+
+sub told {
+    my ($self, $nginx) = @_;
+
+    my $response = $nginx->get('/', Cookie => $self->cookie);
+    my %is = map { lc $_->[0] => $_->[1] } @{ $response->json->{headers} };
+
+    return join ' ', map { defined $_ ? $_ : '-' }
+           @is{qw(x-customer-id x-loyalty-points)},
+           $response->header('X-Session');
 }
 
 
