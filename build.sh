@@ -178,7 +178,8 @@ configure_and_make() {
         cat "$src/src/core/nginx.h"
 
         if [ "$target" = modules ]; then
-            cat config t/unit/config ngx_module/redis/*.{awk,lua}
+            cat config t/unit/config ngx_module/redis/*.{awk,lua} \
+                ngx_module/http/texts/*
         fi
     } | sha256sum)
 

@@ -110,7 +110,7 @@ for my $client (@clients) {
               [ 'ann@example.com' ], "$name: whose e-mail userinfo told");
 
     $customer{ $me->{customer} || '' } = 1;
-    $nginx->keep_secret(map { $_->{value} } $browser->cookies);
+    $nginx->keep_secret($browser->secrets);
 }
 
 is(scalar(keys %customer), scalar(@clients),

@@ -102,7 +102,7 @@ sub attempt {
 sub learn {
     my ($shop, $browser) = @_;
 
-    $shop->nginx->keep_secret(map { $_->{value} } $browser->cookies);
+    $shop->nginx->keep_secret($browser->secrets);
 
     for my $request ($shop->provider->requests('/token')) {
         my $fields = ShopTest::Server::form_fields($request);

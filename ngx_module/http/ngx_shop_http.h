@@ -130,7 +130,68 @@ ngx_uint_t ngx_shop_is_cross_site(ngx_http_request_t *r);
 ngx_int_t ngx_shop_mask_args(ngx_http_request_t *r, ngx_str_t *args);
 
 
+/* ngx_shop_language.c: the texts of our own pages, see texts/ */
+
+typedef enum {
+    NGX_SHOP_TEXT_SIGN_IN = 0,
+    NGX_SHOP_TEXT_CHOOSE,
+    NGX_SHOP_TEXT_CONTINUE_WITH,            /* with "{provider}" in it */
+    NGX_SHOP_TEXT_LAST_USED,
+    NGX_SHOP_TEXT_ONE_MOMENT,
+    NGX_SHOP_TEXT_CONTINUE,
+    NGX_SHOP_TEXT_TITLE_400,                /* a text follows its title */
+    NGX_SHOP_TEXT_TEXT_400,
+    NGX_SHOP_TEXT_TITLE_401,
+    NGX_SHOP_TEXT_TEXT_401,
+    NGX_SHOP_TEXT_TITLE_403,
+    NGX_SHOP_TEXT_TEXT_403,
+    NGX_SHOP_TEXT_TITLE_404,
+    NGX_SHOP_TEXT_TEXT_404,
+    NGX_SHOP_TEXT_TITLE_405,
+    NGX_SHOP_TEXT_TEXT_405,
+    NGX_SHOP_TEXT_TITLE_413,
+    NGX_SHOP_TEXT_TEXT_413,
+    NGX_SHOP_TEXT_TITLE_500,
+    NGX_SHOP_TEXT_TEXT_500,
+    NGX_SHOP_TEXT_TITLE_502,
+    NGX_SHOP_TEXT_TEXT_502,
+    NGX_SHOP_TEXT_TITLE_503,
+    NGX_SHOP_TEXT_TEXT_503,
+    NGX_SHOP_TEXT_TITLE_504,
+    NGX_SHOP_TEXT_TEXT_504,
+    NGX_SHOP_TEXT_MAX
+} ngx_shop_text_e;
+
+
+typedef struct {
+    ngx_str_t                  language;    /* a tag of RFC 5646 */
+    ngx_str_t                  text[NGX_SHOP_TEXT_MAX];  /* HTML */
+} ngx_shop_texts_t;
+
+
+extern ngx_shop_texts_t  ngx_shop_catalogs[];   /* English first; to one
+                                                   without a language */
+
+/* the texts that the browser's user can read best, else the English ones */
+ngx_shop_texts_t *ngx_shop_texts(ngx_http_request_t *r);
+
+
 /* ngx_shop_respond.c */
+
+/* how our pages look: with NULL, or all of it empty, as we think */
+
+typedef struct {
+    ngx_str_t                  stylesheet;  /* its URL, escaped for HTML */
+    ngx_str_t                  policy;      /* Content-Security-Policy */
+} ngx_shop_theme_t;
+
+
+/*
+ * A theme with a stylesheet, which may use pictures and fonts of its own
+ * origin; there is no "," or ";" in its URL.  At configuration time.
+ */
+ngx_int_t ngx_shop_theme_init(ngx_conf_t *cf, ngx_shop_theme_t *theme,
+    ngx_shop_url_t *stylesheet);
 
 /*
  * Sends a whole answer, never to be stored, with a strict policy for pages;
@@ -146,19 +207,22 @@ ngx_int_t ngx_shop_respond_see_other(ngx_http_request_t *r,
 
 /* a page that goes on to "location" by itself, as a same-site navigation */
 ngx_int_t ngx_shop_respond_bounce(ngx_http_request_t *r,
-    ngx_str_t *location);
+    ngx_shop_theme_t *theme, ngx_str_t *location);
 
 /*
  * An error: problem JSON (RFC 9457) with "reason", or a page where Accept
  * names text/html.  503 and 504 carry "Retry-After: 5".  "link", if not
- * NULL, is offered on the page as the way on, under "text".
+ * NULL, is offered on the page as the way to sign in.
  */
-ngx_int_t ngx_shop_respond_problem(ngx_http_request_t *r, ngx_uint_t status,
-    const char *reason, ngx_str_t *link, const char *text);
+ngx_int_t ngx_shop_respond_problem(ngx_http_request_t *r,
+    ngx_shop_theme_t *theme, ngx_uint_t status, const char *reason,
+    ngx_str_t *link);
 
-/* a page: "body" is HTML below <body> */
-ngx_int_t ngx_shop_respond_page(ngx_http_request_t *r, ngx_uint_t status,
-    const char *title, ngx_str_t *body);
+/* a page in the language of "texts": "title" and "body", below <main>, are
+ * HTML */
+ngx_int_t ngx_shop_respond_page(ngx_http_request_t *r,
+    ngx_shop_theme_t *theme, ngx_shop_texts_t *texts, ngx_uint_t status,
+    ngx_str_t *title, ngx_str_t *body);
 
 /* adds a header to the answer; neither is copied */
 ngx_int_t ngx_shop_header_out_add(ngx_http_request_t *r, const char *name,

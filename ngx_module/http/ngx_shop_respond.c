@@ -13,26 +13,38 @@
 
 #define NGX_SHOP_RETRY_AFTER  "5"
 
+#define NGX_SHOP_POLICY_MAX   4096
+
+/* what a shop's own stylesheet can change most easily are the variables */
+
 #define NGX_SHOP_STYLE                                                        \
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:24rem;"                \
-    "margin:4rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}"          \
+    "body{font:1rem/1.5 var(--shop-font,system-ui,sans-serif);"               \
+    "max-width:var(--shop-width,24rem);margin:4rem auto;padding:0 1rem;"      \
+    "color:var(--shop-text,#1a1a1a);background:var(--shop-background,#fff)}"  \
     "h1{font-size:1.4rem}"                                                    \
-    "a{color:#0a58a8}"                                                        \
+    "a{color:var(--shop-link,#0a58a8)}"                                       \
+    "a:focus-visible{outline:3px solid var(--shop-focus,#0a58a8);"            \
+    "outline-offset:2px}"                                                     \
     "ul{list-style:none;padding:0}"                                           \
     "li a{display:block;margin:.5rem 0;padding:.75rem 1rem;"                  \
-    "border:1px solid #767676;border-radius:.4rem;text-decoration:none}"      \
-    "small{color:#595959}"
+    "color:var(--shop-button-text,#0a58a8);"                                  \
+    "background:var(--shop-button,#fff);"                                     \
+    "border:1px solid var(--shop-border,#767676);"                            \
+    "border-radius:var(--shop-radius,.4rem);text-decoration:none}"            \
+    "li small{float:right}"                                                   \
+    "small{color:var(--shop-note,#595959)}"
 
 #define NGX_SHOP_PAGE_HEAD                                                    \
     "<!DOCTYPE html>\n"                                                       \
-    "<html lang=\"en\">\n"                                                    \
+    "<html lang=\"%V\">\n"                                                    \
     "<head>\n"                                                                \
     "<meta charset=\"utf-8\">\n"                                              \
     "<meta name=\"viewport\" "                                                \
-    "content=\"width=device-width, initial-scale=1\">\n"
+    "content=\"width=device-width, initial-scale=1\">\n"                      \
+    "<title>%V</title>\n"                                                     \
+    "<style>" NGX_SHOP_STYLE "</style>\n"
 
-#define NGX_SHOP_PAGE_STYLE                                                   \
-    "<style>" NGX_SHOP_STYLE "</style>\n"                                     \
+#define NGX_SHOP_PAGE_BODY                                                    \
     "</head>\n"                                                               \
     "<body>\n"                                                                \
     "<main>\n"
@@ -46,11 +58,17 @@
 typedef struct {
     ngx_uint_t                 status;
     const char                *title;       /* for programs */
-    const char                *heading;     /* for people, and the text */
-    const char                *text;
+    ngx_uint_t                 text;        /* for people, the title's */
 } ngx_shop_status_t;
 
 
+static ngx_int_t ngx_shop_policy_print(ngx_str_t *policy,
+    ngx_shop_url_t *stylesheet, ngx_log_t *log);
+static ngx_int_t ngx_shop_respond_with(ngx_http_request_t *r,
+    ngx_str_t *policy, ngx_uint_t status, const char *type, ngx_str_t *body);
+static ngx_int_t ngx_shop_respond_html(ngx_http_request_t *r,
+    ngx_shop_theme_t *theme, ngx_shop_texts_t *texts, ngx_uint_t status,
+    ngx_str_t *title, ngx_str_t *head, ngx_str_t *body);
 static const ngx_shop_status_t *ngx_shop_status(ngx_uint_t status);
 static ngx_int_t ngx_shop_respond_problem_json(ngx_http_request_t *r,
     const ngx_shop_status_t *status, const char *reason);
@@ -58,64 +76,98 @@ static ngx_int_t ngx_shop_respond_problem_json(ngx_http_request_t *r,
 
 static const ngx_shop_status_t  ngx_shop_statuses[] = {
 
-    { NGX_HTTP_BAD_REQUEST, "Bad Request", "Not signed in",
-      "The sign-in was canceled, or it could not be completed. You can try "
-      "again." },
+    { NGX_HTTP_BAD_REQUEST, "Bad Request",
+      NGX_SHOP_TEXT_TITLE_400 },
 
-    { NGX_HTTP_UNAUTHORIZED, "Unauthorized", "Please sign in",
-      "This page is for customers who are signed in." },
+    { NGX_HTTP_UNAUTHORIZED, "Unauthorized",
+      NGX_SHOP_TEXT_TITLE_401 },
 
-    { NGX_HTTP_FORBIDDEN, "Forbidden", "Not possible from here",
-      "This request did not come from a page of this shop." },
+    { NGX_HTTP_FORBIDDEN, "Forbidden",
+      NGX_SHOP_TEXT_TITLE_403 },
 
-    { NGX_HTTP_NOT_FOUND, "Not Found", "No such page",
-      "There is no such page." },
+    { NGX_HTTP_NOT_FOUND, "Not Found",
+      NGX_SHOP_TEXT_TITLE_404 },
 
-    { NGX_HTTP_NOT_ALLOWED, "Method Not Allowed", "Not possible this way",
-      "This address cannot be used in this way." },
+    { NGX_HTTP_NOT_ALLOWED, "Method Not Allowed",
+      NGX_SHOP_TEXT_TITLE_405 },
 
-    { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "Content Too Large", "Too large",
-      "The request was too large." },
+    { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "Content Too Large",
+      NGX_SHOP_TEXT_TITLE_413 },
 
-    { NGX_HTTP_BAD_GATEWAY, "Bad Gateway", "Sign-in is not possible",
-      "The sign-in provider gave an answer that could not be accepted. "
-      "Please try again." },
+    { NGX_HTTP_BAD_GATEWAY, "Bad Gateway",
+      NGX_SHOP_TEXT_TITLE_502 },
 
     { NGX_HTTP_SERVICE_UNAVAILABLE, "Service Unavailable",
-      "Please try again shortly",
-      "This cannot be done at the moment, and nothing is lost." },
+      NGX_SHOP_TEXT_TITLE_503 },
 
     { NGX_HTTP_GATEWAY_TIME_OUT, "Gateway Timeout",
-      "No answer from the sign-in provider",
-      "It took too long. Please try again." },
+      NGX_SHOP_TEXT_TITLE_504 },
 
     { NGX_HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error",
-      "Something went wrong",
-      "This should not have happened. Please try again." },
+      NGX_SHOP_TEXT_TITLE_500 },
 
-    { 0, NULL, NULL, NULL }
+    { 0, NULL, 0 }
 };
 
 
 /*
- * The digest of a constant, so it is the same for every configuration and
- * may be a static: "default-src 'none'; style-src 'sha256-...'; ..."
+ * The policy without a theme.  It has the digest of a constant, so it is the
+ * same for every configuration and may be a static.
  */
 
-static u_char     ngx_shop_policy_data[256];
-static ngx_str_t  ngx_shop_policy;
+static u_char     ngx_shop_policy_data[NGX_SHOP_POLICY_MAX];
+static ngx_str_t  ngx_shop_policy = { 0, ngx_shop_policy_data };
 
 
 ngx_int_t
 ngx_shop_respond_init(ngx_conf_t *cf)
 {
-    u_char     digest[NGX_SHOP_SHA256_LEN];
-    u_char     text[ngx_base64_encoded_length(NGX_SHOP_SHA256_LEN)];
-    ngx_str_t  style, src, dst;
+    return ngx_shop_policy_print(&ngx_shop_policy, NULL, cf->log);
+}
+
+
+ngx_int_t
+ngx_shop_theme_init(ngx_conf_t *cf, ngx_shop_theme_t *theme,
+    ngx_shop_url_t *stylesheet)
+{
+    u_char     *p;
+    ngx_str_t   url;
+
+    url.len = stylesheet->origin.len + stylesheet->uri.len;
+    url.data = ngx_pnalloc(cf->pool, url.len);
+
+    theme->policy.data = ngx_pnalloc(cf->pool, NGX_SHOP_POLICY_MAX);
+
+    if (url.data == NULL || theme->policy.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(url.data, stylesheet->origin.data,
+                   stylesheet->origin.len);
+    ngx_memcpy(p, stylesheet->uri.data, stylesheet->uri.len);
+
+    if (ngx_shop_html_escape(cf->pool, &url, &theme->stylesheet) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_policy_print(&theme->policy, stylesheet, cf->log);
+}
+
+
+/* a policy knows no queries (Content Security Policy 3, 2.3.1) */
+
+static ngx_int_t
+ngx_shop_policy_print(ngx_str_t *policy, ngx_shop_url_t *stylesheet,
+    ngx_log_t *log)
+{
+    u_char     *p, *last, *query;
+    u_char      digest[NGX_SHOP_SHA256_LEN];
+    u_char      text[ngx_base64_encoded_length(NGX_SHOP_SHA256_LEN)];
+    ngx_str_t   style, path, src, dst;
 
     ngx_str_set(&style, NGX_SHOP_STYLE);
 
-    if (ngx_shop_sha256(&style, digest, cf->log) != NGX_OK) {
+    if (ngx_shop_sha256(&style, digest, log) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -125,15 +177,30 @@ ngx_shop_respond_init(ngx_conf_t *cf)
 
     ngx_encode_base64(&dst, &src);
 
-    ngx_shop_policy.data = ngx_shop_policy_data;
-    ngx_shop_policy.len = ngx_snprintf(ngx_shop_policy_data,
-                                       sizeof(ngx_shop_policy_data),
-                                       "default-src 'none'; "
-                                       "style-src 'sha256-%V'; "
-                                       "base-uri 'none'; "
-                                       "form-action 'self'; "
-                                       "frame-ancestors 'none'", &dst)
-                          - ngx_shop_policy_data;
+    p = policy->data;
+    last = p + NGX_SHOP_POLICY_MAX;
+
+    p = ngx_slprintf(p, last, "default-src 'none'; style-src 'sha256-%V'",
+                     &dst);
+
+    if (stylesheet != NULL) {
+
+        path = stylesheet->uri;
+        query = ngx_strlchr(path.data, path.data + path.len, '?');
+
+        if (query != NULL) {
+            path.len = query - path.data;
+        }
+
+        p = ngx_slprintf(p, last, " %V%V; img-src %V; font-src %V",
+                         &stylesheet->origin, &path, &stylesheet->origin,
+                         &stylesheet->origin);
+    }
+
+    p = ngx_slprintf(p, last, "; base-uri 'none'; form-action 'self'; "
+                              "frame-ancestors 'none'");
+
+    policy->len = p - policy->data;
 
     return NGX_OK;
 }
@@ -142,6 +209,14 @@ ngx_shop_respond_init(ngx_conf_t *cf)
 ngx_int_t
 ngx_shop_respond(ngx_http_request_t *r, ngx_uint_t status, const char *type,
     ngx_str_t *body)
+{
+    return ngx_shop_respond_with(r, &ngx_shop_policy, status, type, body);
+}
+
+
+static ngx_int_t
+ngx_shop_respond_with(ngx_http_request_t *r, ngx_str_t *policy,
+    ngx_uint_t status, const char *type, ngx_str_t *body)
 {
     ngx_int_t                  rc;
     ngx_buf_t                 *b;
@@ -170,8 +245,7 @@ ngx_shop_respond(ngx_http_request_t *r, ngx_uint_t status, const char *type,
         }
     }
 
-    if (ngx_shop_header_out_add(r, "Content-Security-Policy",
-                                &ngx_shop_policy)
+    if (ngx_shop_header_out_add(r, "Content-Security-Policy", policy)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -257,45 +331,49 @@ ngx_shop_respond_see_other(ngx_http_request_t *r, ngx_str_t *location)
 
 
 ngx_int_t
-ngx_shop_respond_bounce(ngx_http_request_t *r, ngx_str_t *location)
+ngx_shop_respond_bounce(ngx_http_request_t *r, ngx_shop_theme_t *theme,
+    ngx_str_t *location)
 {
-    u_char     *p;
-    ngx_str_t   html, page;
+    ngx_str_t          html, head, body, *text;
+    ngx_shop_texts_t  *texts;
 
     if (ngx_shop_html_escape(r->pool, location, &html) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool, sizeof(NGX_SHOP_PAGE_HEAD NGX_SHOP_PAGE_STYLE
-                                    NGX_SHOP_PAGE_TAIL) + 256
-                             + 2 * html.len);
-    if (p == NULL) {
+    texts = ngx_shop_texts(r);
+    text = texts->text;
+
+    head.data = ngx_pnalloc(r->pool, 64 + html.len);
+    body.data = ngx_pnalloc(r->pool, 32 + html.len
+                                     + text[NGX_SHOP_TEXT_CONTINUE].len);
+
+    if (head.data == NULL || body.data == NULL) {
         return NGX_ERROR;
     }
 
-    page.data = p;
+    head.len = ngx_sprintf(head.data,
+                           "<meta http-equiv=\"refresh\" "
+                           "content=\"0;url=%V\">\n", &html)
+               - head.data;
 
-    p = ngx_sprintf(p, NGX_SHOP_PAGE_HEAD
-                    "<meta http-equiv=\"refresh\" content=\"0;url=%V\">\n"
-                    "<title>One moment</title>\n"
-                    NGX_SHOP_PAGE_STYLE
-                    "<p><a href=\"%V\">Continue</a></p>\n"
-                    NGX_SHOP_PAGE_TAIL,
-                    &html, &html);
+    body.len = ngx_sprintf(body.data, "<p><a href=\"%V\">%V</a></p>\n", &html,
+                           &text[NGX_SHOP_TEXT_CONTINUE])
+               - body.data;
 
-    page.len = p - page.data;
-
-    return ngx_shop_respond(r, NGX_HTTP_OK, "text/html; charset=utf-8",
-                            &page);
+    return ngx_shop_respond_html(r, theme, texts, NGX_HTTP_OK,
+                                 &text[NGX_SHOP_TEXT_ONE_MOMENT], &head,
+                                 &body);
 }
 
 
 ngx_int_t
-ngx_shop_respond_problem(ngx_http_request_t *r, ngx_uint_t code,
-    const char *reason, ngx_str_t *link, const char *text)
+ngx_shop_respond_problem(ngx_http_request_t *r, ngx_shop_theme_t *theme,
+    ngx_uint_t code, const char *reason, ngx_str_t *link)
 {
     u_char                   *p;
-    ngx_str_t                 html, body;
+    ngx_str_t                 html, body, *text;
+    ngx_shop_texts_t         *texts;
     const ngx_shop_status_t  *status;
 
     status = ngx_shop_status(code);
@@ -312,27 +390,31 @@ ngx_shop_respond_problem(ngx_http_request_t *r, ngx_uint_t code,
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool, 512 + ngx_strlen(status->heading)
-                             + ngx_strlen(status->text) + html.len
-                             + (text ? ngx_strlen(text) : 0));
+    texts = ngx_shop_texts(r);
+    text = &texts->text[status->text];
+
+    p = ngx_pnalloc(r->pool, 128 + text[0].len + text[1].len + html.len
+                             + texts->text[NGX_SHOP_TEXT_SIGN_IN].len
+                             + ngx_strlen(reason));
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     body.data = p;
 
-    p = ngx_sprintf(p, "<h1>%s</h1>\n<p>%s</p>\n", status->heading,
-                    status->text);
+    p = ngx_sprintf(p, "<h1>%V</h1>\n<p>%V</p>\n", &text[0], &text[1]);
 
     if (link != NULL) {
-        p = ngx_sprintf(p, "<p><a href=\"%V\">%s</a></p>\n", &html, text);
+        p = ngx_sprintf(p, "<p><a href=\"%V\">%V</a></p>\n", &html,
+                        &texts->text[NGX_SHOP_TEXT_SIGN_IN]);
     }
 
     p = ngx_sprintf(p, "<p><small>%s</small></p>\n", reason);
 
     body.len = p - body.data;
 
-    return ngx_shop_respond_page(r, status->status, status->heading, &body);
+    return ngx_shop_respond_page(r, theme, texts, status->status, &text[0],
+                                 &body);
 }
 
 
@@ -378,28 +460,55 @@ ngx_shop_status(ngx_uint_t status)
 
 
 ngx_int_t
-ngx_shop_respond_page(ngx_http_request_t *r, ngx_uint_t status,
-    const char *title, ngx_str_t *body)
+ngx_shop_respond_page(ngx_http_request_t *r, ngx_shop_theme_t *theme,
+    ngx_shop_texts_t *texts, ngx_uint_t status, ngx_str_t *title,
+    ngx_str_t *body)
 {
-    u_char     *p;
-    ngx_str_t   page;
+    ngx_str_t  empty;
 
-    p = ngx_pnalloc(r->pool, sizeof(NGX_SHOP_PAGE_HEAD NGX_SHOP_PAGE_STYLE
-                                    NGX_SHOP_PAGE_TAIL) + 32
-                             + ngx_strlen(title) + body->len);
+    ngx_str_null(&empty);
+
+    return ngx_shop_respond_html(r, theme, texts, status, title, &empty,
+                                 body);
+}
+
+
+static ngx_int_t
+ngx_shop_respond_html(ngx_http_request_t *r, ngx_shop_theme_t *theme,
+    ngx_shop_texts_t *texts, ngx_uint_t status, ngx_str_t *title,
+    ngx_str_t *head, ngx_str_t *body)
+{
+    u_char      *p;
+    ngx_str_t    page;
+    ngx_uint_t   themed;
+
+    themed = (theme != NULL && theme->stylesheet.len != 0);
+
+    p = ngx_pnalloc(r->pool, sizeof(NGX_SHOP_PAGE_HEAD NGX_SHOP_PAGE_BODY
+                                    NGX_SHOP_PAGE_TAIL) + 64
+                             + texts->language.len + title->len + head->len
+                             + (themed ? theme->stylesheet.len : 0)
+                             + body->len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     page.data = p;
 
-    p = ngx_sprintf(p, NGX_SHOP_PAGE_HEAD "<title>%s</title>\n"
-                       NGX_SHOP_PAGE_STYLE "%V" NGX_SHOP_PAGE_TAIL,
-                    title, body);
+    p = ngx_sprintf(p, NGX_SHOP_PAGE_HEAD "%V", &texts->language, title,
+                    head);
+
+    if (themed) {
+        p = ngx_sprintf(p, "<link rel=\"stylesheet\" href=\"%V\">\n",
+                        &theme->stylesheet);
+    }
+
+    p = ngx_sprintf(p, NGX_SHOP_PAGE_BODY "%V" NGX_SHOP_PAGE_TAIL, body);
 
     page.len = p - page.data;
 
-    return ngx_shop_respond(r, status, "text/html; charset=utf-8", &page);
+    return ngx_shop_respond_with(r, themed ? &theme->policy : &ngx_shop_policy,
+                                 status, "text/html; charset=utf-8", &page);
 }
 
 

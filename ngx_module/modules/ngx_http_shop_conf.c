@@ -578,6 +578,7 @@ ngx_http_shop_create_srv_conf(ngx_conf_t *cf)
      *     sscf->prefix = { 0, NULL };
      *     sscf->cookie = { 0, NULL };
      *     sscf->attempt = { 0, NULL };
+     *     sscf->last_used = { 0, NULL };
      *     sscf->cookies = 0;
      *     sscf->domain = { 0, NULL };
      *     sscf->host = { 0, NULL };
@@ -712,13 +713,20 @@ ngx_http_shop_cookie_names(ngx_conf_t *cf, ngx_http_shop_srv_conf_t *conf)
     prefix = conf->base->secure ? "__Host-" : "";
 
     p = ngx_pnalloc(cf->pool, host_only.len + name.len
-                              + sizeof("-login-") - 1);
+                              + sizeof("-login-" NGX_HTTP_SHOP_LAST_USED)
+                              - 1);
     if (p == NULL) {
         return NGX_CONF_ERROR;
     }
 
     conf->attempt.data = p;
     conf->attempt.len = ngx_sprintf(p, "%s%V-login-", prefix, &name) - p;
+
+    conf->last_used.data = p;
+    conf->last_used.len = conf->attempt.len
+                          + ngx_sprintf(p + conf->attempt.len,
+                                        NGX_HTTP_SHOP_LAST_USED)
+                          - (p + conf->attempt.len);
 
     return NGX_CONF_OK;
 }

@@ -48,6 +48,10 @@
 typedef struct ngx_http_shop_read_s  ngx_http_shop_read_t;
 
 
+/* NGX_SHOP_COOKIE_TAG characters, as no attempt has in practice */
+#define NGX_HTTP_SHOP_LAST_USED  "lastused"
+
+
 typedef struct {
     ngx_shop_redis_t          *redis;       /* NULL: no "shop_redis" */
     ngx_shop_zone_t           *zone;
@@ -80,6 +84,9 @@ typedef struct {
 
     ngx_str_t                  cookie;      /* name of the session's */
     ngx_str_t                  attempt;     /* name prefix of attempts' */
+    ngx_str_t                  last_used;   /* name of the one that says by
+                                               which provider the last login
+                                               was: like an attempt's */
     ngx_uint_t                 cookies;     /* index of the two in those of
                                                all servers */
     ngx_str_t                  domain;

@@ -18,6 +18,8 @@ static char *ngx_http_social_add_endpoint(ngx_conf_t *cf,
     ngx_http_social_srv_conf_t *sscf);
 static char *ngx_http_social_return(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_social_theme(ngx_conf_t *cf,
+    ngx_http_social_srv_conf_t *conf, ngx_shop_url_t *base);
 
 
 ngx_command_t  ngx_http_social_commands[] = {
@@ -48,6 +50,13 @@ ngx_command_t  ngx_http_social_commands[] = {
       ngx_http_social_return,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("social_stylesheet"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_social_srv_conf_t, stylesheet),
       NULL },
 
     { ngx_string("social_login_required"),
@@ -290,6 +299,8 @@ ngx_http_social_create_srv_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     sscf->return_hosts = NULL;
+     *     sscf->stylesheet = { 0, NULL };
+     *     sscf->theme = { { 0, NULL }, { 0, NULL } };
      *     sscf->endpoint = NULL;
      */
 
@@ -309,6 +320,7 @@ ngx_http_social_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_social_main_conf_t  *smcf;
 
     ngx_conf_merge_value(conf->login, prev->login, 0);
+    ngx_conf_merge_str_value(conf->stylesheet, prev->stylesheet, "");
 
     if (!conf->login) {
         return NGX_CONF_OK;
@@ -331,7 +343,80 @@ ngx_http_social_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     conf->endpoint->name = sscf->prefix;
 
+    return ngx_http_social_theme(cf, conf, sscf->base);
+}
+
+
+/*
+ * A page loads it from the shop itself, or from elsewhere by https; "," and
+ * ";" would end the source in a policy.
+ */
+
+static char *
+ngx_http_social_theme(ngx_conf_t *cf, ngx_http_social_srv_conf_t *conf,
+    ngx_shop_url_t *base)
+{
+    u_char          *p, *last;
+    ngx_str_t        text;
+    const char      *err;
+    ngx_shop_url_t   url;
+
+    text = conf->stylesheet;
+
+    if (text.len == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (text.data[0] == '/' && (text.len == 1 || text.data[1] != '/')) {
+
+        text.len += base->origin.len;
+        text.data = ngx_pnalloc(cf->pool, text.len);
+
+        if (text.data == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        p = ngx_cpymem(text.data, base->origin.data, base->origin.len);
+        ngx_memcpy(p, conf->stylesheet.data, conf->stylesheet.len);
+    }
+
+    if (ngx_shop_url_parse(cf->pool, &text, &url, &err) != NGX_OK) {
+        goto invalid;
+    }
+
+    err = "\",\" and \";\" are not allowed";
+
+    last = url.uri.data + url.uri.len;
+
+    for (p = url.uri.data; p < last; p++) {
+        if (*p == ',' || *p == ';') {
+            goto invalid;
+        }
+    }
+
+    if (!url.secure
+        && (url.origin.len != base->origin.len
+            || ngx_strncmp(url.origin.data, base->origin.data,
+                           base->origin.len)
+               != 0))
+    {
+        err = "it is neither of this server nor https";
+        goto invalid;
+    }
+
+    if (ngx_shop_theme_init(cf, &conf->theme, &url) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     return NGX_CONF_OK;
+
+invalid:
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "invalid \"social_stylesheet\" \"%V\": %s, a path or an "
+                  "https address is allowed", &conf->stylesheet, err);
+
+    return NGX_CONF_ERROR;
 }
 
 

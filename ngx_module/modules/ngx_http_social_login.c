@@ -201,7 +201,8 @@ ngx_http_social_login_trim(ngx_http_request_t *r)
         if (cookie[i].name.len <= sscf->attempt.len
             || ngx_strncmp(cookie[i].name.data, sscf->attempt.data,
                            sscf->attempt.len)
-               != 0)
+               != 0
+            || ngx_shop_equal(&cookie[i].name, &sscf->last_used))
         {
             continue;
         }

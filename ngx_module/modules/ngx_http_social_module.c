@@ -275,8 +275,9 @@ ngx_http_social_gate_closed(ngx_http_request_t *r, ngx_int_t rc)
 static ngx_int_t
 ngx_http_social_gate_navigation(ngx_http_request_t *r)
 {
-    ngx_str_t                  url, path;
-    ngx_http_shop_srv_conf_t  *sscf;
+    ngx_str_t                    url, path;
+    ngx_http_shop_srv_conf_t    *sscf;
+    ngx_http_social_srv_conf_t  *social;
 
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
@@ -284,7 +285,9 @@ ngx_http_social_gate_navigation(ngx_http_request_t *r)
         && ngx_shop_is_cross_site(r)
         && ngx_http_social_return_url(r, &r->unparsed_uri, &url) == NGX_OK)
     {
-        return ngx_shop_respond_bounce(r, &url);
+        social = ngx_http_get_module_srv_conf(r, ngx_http_social_module);
+
+        return ngx_shop_respond_bounce(r, &social->theme, &url);
     }
 
     if (ngx_shop_return_check(r->pool, &r->unparsed_uri, sscf->base, NULL,
@@ -409,9 +412,10 @@ ngx_int_t
 ngx_http_social_problem(ngx_http_request_t *r, ngx_uint_t status,
     const char *reason)
 {
-    ngx_str_t             link, path;
-    ngx_uint_t            level;
-    ngx_http_shop_ctx_t  *ctx;
+    ngx_str_t                    link, path;
+    ngx_uint_t                   level;
+    ngx_http_shop_ctx_t         *ctx;
+    ngx_http_social_srv_conf_t  *sscf;
 
     level = (status < NGX_HTTP_INTERNAL_SERVER_ERROR) ? NGX_LOG_INFO
                                                       : NGX_LOG_ERR;
@@ -421,10 +425,13 @@ ngx_http_social_problem(ngx_http_request_t *r, ngx_uint_t status,
 
     ngx_http_social_result(r, reason);
 
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_social_module);
+
     if (status == NGX_HTTP_NOT_FOUND || status == NGX_HTTP_NOT_ALLOWED
         || status == NGX_HTTP_FORBIDDEN)
     {
-        return ngx_shop_respond_problem(r, status, reason, NULL, NULL);
+        return ngx_shop_respond_problem(r, &sscf->theme, status, reason,
+                                        NULL);
     }
 
     ctx = ngx_http_shop_get_ctx(r);
@@ -440,7 +447,7 @@ ngx_http_social_problem(ngx_http_request_t *r, ngx_uint_t status,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_shop_respond_problem(r, status, reason, &link, "Sign in");
+    return ngx_shop_respond_problem(r, &sscf->theme, status, reason, &link);
 }
 
 

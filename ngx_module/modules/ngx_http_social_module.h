@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "http/ngx_shop_http.h"
 #include "net/ngx_shop_net.h"
 #include "oidc/ngx_shop_oidc.h"
 #include "modules/ngx_http_shop_module.h"
@@ -118,6 +119,8 @@ typedef struct {
 typedef struct {
     ngx_flag_t                 login;
     ngx_array_t               *return_hosts;     /* of ngx_str_t, or NULL */
+    ngx_str_t                  stylesheet;
+    ngx_shop_theme_t           theme;
     ngx_http_core_loc_conf_t  *endpoint;
 } ngx_http_social_srv_conf_t;
 
@@ -205,11 +208,15 @@ ngx_int_t ngx_http_social_callback(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 
 
-/* ngx_http_social_pages.c: chooser, me, logout; content handlers, "sp" is
- * not looked at */
+/* ngx_http_social_chooser.c: a content handler, "sp" is not looked at */
 
 ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
+
+
+/* ngx_http_social_pages.c: me, logout; content handlers, "sp" is not looked
+ * at */
+
 ngx_int_t ngx_http_social_me(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 ngx_int_t ngx_http_social_logout(ngx_http_request_t *r,

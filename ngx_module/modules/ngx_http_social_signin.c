@@ -338,7 +338,12 @@ ngx_http_social_signin_done(ngx_http_social_flow_t *flow)
 
     if (ngx_shop_cookie_set(r, &sscf->cookie, &flow->session_cookie,
                             sscf->limits.lifetime, &sscf->cookie_attributes)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_shop_cookie_set(r, &sscf->last_used,
+                               &flow->provider->conf.name,
+                               sscf->limits.lifetime,
+                               &sscf->attempt_attributes)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -353,9 +358,10 @@ ngx_int_t
 ngx_http_social_finish(ngx_http_social_flow_t *flow,
     ngx_str_t *path)
 {
-    ngx_str_t                  url, empty;
-    ngx_http_request_t        *r;
-    ngx_http_shop_srv_conf_t  *sscf;
+    ngx_str_t                    url, empty;
+    ngx_http_request_t          *r;
+    ngx_http_shop_srv_conf_t    *sscf;
+    ngx_http_social_srv_conf_t  *social;
 
     r = flow->request;
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
@@ -380,8 +386,12 @@ ngx_http_social_finish(ngx_http_social_flow_t *flow,
      */
 
     if (sscf->same_site == NGX_HTTP_SHOP_SAME_SITE_STRICT) {
+
+        social = ngx_http_get_module_srv_conf(r, ngx_http_social_module);
+
         return ngx_http_social_flow_answer(flow,
-                                           ngx_shop_respond_bounce(r, &url));
+                               ngx_shop_respond_bounce(r, &social->theme,
+                                                       &url));
     }
 
     return ngx_http_social_flow_answer(flow,

@@ -459,6 +459,16 @@ sub cookies {
 }
 
 
+# values that no log may hold: all but the name of the last provider
+
+sub secrets {
+    my ($self) = @_;
+
+    return map { $_->{value} }
+           grep { $_->{name} !~ /-login-lastused$/ } $self->cookies;
+}
+
+
 sub cookie {
     my ($self, $name) = @_;
 

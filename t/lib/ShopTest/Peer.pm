@@ -15,6 +15,7 @@ ShopTest::Peer - programs of others, to be tested against
     $peer->wait_line(qr/^listening/);   # of its output
     $peer->output;
     $peer->finish(60);                  # it ends by itself; its status
+    $peer->report(60);                  # the same; what it checked
 
     ShopTest::Peer::chromium();         # path of the browser
     ShopTest::Peer::pictures();         # folder for what it saw
@@ -24,6 +25,9 @@ ShopTest::Peer - programs of others, to be tested against
 A script of t/peers is run by node, with what it is to do as JSON in its
 argument.  The packages that it imports are pinned in t/package.json and
 installed by "./build.sh test".
+
+A script that makes checks prints a line for each, [ok, name, what was seen]
+in JSON, and "finished" at its end; report() makes them checks of the test.
 
 SHOP_TEST_NO_PEERS=1 skips these tests: for a system that has no node.
 Without it a missing program is a failure.
@@ -120,6 +124,29 @@ sub finish {
         or die "$self->{process}{name} does not end: ", $self->output;
 
     return $self->{process}{status};
+}
+
+
+sub report {
+    my ($self, $seconds) = @_;
+    my $status = $self->finish($seconds);
+    my $finished;
+
+    for my $line (split /\n/, $self->output) {
+        if ($line eq 'finished') {
+            $finished = 1;
+
+        } elsif ($line =~ /^\[(true|false),/) {
+            my ($ok, $name, $seen) = @{ $json->decode($line) };
+
+            Test::More::ok($ok, $name) or Test::More::diag("seen: $seen");
+        }
+    }
+
+    Test::More::ok($status == 0 && $finished, 'all was tried')
+        or Test::More::diag($self->output);
+
+    return;
 }
 
 

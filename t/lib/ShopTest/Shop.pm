@@ -226,7 +226,7 @@ sub login {
 
     my $page = $browser->click($url);
 
-    $self->{nginx}->keep_secret(map { $_->{value} } $browser->cookies);
+    $self->{nginx}->keep_secret($browser->secrets);
 
     return $page;
 }
