@@ -158,6 +158,20 @@ cmd_deps() {
 
 # --- build ------------------------------------------------------------------
 
+# Presets change more often than what configure looks at: the file that it has
+# made of them is made anew where one did.
+
+embed_presets() {
+    awk -f ngx_module/oidc/embed.awk ngx_module/oidc/presets/*.conf >"$1.new"
+
+    if cmp -s "$1.new" "$1"; then
+        rm "$1.new"
+    else
+        mv "$1.new" "$1"
+    fi
+}
+
+
 # configure_and_make SRC OBJS TARGET ARGUMENT...
 #
 # nginx's own two steps, out of the source tree SRC into the folder OBJS.
@@ -193,6 +207,10 @@ configure_and_make() {
         }
 
         echo "$stamp" >"$objs/stamp"
+    fi
+
+    if [ "$target" = modules ]; then
+        embed_presets "$objs/addon/oidc/ngx_shop_presets.c"
     fi
 
     make ${V:-"-s"} -C "$src" -f "$objs/Makefile" --no-print-directory \

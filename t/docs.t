@@ -192,7 +192,7 @@ for my $module (qw(shop social loyalty)) {
 # the words of a choice, and the parameters of a line
 
 for my $name (sort keys %sources) {
-    next unless $name =~ /_(?:conf|provider)\.c$/;
+    next unless $name =~ /_(?:conf|field)\.c$/;
 
     my ($module) = $name =~ /ngx_http_([a-z]+)_/ or next;
     my $is = described($page{$module});

@@ -72,10 +72,10 @@ wrong(provider_is("preset oidc; issuer 'https://id.example.com/#x'; $client"),
 wrong(provider_is("preset oidc; $issuer $client "
                   . "token http://id.example.com/t;"),
       'http is allowed for', 'a token endpoint that is not safe');
-wrong(provider_is("preset myspace; $issuer $client"),
-      'unknown preset "myspace"', 'an unknown preset');
-wrong("$shop social_provider google { $issuer $client }\n$server }",
-      'unknown preset "google"', 'a name that is no preset');
+wrong(provider_is("preset oidcc; $issuer $client"),
+      'unknown preset "oidcc"', 'an unknown preset');
+wrong("$shop social_provider staff { $issuer $client }\n$server }",
+      'unknown preset "staff"', 'a name that is no preset');
 wrong(provider_is("preset oidc; $issuer $client\nclaim_sub x; # here"),
       'unknown field "claim_sub"', 'an unknown field');
 wrong(provider_is("preset oidc; $issuer $client\nlabel; # here"),

@@ -177,6 +177,13 @@ ngx_int_t ngx_shop_json_integer(ngx_shop_json_t *json, int64_t *value);
 ngx_int_t ngx_shop_json_boolean(ngx_shop_json_t *json, ngx_uint_t *value);
 
 /*
+ * A string as it is, or an integer of up to 64 bits as exact decimal text
+ * from "pool".  What was written as 1.0 or 1e3 is NGX_ERROR.
+ */
+ngx_int_t ngx_shop_json_text(ngx_pool_t *pool, ngx_shop_json_t *json,
+    ngx_str_t *value);
+
+/*
  * A NumericDate of RFC 7519: like an integer, but a fraction is cut off;
  * not a finite number within +-2^53 is NGX_ERROR.
  */

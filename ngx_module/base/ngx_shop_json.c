@@ -163,6 +163,19 @@ ngx_shop_json_string(ngx_shop_json_t *json, ngx_str_t *value)
 }
 
 
+/* an id that was rounded would be another customer's: no double is one */
+
+ngx_int_t
+ngx_shop_json_text(ngx_pool_t *pool, ngx_shop_json_t *json, ngx_str_t *value)
+{
+    if (json_is_integer(json)) {
+        return ngx_shop_decimal(pool, json_integer_value(json), value);
+    }
+
+    return ngx_shop_json_string(json, value);
+}
+
+
 ngx_int_t
 ngx_shop_json_integer(ngx_shop_json_t *json, int64_t *value)
 {

@@ -11,7 +11,7 @@
 
 
 #define NGX_SHOP_CUSTOMER_RANDOM_LEN  16    /* bytes of a new id */
-#define NGX_SHOP_CUSTOMER_PROFILE     12    /* words of profile fields */
+#define NGX_SHOP_CUSTOMER_PROFILE     16    /* words of profile fields */
 
 
 ngx_int_t
@@ -131,6 +131,12 @@ ngx_shop_customer_create(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
     ngx_str_set(&args[13], "locale");
     args[14] = profile->locale;
+
+    ngx_str_set(&args[15], "picture");
+    args[16] = profile->picture;
+
+    ngx_str_set(&args[17], "phone");
+    args[18] = profile->phone;
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_customer, 1,
                                      &key, 3 + NGX_SHOP_CUSTOMER_PROFILE,

@@ -31,6 +31,8 @@ typedef struct {
     ngx_str_t                  given_name;
     ngx_str_t                  family_name;
     ngx_str_t                  locale;
+    ngx_str_t                  picture;
+    ngx_str_t                  phone;
 
     unsigned                   email_verified:1;
 } ngx_shop_profile_t;

@@ -78,6 +78,7 @@ ngx_http_social_callback(ngx_http_request_t *r,
     if (r->method == NGX_HTTP_POST) {
 
         r->request_body_in_single_buf = 1;
+        ngx_http_set_ctx(r, sp, ngx_http_social_module);
 
         rc = ngx_http_read_client_request_body(r,
                                                ngx_http_social_callback_body);
@@ -110,40 +111,51 @@ ngx_http_social_callback_body(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_social_callback_bounce(ngx_http_request_t *r)
 {
-    u_char                    *p;
-    ngx_str_t                  fields, location;
-    ngx_uint_t                 i;
-    const char                *reason;
-    ngx_shop_authresp_t        resp;
-    ngx_http_shop_srv_conf_t  *sscf;
+    u_char                      *p;
+    ngx_str_t                    fields, location, code;
+    ngx_uint_t                   i;
+    const char                  *reason;
+    ngx_shop_authresp_t          resp;
+    ngx_http_shop_srv_conf_t    *sscf;
+    ngx_http_social_provider_t  *sp;
 
     struct {
-        const char            *name;
-        ngx_str_t             *value;
-        ngx_uint_t             set;
+        ngx_str_t                name;
+        ngx_str_t               *value;
+        ngx_uint_t               set;
     } field[4];
+
+    sp = ngx_http_get_module_ctx(r, ngx_http_social_module);
 
     if (ngx_http_social_callback_fields(r, &fields) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_shop_authresp_parse(r->pool, &fields, &resp, &reason) != NGX_OK) {
+    if (ngx_shop_authresp_parse(r->pool, &sp->conf, &fields, &resp, &reason)
+        != NGX_OK)
+    {
         return ngx_http_social_problem(r, NGX_HTTP_BAD_REQUEST, reason);
     }
 
-    field[0].name = "state";
+    code = sp->conf.p_code;
+
+    if (code.len == 0) {
+        ngx_str_set(&code, "code");
+    }
+
+    ngx_str_set(&field[0].name, "state");
     field[0].value = &resp.state;
     field[0].set = 1;
 
-    field[1].name = "code";
+    field[1].name = code;
     field[1].value = &resp.code;
     field[1].set = resp.has_code;
 
-    field[2].name = "iss";
+    ngx_str_set(&field[2].name, "iss");
     field[2].value = &resp.iss;
     field[2].set = resp.has_iss;
 
-    field[3].name = "error";
+    ngx_str_set(&field[3].name, "error");
     field[3].value = &resp.error;
     field[3].set = resp.has_error;
 
@@ -152,7 +164,7 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
     location.len = sscf->base->origin.len + r->uri.len;
 
     for (i = 0; i < 4; i++) {
-        location.len += ngx_strlen(field[i].name) + 2
+        location.len += field[i].name.len + 2
                         + ngx_shop_escaped_len(field[i].value);
     }
 
@@ -173,7 +185,7 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
     for (i = 0; i < 4; i++) {
         if (field[i].set) {
             *p++ = (i == 0) ? '?' : '&';
-            p = ngx_sprintf(p, "%s=", field[i].name);
+            p = ngx_sprintf(p, "%V=", &field[i].name);
             p = ngx_shop_escape(p, field[i].value);
         }
     }
@@ -252,7 +264,8 @@ ngx_http_social_callback_state(ngx_http_social_flow_t *flow)
     ctx = ngx_http_shop_get_ctx(r);
     attempt = &flow->attempt;
 
-    if (ngx_shop_authresp_parse(r->pool, &ctx->callback, &flow->resp, &reason)
+    if (ngx_shop_authresp_parse(r->pool, &flow->provider->conf,
+                                &ctx->callback, &flow->resp, &reason)
         != NGX_OK)
     {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,

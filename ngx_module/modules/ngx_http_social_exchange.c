@@ -21,58 +21,75 @@ static ngx_int_t ngx_http_social_exchange_refresh(
     ngx_http_social_flow_t *flow, const char *reason);
 static ngx_int_t ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws);
+static ngx_int_t ngx_http_social_exchange_hashed_nonce(
+    ngx_http_social_flow_t *flow, ngx_shop_json_t *claims, ngx_str_t *nonce);
+static ngx_int_t ngx_http_social_exchange_identity(
+    ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_userinfo(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_profile(
     ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_exchange_ask(ngx_http_social_flow_t *flow,
+    ngx_shop_fetch_t *fetch, ngx_shop_ask_t *ask);
 
 
 ngx_int_t
 ngx_http_social_exchange(ngx_http_social_flow_t *flow)
 {
-    ngx_str_t          authorization;
-    ngx_shop_fetch_t  *fetch;
+    ngx_shop_ask_t         ask;
+    ngx_shop_docs_t       *docs;
+    ngx_shop_fetch_t      *fetch;
+    ngx_shop_metadata_t   *metadata;
 
-    static ngx_str_t   form = ngx_string("application/x-www-form-urlencoded");
+    metadata = &flow->metadata->metadata;
+    docs = &flow->docs;
 
-    fetch = ngx_http_social_flow_fetch(flow, &flow->metadata->metadata.token,
-                                       NGX_SHOP_TOKEN_MAX);
-    if (fetch == NULL) {
-        return NGX_ERROR;
+    docs->callback = ngx_http_shop_get_ctx(flow->request)->callback;
+    docs->client_id = flow->provider->conf.client_id;
+    docs->state = flow->attempt.state;
+    docs->pending = 0;
+
+    if (metadata->userinfo.host.len) {
+        docs->pending |= NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI);
     }
 
-    ngx_str_set(&fetch->method, "POST");
+    if (metadata->userinfo2.host.len) {
+        docs->pending |= NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI2);
+    }
 
-    if (ngx_shop_token_request(fetch->pool, &flow->provider->conf,
-                               &flow->metadata->metadata, &flow->resp.code,
-                               &flow->attempt.verifier, &flow->redirect_uri,
-                               &fetch->body, &authorization)
-        != NGX_OK
-        || ngx_shop_fetch_header(fetch, "Content-Type", &form) != NGX_OK
-        || (authorization.len
-            && ngx_shop_fetch_header(fetch, "Authorization", &authorization)
-               != NGX_OK))
+    fetch = ngx_http_social_flow_fetch(flow, &metadata->token,
+                                       NGX_SHOP_TOKEN_MAX);
+
+    if (fetch == NULL
+        || ngx_shop_ask_token(fetch->pool, &flow->provider->conf, metadata,
+                              docs, &flow->resp.code, &flow->attempt.verifier,
+                              &flow->redirect_uri, &ask)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     flow->step = ngx_http_social_exchange_tokens;
 
-    return ngx_http_social_flow_send(flow, fetch);
+    return ngx_http_social_exchange_ask(flow, fetch, &ask);
 }
 
 
 static ngx_int_t
 ngx_http_social_exchange_tokens(ngx_http_social_flow_t *flow)
 {
-    const char  *reason;
+    const char           *reason;
+    ngx_shop_provider_t  *provider;
 
     if (ngx_http_social_flow_response(flow) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (ngx_shop_token_parse(flow->request->pool, flow->fetch->status,
-                             &flow->fetch->response, &flow->token, &reason)
+    provider = &flow->provider->conf;
+
+    if (ngx_shop_token_parse(flow->request->pool, provider,
+                             flow->fetch->status, &flow->fetch->response,
+                             &flow->token, &reason)
         != NGX_OK)
     {
         return ngx_http_social_flow_refuse(flow,
@@ -81,7 +98,10 @@ ngx_http_social_exchange_tokens(ngx_http_social_flow_t *flow)
                                    : NGX_HTTP_BAD_GATEWAY, reason);
     }
 
-    flow->step = ngx_http_social_exchange_keys;
+    flow->docs.json[NGX_SHOP_DOC_TK] = flow->token.json;
+
+    flow->step = provider->oauth2 ? ngx_http_social_exchange_identity
+                                  : ngx_http_social_exchange_keys;
 
     return NGX_OK;
 }
@@ -184,6 +204,7 @@ static ngx_int_t
 ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws)
 {
+    ngx_str_t              nonce, iss;
     const char            *reason;
     ngx_shop_json_t       *claims;
     ngx_http_request_t    *r;
@@ -209,8 +230,23 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     rules.typ = jws->typ;
     rules.alg = jws->alg;
 
+    if (ngx_shop_json_string(ngx_shop_json_get(claims, "iss"), &iss) == NGX_OK
+        && ngx_shop_provider_is_issuer(provider, &iss))
+    {
+        rules.issuer = iss;
+    }
+
     if (provider->nonce != NGX_SHOP_NONCE_OFF) {
-        rules.nonce = &flow->attempt.nonce;
+        nonce = flow->attempt.nonce;
+
+        if (provider->nonce == NGX_SHOP_NONCE_OR_SHA256
+            && ngx_http_social_exchange_hashed_nonce(flow, claims, &nonce)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        rules.nonce = &nonce;
         rules.nonce_optional = (provider->nonce == NGX_SHOP_NONCE_IF_PRESENT);
     }
 
@@ -220,23 +256,67 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
 
     if (ngx_shop_jwt_check(r->pool, claims, &rules, &reason,
                            r->connection->log)
-        != NGX_OK
-        || ngx_shop_identity_claims(r->pool, provider, claims,
-                                    &flow->identity, &reason)
-           != NGX_OK)
+        != NGX_OK)
     {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
                                            reason);
     }
 
-    flow->step = ngx_http_social_signin;
+    flow->docs.json[NGX_SHOP_DOC_ID] = claims;
+    flow->step = ngx_http_social_exchange_identity;
 
-    if (flow->metadata->metadata.userinfo.host.len
-        && flow->token.access_token.len
-        && ngx_shop_identity_incomplete(&flow->identity))
+    return NGX_OK;
+}
+
+
+/* the nonce itself stays where the token does not hold its digest */
+
+static ngx_int_t
+ngx_http_social_exchange_hashed_nonce(ngx_http_social_flow_t *flow,
+    ngx_shop_json_t *claims, ngx_str_t *nonce)
+{
+    u_char               digest[NGX_SHOP_SHA256_LEN];
+    ngx_str_t            hashed, told;
+    ngx_http_request_t  *r;
+
+    r = flow->request;
+
+    if (ngx_shop_sha256(nonce, digest, r->connection->log) != NGX_OK
+        || ngx_shop_hex(r->pool, digest, NGX_SHOP_SHA256_LEN, &hashed)
+           != NGX_OK)
     {
-        flow->step = ngx_http_social_exchange_userinfo;
+        return NGX_ERROR;
     }
+
+    if (ngx_shop_json_string(ngx_shop_json_get(claims, "nonce"), &told)
+        == NGX_OK
+        && ngx_shop_equal(&told, &hashed))
+    {
+        *nonce = hashed;
+    }
+
+    return NGX_OK;
+}
+
+
+/* asks for what is missing until nothing is; a document is asked for once */
+
+static ngx_int_t
+ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t    rc;
+    const char  *reason;
+
+    rc = ngx_shop_identity(flow->request->pool, &flow->provider->conf,
+                           &flow->docs, &flow->identity, &reason);
+
+    if (rc == NGX_ERROR) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           reason);
+    }
+
+    flow->step = (rc == NGX_AGAIN) ? ngx_http_social_exchange_userinfo
+                                   : ngx_http_social_signin;
 
     return NGX_OK;
 }
@@ -245,28 +325,23 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
 static ngx_int_t
 ngx_http_social_exchange_userinfo(ngx_http_social_flow_t *flow)
 {
-    ngx_str_t          authorization;
-    ngx_shop_fetch_t  *fetch;
+    ngx_uint_t            n;
+    ngx_shop_ask_t        ask;
+    ngx_shop_fetch_t     *fetch;
+    ngx_shop_metadata_t  *metadata;
 
-    fetch = ngx_http_social_flow_fetch(flow,
-                                       &flow->metadata->metadata.userinfo,
+    metadata = &flow->metadata->metadata;
+    n = (flow->docs.wanted == NGX_SHOP_DOC_UI2);
+
+    fetch = ngx_http_social_flow_fetch(flow, n ? &metadata->userinfo2
+                                               : &metadata->userinfo,
                                        NGX_SHOP_USERINFO_MAX);
     if (fetch == NULL) {
         return NGX_ERROR;
     }
 
-    authorization.data = ngx_pnalloc(fetch->pool,
-                                     sizeof("Bearer ") - 1
-                                     + flow->token.access_token.len);
-    if (authorization.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    authorization.len = ngx_sprintf(authorization.data, "Bearer %V",
-                                    &flow->token.access_token)
-                        - authorization.data;
-
-    if (ngx_shop_fetch_header(fetch, "Authorization", &authorization)
+    if (ngx_shop_ask_userinfo(fetch->pool, &flow->provider->conf, metadata, n,
+                              &flow->docs, &flow->token.access_token, &ask)
         != NGX_OK)
     {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
@@ -275,7 +350,7 @@ ngx_http_social_exchange_userinfo(ngx_http_social_flow_t *flow)
 
     flow->step = ngx_http_social_exchange_profile;
 
-    return ngx_http_social_flow_send(flow, fetch);
+    return ngx_http_social_exchange_ask(flow, fetch, &ask);
 }
 
 
@@ -289,8 +364,9 @@ ngx_http_social_exchange_profile(ngx_http_social_flow_t *flow)
     }
 
     if (ngx_shop_identity_userinfo(flow->request->pool, &flow->provider->conf,
+                                   flow->docs.wanted == NGX_SHOP_DOC_UI2,
                                    flow->fetch->status,
-                                   &flow->fetch->response, &flow->identity,
+                                   &flow->fetch->response, &flow->docs,
                                    &reason)
         != NGX_OK)
     {
@@ -298,7 +374,33 @@ ngx_http_social_exchange_profile(ngx_http_social_flow_t *flow)
                                            reason);
     }
 
-    flow->step = ngx_http_social_signin;
+    flow->step = ngx_http_social_exchange_identity;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_exchange_ask(ngx_http_social_flow_t *flow,
+    ngx_shop_fetch_t *fetch, ngx_shop_ask_t *ask)
+{
+    ngx_uint_t     i;
+    ngx_keyval_t  *header;
+
+    fetch->method = ask->method;
+    fetch->url = ask->url;
+    fetch->body = ask->body;
+
+    header = ask->headers.elts;
+
+    for (i = 0; i < ask->headers.nelts; i++) {
+        if (ngx_shop_fetch_header(fetch, (char *) header[i].key.data,
+                                  &header[i].value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_social_flow_send(flow, fetch);
 }

@@ -56,6 +56,7 @@ struct ngx_http_social_flow_s {
     ngx_shop_attempt_t            attempt;
     ngx_shop_authresp_t           resp;
     ngx_shop_token_t              token;
+    ngx_shop_docs_t               docs;     /* what the provider tells */
     ngx_shop_identity_t           identity;
     ngx_str_t                     customer;
     ngx_shop_session_t            session;

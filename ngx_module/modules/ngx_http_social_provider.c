@@ -8,156 +8,49 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "modules/ngx_http_social_module.h"
+#include "modules/ngx_http_social_field.h"
 
 
-#define NGX_HTTP_SOCIAL_SECRET_MAX     4096
+/*
+ * A preset is what a shop could write in its block, and is written so: text
+ * in nginx's own grammar, compiled in, and parsed by nginx's parser with the
+ * table of fields of the block.  There is no other format, and nothing that
+ * a preset can say and a shop cannot.
+ *
+ * The text ends with the brace of a block, and is parsed as if it stood in a
+ * file: so that messages can name it, "in FILE:LINE, preset NAME:LINE".
+ */
+
+
 #define NGX_HTTP_SOCIAL_PROVIDERS_MAX  100
 
 
-/* a field of a "social_provider" block */
-
-typedef struct ngx_http_social_field_s  ngx_http_social_field_t;
-
-struct ngx_http_social_field_s {
-    ngx_str_t                  name;
-    ngx_uint_t                 args;        /* 1: one value, 2: one or more */
-
-    char                    *(*set)(ngx_conf_t *cf,
-                                  ngx_shop_provider_t *provider,
-                                  ngx_http_social_field_t *field);
-
-    ngx_uint_t                 offset;      /* of an ngx_str_t, or of an
-                                               ngx_uint_t with words */
-    ngx_conf_enum_t           *words;
-    const char                *allowed;
-};
-
-
-static char *ngx_http_social_provider_field(ngx_conf_t *cf,
+static char *ngx_http_social_provider_new(ngx_conf_t *cf,
+    ngx_http_social_main_conf_t *smcf, ngx_http_social_provider_t **new);
+static char *ngx_http_social_provider_lines(ngx_conf_t *cf,
+    ngx_http_social_lines_t *lines);
+static char *ngx_http_social_provider_line(ngx_conf_t *cf,
     ngx_command_t *dummy, void *conf);
-static char *ngx_http_social_provider_finish(ngx_conf_t *cf,
+static char *ngx_http_social_provider_preset(ngx_conf_t *cf,
+    ngx_http_social_provider_t *sp, ngx_http_social_lines_t *block,
+    ngx_http_social_lines_t *lines);
+static char *ngx_http_social_provider_unknown(ngx_conf_t *cf,
     ngx_http_social_provider_t *sp);
-static char *ngx_http_social_set_text(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
-static char *ngx_http_social_set_url(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
-static char *ngx_http_social_set_secret(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
-static char *ngx_http_social_set_scope(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
-static char *ngx_http_social_set_alg(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
-static char *ngx_http_social_set_enum(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
-static char *ngx_http_social_set_extra(ngx_conf_t *cf,
-    ngx_shop_provider_t *provider, ngx_http_social_field_t *field);
-static ngx_uint_t ngx_http_social_text_valid(ngx_str_t *text);
-static char *ngx_http_social_bad_field(ngx_conf_t *cf, const char *allowed);
+static char *ngx_http_social_provider_fields(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_lines_t *lines,
+    ngx_uint_t first);
+static char *ngx_http_social_provider_finish(ngx_conf_t *cf,
+    ngx_http_social_block_t *block);
+static const char *ngx_http_social_provider_missing(
+    ngx_shop_provider_t *provider);
+static const char *ngx_http_social_provider_wrong(
+    ngx_http_social_block_t *block);
+static ngx_uint_t ngx_http_social_provider_docs(
+    ngx_shop_provider_t *provider);
+static char *ngx_http_social_provider_issuer(ngx_conf_t *cf,
+    ngx_http_social_block_t *block);
 static char *ngx_http_social_can_resolve(ngx_conf_t *cf,
     ngx_http_social_provider_t *sp, ngx_str_t *text, ngx_shop_url_t *url);
-
-
-#define ngx_http_social_offset(field)  offsetof(ngx_shop_provider_t, field)
-
-
-static ngx_conf_enum_t  ngx_http_social_client_auth[] = {
-    { ngx_string("basic"), NGX_SHOP_AUTH_BASIC },
-    { ngx_string("post"), NGX_SHOP_AUTH_POST },
-    { ngx_string("none"), NGX_SHOP_AUTH_NONE },
-    { ngx_null_string, 0 }
-};
-
-
-static ngx_conf_enum_t  ngx_http_social_pkce[] = {
-    { ngx_string("s256"), 1 },
-    { ngx_string("off"), 0 },
-    { ngx_null_string, 0 }
-};
-
-
-static ngx_conf_enum_t  ngx_http_social_nonce[] = {
-    { ngx_string("strict"), NGX_SHOP_NONCE_STRICT },
-    { ngx_string("if_present"), NGX_SHOP_NONCE_IF_PRESENT },
-    { ngx_string("off"), NGX_SHOP_NONCE_OFF },
-    { ngx_null_string, 0 }
-};
-
-
-static ngx_conf_enum_t  ngx_http_social_resp_mode[] = {
-    { ngx_string("query"), 0 },
-    { ngx_string("form_post"), 1 },
-    { ngx_null_string, 0 }
-};
-
-
-static ngx_conf_enum_t  ngx_http_social_email_trust[] = {
-    { ngx_string("never"), 0 },
-    { ngx_string("claim"), 1 },
-    { ngx_null_string, 0 }
-};
-
-
-static ngx_http_social_field_t  ngx_http_social_fields[] = {
-
-    { ngx_string("preset"), 1, ngx_http_social_set_text,
-      ngx_http_social_offset(preset), NULL, NULL },
-
-    { ngx_string("label"), 1, ngx_http_social_set_text,
-      ngx_http_social_offset(label), NULL, NULL },
-
-    { ngx_string("client_id"), 1, ngx_http_social_set_text,
-      ngx_http_social_offset(client_id), NULL, NULL },
-
-    { ngx_string("client_secret_file"), 1, ngx_http_social_set_secret,
-      0, NULL, NULL },
-
-    { ngx_string("issuer"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(issuer), NULL, NULL },
-
-    { ngx_string("discovery"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(discovery), NULL, NULL },
-
-    { ngx_string("authz"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(authz), NULL, NULL },
-
-    { ngx_string("token"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(token), NULL, NULL },
-
-    { ngx_string("userinfo"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(userinfo), NULL, NULL },
-
-    { ngx_string("jwks"), 1, ngx_http_social_set_url,
-      ngx_http_social_offset(jwks), NULL, NULL },
-
-    { ngx_string("scope"), 2, ngx_http_social_set_scope, 0, NULL, NULL },
-
-    { ngx_string("alg"), 2, ngx_http_social_set_alg, 0, NULL, NULL },
-
-    { ngx_string("authz_extra"), 2, ngx_http_social_set_extra, 0, NULL, NULL },
-
-    { ngx_string("client_auth"), 1, ngx_http_social_set_enum,
-      ngx_http_social_offset(client_auth), ngx_http_social_client_auth,
-      "\"basic\", \"post\", \"none\"" },
-
-    { ngx_string("pkce"), 1, ngx_http_social_set_enum,
-      ngx_http_social_offset(pkce), ngx_http_social_pkce,
-      "\"s256\" and \"off\"" },
-
-    { ngx_string("nonce"), 1, ngx_http_social_set_enum,
-      ngx_http_social_offset(nonce), ngx_http_social_nonce,
-      "\"strict\", \"if_present\" and \"off\"" },
-
-    { ngx_string("resp_mode"), 1, ngx_http_social_set_enum,
-      ngx_http_social_offset(form_post), ngx_http_social_resp_mode,
-      "\"query\" and \"form_post\"" },
-
-    { ngx_string("email_trust"), 1, ngx_http_social_set_enum,
-      ngx_http_social_offset(email_trusted), ngx_http_social_email_trust,
-      "\"claim\" and \"never\"" },
-
-    { ngx_null_string, 0, NULL, 0, NULL, NULL }
-};
 
 
 char *
@@ -166,9 +59,57 @@ ngx_http_social_provider(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_social_main_conf_t *smcf = conf;
 
     char                         *rv;
+    ngx_http_social_block_t       block;
+    ngx_http_social_lines_t       preset, own;
+    ngx_http_social_provider_t  **spp, *sp;
+
+    rv = ngx_http_social_provider_new(cf, smcf, &sp);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    own.layer = NGX_HTTP_SOCIAL_LAYER_BLOCK;
+    preset.layer = NGX_HTTP_SOCIAL_LAYER_PRESET;
+
+    ngx_memzero(&block, sizeof(ngx_http_social_block_t));
+
+    block.provider = &sp->conf;
+    ngx_str_set(&block.scope_sep, " ");
+
+    if (ngx_http_social_provider_lines(cf, &own) != NGX_CONF_OK
+        || ngx_http_social_provider_preset(cf, sp, &own, &preset)
+           != NGX_CONF_OK
+        || ngx_http_social_provider_fields(cf, &block, &preset, 1)
+           != NGX_CONF_OK
+        || ngx_http_social_provider_fields(cf, &block, &own, 1)
+           != NGX_CONF_OK
+        || ngx_http_social_provider_fields(cf, &block, &preset, 0)
+           != NGX_CONF_OK
+        || ngx_http_social_provider_fields(cf, &block, &own, 0)
+           != NGX_CONF_OK
+        || ngx_http_social_provider_finish(cf, &block) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    spp = ngx_array_push(&smcf->providers);
+    if (spp == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *spp = sp;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_social_provider_new(ngx_conf_t *cf,
+    ngx_http_social_main_conf_t *smcf, ngx_http_social_provider_t **new)
+{
     ngx_str_t                    *value;
     ngx_uint_t                    i;
-    ngx_conf_t                    save;
     ngx_http_social_provider_t  **spp, *sp;
 
     value = cf->args->elts;
@@ -209,94 +150,224 @@ ngx_http_social_provider(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     sp->file = cf->conf_file->file.name.data;
     sp->line = cf->conf_file->line;
 
-    sp->conf.pkce = 1;
-    sp->conf.email_trusted = 1;
-    ngx_str_set(&sp->conf.scope, "openid email profile");
+    sp->conf.pkce = NGX_SHOP_PKCE_S256;
+    sp->conf.email_trust = NGX_SHOP_EMAIL_CLAIM;
+
+    *new = sp;
+
+    return NGX_CONF_OK;
+}
+
+
+/* the lines up to the brace, unread */
+
+static char *
+ngx_http_social_provider_lines(ngx_conf_t *cf, ngx_http_social_lines_t *lines)
+{
+    char        *rv;
+    ngx_conf_t   save;
+
+    lines->file = cf->conf_file;
+
+    if (ngx_array_init(&lines->lines, cf->pool, 8,
+                       sizeof(ngx_http_social_line_t))
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
 
     save = *cf;
-    cf->handler = ngx_http_social_provider_field;
-    cf->handler_conf = (void *) sp;
+    cf->handler = ngx_http_social_provider_line;
+    cf->handler_conf = (void *) lines;
 
     rv = ngx_conf_parse(cf, NULL);
 
     *cf = save;
 
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    spp = ngx_array_push(&smcf->providers);
-    if (spp == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *spp = sp;
-
-    return ngx_http_social_provider_finish(cf, sp);
+    return rv;
 }
 
 
 static char *
-ngx_http_social_provider_field(ngx_conf_t *cf, ngx_command_t *dummy,
+ngx_http_social_provider_line(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf)
 {
-    ngx_http_social_provider_t *sp = conf;
+    ngx_http_social_lines_t *lines = conf;
 
-    char                     *rv;
-    ngx_str_t                *value;
-    ngx_http_social_field_t  *field;
+    ngx_str_t               *arg;
+    ngx_http_social_line_t  *line;
 
-    value = cf->args->elts;
-
-    for (field = ngx_http_social_fields; field->name.len; field++) {
-
-        if (field->name.len != value[0].len
-            || ngx_strncmp(field->name.data, value[0].data, value[0].len)
-               != 0)
-        {
-            continue;
-        }
-
-        if (cf->args->nelts < 2
-            || (field->args == 1 && cf->args->nelts != 2))
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid number of values of \"%V\" in "
-                               "\"social_provider %V\"", &value[0],
-                               &sp->conf.name);
-            return NGX_CONF_ERROR;
-        }
-
-        rv = field->set(cf, &sp->conf, field);
-
-        if (rv != NGX_CONF_OK && rv != NGX_CONF_ERROR) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s", &value[0],
-                               rv);
-            return NGX_CONF_ERROR;
-        }
-
-        return rv;
-    }
-
-    if (value[0].len == sizeof("client_secret") - 1
-        && ngx_strncmp(value[0].data, "client_secret", value[0].len) == 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"client_secret\" in \"social_provider %V\": a "
-                           "secret is read from \"client_secret_file\" only",
-                           &sp->conf.name);
+    line = ngx_array_push(&lines->lines);
+    if (line == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    line->line = cf->conf_file->line;
+    line->args = ngx_array_create(cf->pool, cf->args->nelts,
+                                  sizeof(ngx_str_t));
+    if (line->args == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    arg = ngx_array_push_n(line->args, cf->args->nelts);
+
+    ngx_memcpy(arg, cf->args->elts, cf->args->nelts * sizeof(ngx_str_t));
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_social_provider_preset(ngx_conf_t *cf,
+    ngx_http_social_provider_t *sp, ngx_http_social_lines_t *block,
+    ngx_http_social_lines_t *lines)
+{
+    char                    *rv;
+    u_char                  *p;
+    size_t                   len;
+    ngx_str_t               *arg;
+    ngx_buf_t               *b;
+    ngx_uint_t               i;
+    ngx_conf_file_t         *file, *prev;
+    ngx_shop_preset_t       *preset;
+    ngx_http_social_line_t  *line;
+
+    sp->conf.preset = sp->conf.name;
+
+    line = block->lines.elts;
+
+    for (i = 0; i < block->lines.nelts; i++) {
+        arg = line[i].args->elts;
+
+        if (line[i].args->nelts == 2
+            && arg[0].len == 6
+            && ngx_strncmp(arg[0].data, "preset", 6) == 0)
+        {
+            sp->conf.preset = arg[1];
+        }
+    }
+
+    for (preset = ngx_shop_presets; preset->name.len; preset++) {
+        if (preset->name.len == sp->conf.preset.len
+            && ngx_strncmp(preset->name.data, sp->conf.preset.data,
+                           preset->name.len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    if (preset->name.len == 0) {
+        return ngx_http_social_provider_unknown(cf, sp);
+    }
+
+    prev = cf->conf_file;
+    len = ngx_strlen(sp->file) + sizeof(":, preset ") + NGX_INT_T_LEN
+          + preset->name.len;
+
+    file = ngx_pcalloc(cf->pool, sizeof(ngx_conf_file_t));
+    b = ngx_calloc_buf(cf->pool);
+    p = ngx_pnalloc(cf->pool, len);
+
+    if (file == NULL || b == NULL || p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    b->start = preset->text.data;
+    b->pos = b->start;
+    b->last = b->start + preset->text.len;
+    b->end = b->last;
+
+    /* its size is 0, so that nothing is ever read from this descriptor */
+
+    file->file.fd = prev->file.fd;
+    file->file.name.data = p;
+    file->file.name.len = ngx_sprintf(p, "%s:%ui, preset %V%Z", sp->file,
+                                      sp->line, &preset->name)
+                          - p - 1;
+    file->buffer = b;
+    file->line = 1;
+
+    cf->conf_file = file;
+
+    rv = ngx_http_social_provider_lines(cf, lines);
+
+    cf->conf_file = prev;
+
+    return rv;
+}
+
+
+static char *
+ngx_http_social_provider_unknown(ngx_conf_t *cf,
+    ngx_http_social_provider_t *sp)
+{
+    u_char             *p, *text;
+    size_t              len;
+    ngx_shop_preset_t  *preset;
+
+    len = 1;
+
+    for (preset = ngx_shop_presets; preset->name.len; preset++) {
+        len += preset->name.len + 2;
+    }
+
+    text = ngx_pnalloc(cf->pool, len);
+    if (text == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p = text;
+
+    for (preset = ngx_shop_presets; preset->name.len; preset++) {
+        p = ngx_sprintf(p, "%s%V", p == text ? "" : ", ", &preset->name);
+    }
+
+    *p = '\0';
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown field \"%V\" in \"social_provider %V\", "
-                       "allowed: preset, label, client_id, "
-                       "client_secret_file, issuer, discovery, authz, token, "
-                       "userinfo, jwks, scope, alg, client_auth, pkce, nonce, "
-                       "resp_mode, email_trust, authz_extra", &value[0],
-                       &sp->conf.name);
+                       "unknown preset \"%V\" of \"social_provider %V\", "
+                       "allowed: %s", &sp->conf.preset, &sp->conf.name, text);
 
     return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_social_provider_fields(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_lines_t *lines,
+    ngx_uint_t first)
+{
+    char                    *rv;
+    ngx_uint_t               i, last;
+    ngx_array_t             *args;
+    ngx_conf_file_t         *file;
+    ngx_http_social_line_t  *line;
+
+    args = cf->args;
+    file = cf->conf_file;
+
+    cf->conf_file = lines->file;
+    last = cf->conf_file->line;
+
+    block->layer = lines->layer;
+
+    line = lines->lines.elts;
+    rv = NGX_CONF_OK;
+
+    for (i = 0; i < lines->lines.nelts && rv == NGX_CONF_OK; i++) {
+        cf->args = line[i].args;
+        cf->conf_file->line = line[i].line;
+
+        rv = ngx_http_social_field(cf, block, first);
+    }
+
+    cf->conf_file->line = last;
+
+    cf->args = args;
+    cf->conf_file = file;
+
+    return rv;
 }
 
 
@@ -304,351 +375,216 @@ ngx_http_social_provider_field(ngx_conf_t *cf, ngx_command_t *dummy,
 
 static char *
 ngx_http_social_provider_finish(ngx_conf_t *cf,
-    ngx_http_social_provider_t *sp)
+    ngx_http_social_block_t *block)
 {
-    const char           *missing;
+    const char           *text;
     ngx_shop_provider_t  *provider;
 
-    provider = &sp->conf;
-
-    if (provider->preset.len == 0) {
-        provider->preset = provider->name;
-    }
-
-    if (provider->preset.len != 4
-        || ngx_strncmp(provider->preset.data, "oidc", 4) != 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown preset \"%V\" of \"social_provider %V\", "
-                           "allowed: \"preset oidc\" with an \"issuer\"",
-                           &provider->preset, &provider->name);
-        return NGX_CONF_ERROR;
-    }
+    provider = block->provider;
 
     if (provider->label.len == 0) {
         provider->label = provider->name;
     }
 
+    text = ngx_http_social_provider_missing(provider);
+
+    if (text != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"social_provider %V\" has no \"%s\"",
+                           &provider->name, text);
+        return NGX_CONF_ERROR;
+    }
+
+    if (block->key_source == NGX_HTTP_SOCIAL_KEYS_SECRET
+        && provider->algs == 0)
+    {
+        provider->algs = NGX_SHOP_JWS_HS256;
+    }
+
+    text = ngx_http_social_provider_wrong(block);
+
+    if (text != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"social_provider %V\" %s", &provider->name,
+                           text);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_social_provider_issuer(cf, block);
+}
+
+
+static const char *
+ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
+{
+    ngx_uint_t   docs, told;
+    const char  *missing;
+
+    docs = ngx_http_social_provider_docs(provider);
+
+    /* the metadata may have what is not said */
+
+    told = !provider->oauth2 || provider->discovery.len;
     missing = NULL;
 
     if (provider->client_id.len == 0) {
         missing = "client_id";
 
-    } else if (provider->issuer.len == 0) {
+    } else if (!provider->oauth2 && provider->issuer.len == 0) {
         missing = "issuer";
+
+    } else if (!provider->oauth2 && provider->scope.len == 0) {
+        missing = "scope";
+
+    } else if (!told && provider->authz.len == 0) {
+        missing = "authz";
+
+    } else if (!told && provider->token.len == 0) {
+        missing = "token";
 
     } else if (provider->client_secret.len == 0
                && provider->client_auth != NGX_SHOP_AUTH_NONE)
     {
         missing = "client_secret_file";
+
+    } else if (provider->claims[NGX_SHOP_CLAIM_SUB] == NULL) {
+        missing = "sub";
+
+    } else if (!told
+               && provider->userinfo.len == 0
+               && (docs & NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI)))
+    {
+        missing = "userinfo";
+
+    } else if (provider->userinfo2.len == 0
+               && (docs & NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI2)))
+    {
+        missing = "userinfo2";
     }
 
-    if (missing != NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"social_provider %V\" has no \"%s\"",
-                           &provider->name, missing);
-        return NGX_CONF_ERROR;
+    return missing;
+}
+
+
+static ngx_uint_t
+ngx_http_social_provider_docs(ngx_shop_provider_t *provider)
+{
+    ngx_uint_t  i, docs;
+
+    docs = 0;
+
+    for (i = 0; i < NGX_SHOP_CLAIMS; i++) {
+        if (provider->claims[i] != NULL) {
+            docs |= provider->claims[i]->docs;
+        }
+    }
+
+    return docs;
+}
+
+
+static const char *
+ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
+{
+    ngx_uint_t            i;
+    ngx_shop_userinfo_t  *ui;
+    ngx_shop_provider_t  *provider;
+
+    provider = block->provider;
+
+    if (block->key_source == NGX_HTTP_SOCIAL_KEYS_SECRET
+        && provider->algs != NGX_SHOP_JWS_HS256)
+    {
+        return "has \"key_source client_secret\", which is for \"alg HS256\" "
+               "alone";
+    }
+
+    if (block->key_source == NGX_HTTP_SOCIAL_KEYS_JWKS
+        && (provider->algs & NGX_SHOP_JWS_HS256))
+    {
+        return "has \"alg HS256\", which \"key_source jwks\" is not for";
     }
 
     if (provider->client_secret.len == 0
         && (provider->algs & NGX_SHOP_JWS_HS256))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"alg HS256\" of \"social_provider %V\" needs a "
-                           "\"client_secret_file\"", &provider->name);
-        return NGX_CONF_ERROR;
+        return "has \"alg HS256\", which needs a \"client_secret_file\"";
     }
 
-    if (provider->client_secret.len == 0 && !provider->pkce) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"social_provider %V\" has neither a secret nor "
-                           "\"pkce\"", &provider->name);
-        return NGX_CONF_ERROR;
+    if (provider->client_secret.len == 0
+        && provider->pkce == NGX_SHOP_PKCE_OFF)
+    {
+        return "has neither a secret nor \"pkce\"";
     }
 
-    return NGX_CONF_OK;
-}
+    for (i = 0; i < 2; i++) {
+        ui = &provider->ui[i];
 
-
-static char *
-ngx_http_social_set_text(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_http_social_field_t *field)
-{
-    ngx_str_t  *value, *text;
-
-    value = cf->args->elts;
-    text = (ngx_str_t *) ((u_char *) provider + field->offset);
-
-    if (text->len) {
-        return "is duplicate";
-    }
-
-    if (value[1].len == 0 || value[1].len > 2048) {
-        return ngx_http_social_bad_field(cf, "1 to 2048 bytes");
-    }
-
-    if (!ngx_http_social_text_valid(&value[1])) {
-        return ngx_http_social_bad_field(cf, "UTF-8, no control characters");
-    }
-
-    *text = value[1];
-
-    return NGX_CONF_OK;
-}
-
-
-/* the chooser is JSON as well, which could not hold other bytes */
-
-static ngx_uint_t
-ngx_http_social_text_valid(ngx_str_t *text)
-{
-    u_char    *p, *last;
-    uint32_t   ch;
-
-    p = text->data;
-    last = p + text->len;
-
-    while (p < last) {
-
-        /* the decoder is for bytes from 0x80 on only */
-
-        ch = (*p < 0x80) ? *p++ : ngx_utf8_decode(&p, last - p);
-
-        if (ch < 0x20 || ch == 0x7f || ch > 0x10ffff
-            || (ch >= 0xd800 && ch <= 0xdfff))
+        if (!ui->post
+            && (ui->body != NULL || ui->bearer == NGX_SHOP_BEARER_BODY))
         {
-            return 0;
+            return i ? "has a body for \"userinfo2\", which needs "
+                       "\"ui2_method POST\""
+                     : "has a body for \"userinfo\", which needs "
+                       "\"ui_method POST\"";
         }
     }
 
-    return 1;
+    return NULL;
 }
 
 
+/*
+ * Redis remembers a provider by its issuer.  One that has none is called by
+ * where customers go, and the preset: no provider can be called so itself,
+ * since an issuer has no fragment (RFC 8414 2).
+ */
+
 static char *
-ngx_http_social_set_url(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_http_social_field_t *field)
+ngx_http_social_provider_issuer(ngx_conf_t *cf,
+    ngx_http_social_block_t *block)
 {
-    ngx_str_t       *value;
-    const char      *err;
-    ngx_shop_url_t   url;
+    u_char               *p;
+    const char           *err;
+    ngx_shop_url_t        url;
+    ngx_shop_provider_t  *provider;
 
-    value = cf->args->elts;
+    provider = block->provider;
 
-    if (ngx_shop_url_parse(cf->pool, &value[1], &url, &err) != NGX_OK) {
+    provider->iss_ignored =
+                          (block->callback_iss == NGX_HTTP_SOCIAL_ISS_IGNORE);
+
+    if (provider->issuer.len) {
+        return NGX_CONF_OK;
+    }
+
+    if (block->callback_iss == NGX_HTTP_SOCIAL_ISS_EXPECT
+        || provider->authz.len == 0)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid \"%V\" \"%V\" in \"social_provider %V\": "
-                           "%s, an https address is allowed", &value[0],
-                           &value[1], &provider->name, err);
+                           "\"social_provider %V\" has no \"issuer\"",
+                           &provider->name);
         return NGX_CONF_ERROR;
     }
 
-    if (!url.secure && !url.loopback) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" \"%V\" in \"social_provider %V\": http is "
-                           "allowed for 127.0.0.0/8, [::1] and localhost "
-                           "only", &value[0], &value[1], &provider->name);
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_http_social_set_text(cf, provider, field);
-}
-
-
-static char *
-ngx_http_social_set_secret(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_http_social_field_t *field)
-{
-    ngx_str_t  *value;
-
-    value = cf->args->elts;
-
-    if (provider->client_secret.len) {
-        return "is duplicate";
-    }
-
-    if (ngx_shop_file_read(cf, &value[1], NGX_HTTP_SOCIAL_SECRET_MAX, 1,
-                           &provider->client_secret)
+    if (ngx_shop_url_parse(cf->pool, &provider->authz, &url, &err)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
 
-    if (provider->client_secret.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is empty",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_social_set_scope(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_http_social_field_t *field)
-{
-    u_char      *p;
-    size_t       len;
-    ngx_str_t   *value;
-    ngx_uint_t   i, openid;
-
-    value = cf->args->elts;
-    openid = 0;
-    len = 0;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-        len += value[i].len + 1;
-
-        if (ngx_strlchr(value[i].data, value[i].data + value[i].len, '"')
-            != NULL)
-        {
-            return ngx_http_social_bad_field(cf, "scope names (RFC 6749)");
-        }
-    }
-
-    p = ngx_pnalloc(cf->pool, len);
+    p = ngx_pnalloc(cf->pool, url.origin.len + 2 + provider->preset.len);
     if (p == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    provider->scope.data = p;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (value[i].len == 6
-            && ngx_strncmp(value[i].data, "openid", 6) == 0)
-        {
-            openid = 1;
-        }
-
-        p = ngx_cpymem(p, value[i].data, value[i].len);
-        *p++ = ' ';
-    }
-
-    provider->scope.len = p - provider->scope.data - 1;
-
-    if (!openid) {
-        return ngx_http_social_bad_field(cf, "a list that has \"openid\"");
-    }
+    provider->issuer.data = p;
+    provider->issuer.len = ngx_sprintf(p, "%V/#%V", &url.origin,
+                                       &provider->preset)
+                           - p;
+    provider->iss_ignored = 1;
 
     return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_social_set_alg(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_http_social_field_t *field)
-{
-    ngx_str_t   *value;
-    ngx_uint_t   i, alg;
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        alg = ngx_shop_jws_alg(&value[i]);
-
-        if (alg == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid \"alg\" \"%V\", allowed: RS256, "
-                               "RS384, RS512, PS256, PS384, PS512, ES256, "
-                               "ES384, ES512, EdDSA, HS256", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        provider->algs |= alg;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_social_set_enum(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_http_social_field_t *field)
-{
-    ngx_str_t        *value;
-    ngx_uint_t       *np;
-    ngx_conf_enum_t  *e;
-
-    value = cf->args->elts;
-    np = (ngx_uint_t *) ((u_char *) provider + field->offset);
-
-    for (e = field->words; e->name.len; e++) {
-        if (e->name.len == value[1].len
-            && ngx_strncmp(e->name.data, value[1].data, value[1].len) == 0)
-        {
-            *np = e->value;
-            return NGX_CONF_OK;
-        }
-    }
-
-    return ngx_http_social_bad_field(cf, field->allowed);
-}
-
-
-/* what the protocol needs is ours to say, not the shop's */
-
-static char *
-ngx_http_social_set_extra(ngx_conf_t *cf, ngx_shop_provider_t *provider,
-    ngx_http_social_field_t *field)
-{
-    u_char        *eq;
-    ngx_str_t     *value;
-    ngx_uint_t     i;
-    ngx_keyval_t  *kv;
-
-    value = cf->args->elts;
-
-    if (provider->authz_extra.elts == NULL
-        && ngx_array_init(&provider->authz_extra, cf->pool, 4,
-                          sizeof(ngx_keyval_t))
-           != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        eq = ngx_strlchr(value[i].data, value[i].data + value[i].len, '=');
-
-        if (eq == NULL || eq == value[i].data) {
-            return ngx_http_social_bad_field(cf, "NAME=VALUE");
-        }
-
-        kv = ngx_array_push(&provider->authz_extra);
-        if (kv == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        kv->key.data = value[i].data;
-        kv->key.len = eq - value[i].data;
-        kv->value.data = eq + 1;
-        kv->value.len = value[i].data + value[i].len - kv->value.data;
-
-        if (ngx_shop_authreq_reserved(&kv->key)) {
-            return ngx_http_social_bad_field(cf, "parameters that the login "
-                                                 "does not set itself");
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_social_bad_field(ngx_conf_t *cf, const char *allowed)
-{
-    ngx_str_t  *value;
-
-    value = cf->args->elts;
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" of \"%V\", allowed: %s",
-                       &value[1], &value[0], allowed);
-
-    return NGX_CONF_ERROR;
 }
 
 
@@ -663,7 +599,7 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t   *clcf;
     ngx_http_shop_main_conf_t  *shop;
 
-    ngx_str_t                  *endpoint[3];
+    ngx_str_t                  *endpoint[4];
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     shop = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);
@@ -686,9 +622,10 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
 
     endpoint[0] = &conf->token;
     endpoint[1] = &conf->userinfo;
-    endpoint[2] = &conf->jwks;
+    endpoint[2] = &conf->userinfo2;
+    endpoint[3] = &conf->jwks;
 
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         if (endpoint[i]->len
             && ngx_http_social_can_resolve(cf, sp, endpoint[i], &url)
                != NGX_CONF_OK)
@@ -698,7 +635,9 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
     }
 
     if (conf->authz.len && conf->token.len
-        && (conf->jwks.len || conf->algs == NGX_SHOP_JWS_HS256))
+        && (conf->oauth2
+            || conf->jwks.len
+            || conf->algs == NGX_SHOP_JWS_HS256))
     {
         return NGX_CONF_OK;
     }

@@ -211,6 +211,8 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
     profile.given_name = identity->given_name;
     profile.family_name = identity->family_name;
     profile.locale = identity->locale;
+    profile.picture = identity->picture;
+    profile.phone = identity->phone;
     profile.email_verified = identity->email_verified;
 
     ngx_str_null(&agent);

@@ -40,7 +40,7 @@
 static ngx_int_t ngx_shop_attempt_random(ngx_pool_t *pool, ngx_str_t *text,
     ngx_log_t *log);
 static ngx_int_t ngx_shop_attempt_digest(ngx_pool_t *pool, ngx_str_t *data,
-    ngx_str_t *text, ngx_log_t *log);
+    ngx_str_t *text, ngx_uint_t hex, ngx_log_t *log);
 static void ngx_shop_attempt_fields(ngx_shop_attempt_t *attempt,
     ngx_str_t **fields);
 static u_char *ngx_shop_authreq_put(u_char *p, uint64_t n, size_t len);
@@ -48,8 +48,9 @@ static uint64_t ngx_shop_authreq_get(u_char *p, size_t len);
 static ngx_int_t ngx_shop_authreq_fields(ngx_array_t *fields,
     ngx_shop_provider_t *provider, ngx_shop_attempt_t *attempt,
     ngx_str_t *redirect_uri, ngx_str_t *challenge);
-static ngx_int_t ngx_shop_authresp_field(ngx_pool_t *pool, ngx_str_t *name,
-    ngx_str_t *value, ngx_shop_authresp_t *resp, const char **reason);
+static ngx_int_t ngx_shop_authresp_field(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_str_t *name, ngx_str_t *value,
+    ngx_shop_authresp_t *resp, const char **reason);
 static ngx_int_t ngx_shop_authresp_printable(ngx_str_t *value);
 
 
@@ -150,19 +151,23 @@ ngx_shop_attempt_binding(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         p = ngx_cpymem(p, parts[i]->data, parts[i]->len);
     }
 
-    return ngx_shop_attempt_digest(pool, &data, binding, log);
+    return ngx_shop_attempt_digest(pool, &data, binding, 0, log);
 }
 
 
 static ngx_int_t
 ngx_shop_attempt_digest(ngx_pool_t *pool, ngx_str_t *data, ngx_str_t *text,
-    ngx_log_t *log)
+    ngx_uint_t hex, ngx_log_t *log)
 {
     ngx_str_t  raw;
     u_char     digest[NGX_SHOP_SHA256_LEN];
 
     if (ngx_shop_sha256(data, digest, log) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (hex) {
+        return ngx_shop_hex(pool, digest, NGX_SHOP_SHA256_LEN, text);
     }
 
     raw.data = digest;
@@ -327,9 +332,17 @@ ngx_shop_authreq_get(u_char *p, size_t len)
 
 
 ngx_uint_t
-ngx_shop_authreq_reserved(ngx_str_t *name)
+ngx_shop_authreq_reserved(ngx_shop_provider_t *provider, ngx_str_t *name)
 {
     ngx_uint_t  i;
+
+    if (name->len
+        && name->len == provider->p_client_id.len
+        && ngx_strncmp(name->data, provider->p_client_id.data, name->len)
+           == 0)
+    {
+        return 1;
+    }
 
     for (i = 0; ngx_shop_authreq_names[i] != NULL; i++) {
 
@@ -353,8 +366,10 @@ ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     ngx_str_null(&challenge);
 
-    if (provider->pkce
-        && ngx_shop_attempt_digest(pool, &attempt->verifier, &challenge, log)
+    if (provider->pkce != NGX_SHOP_PKCE_OFF
+        && ngx_shop_attempt_digest(pool, &attempt->verifier, &challenge,
+                                   provider->pkce == NGX_SHOP_PKCE_S256_HEX,
+                                   log)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -372,7 +387,8 @@ ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     origin = &metadata->authz.origin;
     uri = &metadata->authz.uri;
 
-    p = ngx_pnalloc(pool, origin->len + uri->len + 1 + query.len);
+    p = ngx_pnalloc(pool, origin->len + uri->len + 1 + query.len
+                          + provider->authz_suffix.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -393,6 +409,11 @@ ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     p = ngx_cpymem(p, query.data, query.len);
 
+    if (provider->authz_suffix.len) {
+        p = ngx_cpymem(p, provider->authz_suffix.data,
+                       provider->authz_suffix.len);
+    }
+
     url->len = p - url->data;
 
     return NGX_OK;
@@ -405,18 +426,20 @@ ngx_shop_authreq_fields(ngx_array_t *fields, ngx_shop_provider_t *provider,
     ngx_str_t *challenge)
 {
     ngx_str_t      code, form_post, s256;
-    ngx_uint_t     i;
-    ngx_keyval_t  *extra, *kv;
+    ngx_uint_t     i, n;
+    ngx_keyval_t  *extra;
 
     ngx_str_set(&code, "code");
     ngx_str_set(&form_post, "form_post");
     ngx_str_set(&s256, "S256");
 
-    if (ngx_shop_form_add(fields, "response_type", &code) != NGX_OK
-        || ngx_shop_form_add(fields, "client_id", &provider->client_id)
-           != NGX_OK
+    /* in the order of the alphabet, which matters at WeChat */
+
+    if (ngx_shop_form_named(fields, &provider->p_client_id, "client_id",
+                            &provider->client_id)
+        != NGX_OK
         || ngx_shop_form_add(fields, "redirect_uri", redirect_uri) != NGX_OK
-        || ngx_shop_form_add(fields, "state", &attempt->state) != NGX_OK)
+        || ngx_shop_form_add(fields, "response_type", &code) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -427,7 +450,12 @@ ngx_shop_authreq_fields(ngx_array_t *fields, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (provider->nonce != NGX_SHOP_NONCE_OFF
+    if (ngx_shop_form_add(fields, "state", &attempt->state) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!provider->oauth2
+        && provider->nonce != NGX_SHOP_NONCE_OFF
         && ngx_shop_form_add(fields, "nonce", &attempt->nonce) != NGX_OK)
     {
         return NGX_ERROR;
@@ -440,23 +468,27 @@ ngx_shop_authreq_fields(ngx_array_t *fields, ngx_shop_provider_t *provider,
     }
 
     if (challenge->len
-        && (ngx_shop_form_add(fields, "code_challenge", challenge) != NGX_OK
-            || ngx_shop_form_add(fields, "code_challenge_method", &s256)
-               != NGX_OK))
+        && ngx_shop_form_add(fields, "code_challenge", challenge) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    extra = provider->authz_extra.elts;
+    if (challenge->len && provider->pkce != NGX_SHOP_PKCE_S256_NOMETHOD
+        && ngx_shop_form_add(fields, "code_challenge_method", &s256)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-    for (i = 0; i < provider->authz_extra.nelts; i++) {
+    n = provider->authz_extra ? provider->authz_extra->nelts : 0;
+    extra = n ? provider->authz_extra->elts : NULL;
 
-        kv = ngx_array_push(fields);
-        if (kv == NULL) {
+    for (i = 0; i < n; i++) {
+        if (ngx_shop_form_push(fields, &extra[i].key, &extra[i].value)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
-
-        *kv = extra[i];
     }
 
     return NGX_OK;
@@ -464,8 +496,8 @@ ngx_shop_authreq_fields(ngx_array_t *fields, ngx_shop_provider_t *provider,
 
 
 ngx_int_t
-ngx_shop_authresp_parse(ngx_pool_t *pool, ngx_str_t *fields,
-    ngx_shop_authresp_t *resp, const char **reason)
+ngx_shop_authresp_parse(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_str_t *fields, ngx_shop_authresp_t *resp, const char **reason)
 {
     ngx_str_t         raw, name, value;
     ngx_shop_query_t  query;
@@ -485,7 +517,8 @@ ngx_shop_authresp_parse(ngx_pool_t *pool, ngx_str_t *fields,
         /* decoded, since "%73tate" is "state" to everybody else */
 
         if (ngx_shop_unescape_form(pool, &raw, &name) != NGX_OK
-            || ngx_shop_authresp_field(pool, &name, &value, resp, reason)
+            || ngx_shop_authresp_field(pool, provider, &name, &value, resp,
+                                       reason)
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -502,18 +535,27 @@ ngx_shop_authresp_parse(ngx_pool_t *pool, ngx_str_t *fields,
 
 
 static ngx_int_t
-ngx_shop_authresp_field(ngx_pool_t *pool, ngx_str_t *name, ngx_str_t *value,
-    ngx_shop_authresp_t *resp, const char **reason)
+ngx_shop_authresp_field(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_str_t *name, ngx_str_t *value, ngx_shop_authresp_t *resp,
+    const char **reason)
 {
-    ngx_str_t   *field;
+    ngx_str_t   *field, code;
     ngx_uint_t   seen;
+
+    code = provider->p_code;
+
+    if (code.len == 0) {
+        ngx_str_set(&code, "code");
+    }
 
     if (ngx_shop_oidc_is(name, "state")) {
         field = &resp->state;
         seen = resp->has_state;
         resp->has_state = 1;
 
-    } else if (ngx_shop_oidc_is(name, "code")) {
+    } else if (name->len == code.len
+               && ngx_memcmp(name->data, code.data, code.len) == 0)
+    {
         field = &resp->code;
         seen = resp->has_code;
         resp->has_code = 1;
@@ -574,14 +616,12 @@ ngx_shop_authresp_check(ngx_shop_provider_t *provider,
 
     /* first of all, since an error may be another provider's as well */
 
-    if (resp->has_iss) {
+    if (provider->iss_ignored) {
+        /* void */
 
-        if (resp->iss.len == 0
-            || resp->iss.len != provider->issuer.len
-            || ngx_memcmp(resp->iss.data, provider->issuer.data,
-                          resp->iss.len)
-               != 0)
-        {
+    } else if (resp->has_iss) {
+
+        if (!ngx_shop_provider_is_issuer(provider, &resp->iss)) {
             *reason = "issuer_mismatch";
             return NGX_ERROR;
         }
@@ -592,6 +632,8 @@ ngx_shop_authresp_check(ngx_shop_provider_t *provider,
     }
 
     if (resp->has_error) {
+        ngx_shop_provider_error(provider, &resp->error);
+
         *reason = "provider_error";
 
         for (i = 0; ngx_shop_authresp_denied[i] != NULL; i++) {

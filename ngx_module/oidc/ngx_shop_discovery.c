@@ -42,7 +42,7 @@ static ngx_int_t ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
 static ngx_int_t ngx_shop_discovery_endpoint(ngx_shop_discovery_t *d,
     const char *name, ngx_str_t *configured, ngx_shop_url_t *url);
 static ngx_int_t ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d,
-    ngx_shop_url_t *url);
+    ngx_shop_provider_t *provider, ngx_shop_url_t *url);
 static ngx_int_t ngx_shop_discovery_list(ngx_shop_discovery_t *d,
     const char *name, ngx_shop_json_t **list);
 static ngx_int_t ngx_shop_discovery_list_at(ngx_shop_json_t *list, size_t i,
@@ -73,7 +73,8 @@ ngx_shop_discovery_parse(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         }
     }
 
-    if (ngx_shop_discovery_algs(&d, provider, metadata) != NGX_OK
+    if ((!provider->oauth2
+         && ngx_shop_discovery_algs(&d, provider, metadata) != NGX_OK)
         || ngx_shop_discovery_client_auth(&d, provider, metadata) != NGX_OK
         || ngx_shop_discovery_endpoints(&d, provider, metadata) != NGX_OK)
     {
@@ -116,10 +117,7 @@ ngx_shop_discovery_issuer(ngx_shop_discovery_t *d,
         return NGX_ERROR;
     }
 
-    if (issuer.len == 0
-        || issuer.len != provider->issuer.len
-        || ngx_memcmp(issuer.data, provider->issuer.data, issuer.len) != 0)
-    {
+    if (!ngx_shop_provider_is_issuer(provider, &issuer)) {
         d->reason = "issuer_mismatch";
         return NGX_ERROR;
     }
@@ -268,7 +266,8 @@ ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
     if (ngx_shop_discovery_endpoint(d, "authorization_endpoint",
                                     &provider->authz, &metadata->authz)
         != NGX_OK
-        || ngx_shop_discovery_authz_query(d, &metadata->authz) != NGX_OK
+        || ngx_shop_discovery_authz_query(d, provider, &metadata->authz)
+           != NGX_OK
         || ngx_shop_discovery_endpoint(d, "token_endpoint",
                                        &provider->token, &metadata->token)
            != NGX_OK
@@ -279,6 +278,10 @@ ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
                                        &provider->userinfo,
                                        &metadata->userinfo)
            != NGX_OK
+        || (provider->userinfo2.len
+            && ngx_shop_discovery_endpoint(d, "", &provider->userinfo2,
+                                           &metadata->userinfo2)
+               != NGX_OK)
         || ngx_shop_discovery_endpoint(d, "end_session_endpoint",
                                        &none, &metadata->logout)
            != NGX_OK)
@@ -342,7 +345,8 @@ ngx_shop_discovery_endpoint(ngx_shop_discovery_t *d, const char *name,
 /* a parameter in the endpoint's own query would be there twice */
 
 static ngx_int_t
-ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d, ngx_shop_url_t *url)
+ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_url_t *url)
 {
     u_char            *p;
     ngx_str_t          args, name, decoded, value;
@@ -365,7 +369,7 @@ ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d, ngx_shop_url_t *url)
     while (ngx_shop_query_next(&query, &name, &value) == NGX_OK) {
 
         if (ngx_shop_unescape_form(d->pool, &name, &decoded) != NGX_OK
-            || ngx_shop_authreq_reserved(&decoded))
+            || ngx_shop_authreq_reserved(provider, &decoded))
         {
             return NGX_ERROR;
         }

@@ -24,37 +24,97 @@
  */
 
 
-static void ngx_shop_identity_profile(ngx_shop_provider_t *provider,
-    ngx_shop_json_t *json, ngx_shop_identity_t *identity);
-static void ngx_shop_identity_text(ngx_shop_json_t *json, const char *name,
-    ngx_str_t *value);
-static void ngx_shop_identity_email(ngx_shop_provider_t *provider,
-    ngx_shop_json_t *json, ngx_shop_identity_t *identity);
+static ngx_int_t ngx_shop_identity_subject(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_docs_t *docs, ngx_str_t *sub);
+static ngx_int_t ngx_shop_identity_email(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_docs_t *docs,
+    ngx_shop_identity_t *identity);
+static ngx_uint_t ngx_shop_identity_verified(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_docs_t *docs, ngx_str_t *email,
+    ngx_uint_t from);
+static ngx_uint_t ngx_shop_identity_domain(ngx_shop_provider_t *provider,
+    ngx_str_t *email);
+static ngx_int_t ngx_shop_identity_names(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_docs_t *docs,
+    ngx_shop_identity_t *identity);
+static ngx_int_t ngx_shop_identity_text(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_docs_t *docs,
+    ngx_shop_claim_e claim, ngx_str_t *value);
+static ngx_int_t ngx_shop_identity_eval(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_docs_t *docs,
+    ngx_shop_claim_e claim, ngx_uint_t allowed, ngx_str_t *value,
+    ngx_uint_t *used);
 static ngx_uint_t ngx_shop_identity_email_valid(ngx_str_t *email);
 static ngx_uint_t ngx_shop_identity_email_byte(u_char ch, ngx_uint_t host);
 static ngx_uint_t ngx_shop_identity_text_valid(ngx_str_t *text);
-static ngx_uint_t ngx_shop_identity_true(ngx_shop_json_t *json);
+static ngx_uint_t ngx_shop_identity_picture_valid(ngx_str_t *text);
+static ngx_uint_t ngx_shop_identity_phone_valid(ngx_str_t *text);
 
 
 ngx_int_t
-ngx_shop_identity_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
-    ngx_shop_json_t *claims, ngx_shop_identity_t *identity,
+ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs, ngx_shop_identity_t *identity,
     const char **reason)
 {
-    size_t      i;
-    int64_t     auth_time;
-    ngx_str_t  *sub;
+    int64_t    auth_time;
+    ngx_int_t  rc;
 
     ngx_memzero(identity, sizeof(ngx_shop_identity_t));
 
     *reason = "claims_malformed";
 
-    sub = &identity->subject;
+    rc = ngx_shop_identity_subject(pool, provider, docs, &identity->subject);
 
-    if (ngx_shop_json_string(ngx_shop_json_get(claims, "sub"), sub) != NGX_OK
-        || sub->len == 0
-        || sub->len > NGX_SHOP_SUBJECT_MAX)
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_shop_identity_email(pool, provider, docs, identity) == NGX_AGAIN
+        || ngx_shop_identity_names(pool, provider, docs, identity)
+           == NGX_AGAIN)
     {
+        return NGX_AGAIN;
+    }
+
+    /* nice to have, and no reason to ask for more */
+
+    (void) ngx_shop_identity_text(pool, provider, docs,
+                                  NGX_SHOP_CLAIM_LOCALE, &identity->locale);
+    (void) ngx_shop_identity_text(pool, provider, docs,
+                                  NGX_SHOP_CLAIM_PICTURE,
+                                  &identity->picture);
+    (void) ngx_shop_identity_text(pool, provider, docs,
+                                  NGX_SHOP_CLAIM_PHONE, &identity->phone);
+
+    if (ngx_shop_json_time(ngx_shop_json_get(docs->json[NGX_SHOP_DOC_ID],
+                                             "auth_time"),
+                           &auth_time)
+        == NGX_OK
+        && auth_time > 0)
+    {
+        identity->auth_time = (time_t) auth_time;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_identity_subject(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs, ngx_str_t *sub)
+{
+    size_t      i;
+    ngx_int_t   rc;
+    ngx_uint_t  used;
+
+    rc = ngx_shop_identity_eval(pool, provider, docs, NGX_SHOP_CLAIM_SUB,
+                                NGX_SHOP_DOCS_PROVEN, sub, &used);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK || sub->len > NGX_SHOP_SUBJECT_MAX) {
         return NGX_ERROR;
     }
 
@@ -65,36 +125,201 @@ ngx_shop_identity_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         }
     }
 
-    if (ngx_shop_json_time(ngx_shop_json_get(claims, "auth_time"), &auth_time)
-        == NGX_OK
-        && auth_time > 0)
-    {
-        identity->auth_time = (time_t) auth_time;
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_identity_email(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs, ngx_shop_identity_t *identity)
+{
+    ngx_int_t   rc;
+    ngx_str_t   email;
+    ngx_uint_t  from;
+
+    rc = ngx_shop_identity_eval(pool, provider, docs, NGX_SHOP_CLAIM_EMAIL,
+                                NGX_SHOP_DOCS_PROVEN, &email, &from);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
     }
 
-    ngx_shop_identity_profile(provider, claims, identity);
+    if (rc != NGX_OK || !ngx_shop_identity_email_valid(&email)) {
+        return NGX_DECLINED;
+    }
+
+    identity->email = email;
+
+    if (ngx_shop_identity_verified(pool, provider, docs, &email, from)) {
+        identity->email_verified = 1;
+    }
 
     return NGX_OK;
 }
 
 
-ngx_uint_t
-ngx_shop_identity_incomplete(ngx_shop_identity_t *identity)
+/* a flag in another document may be about another address */
+
+static ngx_uint_t
+ngx_shop_identity_verified(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs, ngx_str_t *email, ngx_uint_t from)
 {
-    return identity->email.len == 0
-           || (identity->name.len == 0
-               && identity->given_name.len == 0
-               && identity->family_name.len == 0);
+    ngx_str_t   value;
+    ngx_uint_t  used;
+
+    switch (provider->email_trust) {
+
+    case NGX_SHOP_EMAIL_CLAIM:
+        return ngx_shop_identity_eval(pool, provider, docs,
+                                      NGX_SHOP_CLAIM_EMAIL_VERIFIED, from,
+                                      &value, &used)
+               == NGX_OK
+               && ngx_shop_oidc_is(&value, "true");
+
+    case NGX_SHOP_EMAIL_PRESENT:
+        return 1;
+
+    case NGX_SHOP_EMAIL_DOMAIN:
+        return ngx_shop_identity_domain(provider, email);
+
+    default: /* NGX_SHOP_EMAIL_NEVER */
+        return 0;
+    }
+}
+
+
+static ngx_uint_t
+ngx_shop_identity_domain(ngx_shop_provider_t *provider, ngx_str_t *email)
+{
+    u_char      *at;
+    size_t       len;
+    ngx_str_t   *domain;
+    ngx_uint_t   i;
+
+    at = ngx_strlchr(email->data, email->data + email->len, '@') + 1;
+    len = email->data + email->len - at;
+
+    domain = provider->email_domains->elts;
+
+    for (i = 0; i < provider->email_domains->nelts; i++) {
+        if (domain[i].len == len
+            && ngx_strncasecmp(domain[i].data, at, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* any of the three is a name */
+
+static ngx_int_t
+ngx_shop_identity_names(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs, ngx_shop_identity_t *identity)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i, again, known;
+
+    struct {
+        ngx_shop_claim_e   claim;
+        ngx_str_t         *value;
+    } name[3];
+
+    name[0].claim = NGX_SHOP_CLAIM_NAME;
+    name[0].value = &identity->name;
+    name[1].claim = NGX_SHOP_CLAIM_GIVEN_NAME;
+    name[1].value = &identity->given_name;
+    name[2].claim = NGX_SHOP_CLAIM_FAMILY_NAME;
+    name[2].value = &identity->family_name;
+
+    again = 0;
+    known = 0;
+
+    for (i = 0; i < 3; i++) {
+        rc = ngx_shop_identity_text(pool, provider, docs, name[i].claim,
+                                    name[i].value);
+
+        again |= (rc == NGX_AGAIN);
+        known |= (rc == NGX_OK);
+    }
+
+    return (again && !known) ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* what is malformed is left out */
+
+static ngx_int_t
+ngx_shop_identity_text(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs, ngx_shop_claim_e claim, ngx_str_t *value)
+{
+    ngx_int_t   rc;
+    ngx_str_t   text;
+    ngx_uint_t  used, valid;
+
+    rc = ngx_shop_identity_eval(pool, provider, docs, claim,
+                                NGX_SHOP_DOCS_ALL, &text, &used);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_DECLINED;
+    }
+
+    switch (claim) {
+
+    case NGX_SHOP_CLAIM_PICTURE:
+        valid = ngx_shop_identity_picture_valid(&text);
+        break;
+
+    case NGX_SHOP_CLAIM_PHONE:
+        valid = ngx_shop_identity_phone_valid(&text);
+        break;
+
+    default:
+        valid = ngx_shop_identity_text_valid(&text);
+        break;
+    }
+
+    if (!valid) {
+        return NGX_DECLINED;
+    }
+
+    *value = text;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_identity_eval(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs, ngx_shop_claim_e claim, ngx_uint_t allowed,
+    ngx_str_t *value, ngx_uint_t *used)
+{
+    if (provider->claims[claim] == NULL) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_shop_claim_eval(pool, provider->claims[claim], docs, allowed,
+                               value, used);
 }
 
 
 ngx_int_t
 ngx_shop_identity_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
-    ngx_uint_t status, ngx_str_t *text, ngx_shop_identity_t *identity,
+    ngx_uint_t n, ngx_uint_t status, ngx_str_t *text, ngx_shop_docs_t *docs,
     const char **reason)
 {
-    ngx_str_t         sub;
+    ngx_str_t         ours, theirs;
+    ngx_uint_t        doc;
     ngx_shop_json_t  *json;
+
+    doc = n ? NGX_SHOP_DOC_UI2 : NGX_SHOP_DOC_UI;
+
+    if (n == 1 && (status == 403 || status == 404)) {
+        docs->pending &= ~NGX_SHOP_DOC_BIT(doc);
+        return NGX_OK;
+    }
 
     if (status != 200) {
         *reason = "userinfo_error";
@@ -103,80 +328,41 @@ ngx_shop_identity_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     json = ngx_shop_json_parse(pool, text, NGX_SHOP_USERINFO_MAX);
 
-    if (!ngx_shop_json_is_object(json)) {
+    if (!ngx_shop_json_is_object(json)
+        && !(n == 1 && ngx_shop_json_is_array(json)))
+    {
         *reason = "userinfo_malformed";
+        return NGX_ERROR;
+    }
+
+    if (provider->ui[n].ok
+        && !ngx_shop_rule_holds(pool, provider->ui[n].ok, json))
+    {
+        *reason = "userinfo_error";
         return NGX_ERROR;
     }
 
     /* an access token may have been swapped: OpenID Connect Core 5.3.2 */
 
-    if (ngx_shop_json_string(ngx_shop_json_get(json, "sub"), &sub) != NGX_OK
-        || identity->subject.len == 0
-        || sub.len != identity->subject.len
-        || ngx_memcmp(sub.data, identity->subject.data, sub.len) != 0)
+    if (n == 0 && !provider->oauth2
+        && (ngx_shop_json_string(ngx_shop_json_get(
+                                      docs->json[NGX_SHOP_DOC_ID], "sub"),
+                                 &ours)
+            != NGX_OK
+            || ngx_shop_json_string(ngx_shop_json_get(json, "sub"), &theirs)
+               != NGX_OK
+            || ours.len == 0
+            || ours.len != theirs.len
+            || ngx_memcmp(ours.data, theirs.data, ours.len) != 0))
     {
         *reason = "userinfo_mismatch";
         return NGX_ERROR;
     }
 
-    ngx_shop_identity_profile(provider, json, identity);
+    docs->json[doc] = json;
+    docs->pending &= ~NGX_SHOP_DOC_BIT(doc);
 
     return NGX_OK;
-}
-
-
-/* fills what is still empty */
-
-static void
-ngx_shop_identity_profile(ngx_shop_provider_t *provider,
-    ngx_shop_json_t *json, ngx_shop_identity_t *identity)
-{
-    ngx_shop_identity_email(provider, json, identity);
-
-    ngx_shop_identity_text(json, "name", &identity->name);
-    ngx_shop_identity_text(json, "given_name", &identity->given_name);
-    ngx_shop_identity_text(json, "family_name", &identity->family_name);
-    ngx_shop_identity_text(json, "locale", &identity->locale);
-}
-
-
-static void
-ngx_shop_identity_text(ngx_shop_json_t *json, const char *name,
-    ngx_str_t *value)
-{
-    ngx_str_t  text;
-
-    if (value->len == 0
-        && ngx_shop_json_string(ngx_shop_json_get(json, name), &text)
-           == NGX_OK
-        && ngx_shop_identity_text_valid(&text))
-    {
-        *value = text;
-    }
-}
-
-
-static void
-ngx_shop_identity_email(ngx_shop_provider_t *provider, ngx_shop_json_t *json,
-    ngx_shop_identity_t *identity)
-{
-    ngx_str_t  email;
-
-    if (identity->email.len
-        || ngx_shop_json_string(ngx_shop_json_get(json, "email"), &email)
-           != NGX_OK
-        || !ngx_shop_identity_email_valid(&email))
-    {
-        return;
-    }
-
-    identity->email = email;
-
-    if (provider->email_trusted
-        && ngx_shop_identity_true(ngx_shop_json_get(json, "email_verified")))
-    {
-        identity->email_verified = 1;
-    }
 }
 
 
@@ -282,18 +468,51 @@ ngx_shop_identity_text_valid(ngx_str_t *text)
 }
 
 
-/* Apple, Amazon Cognito and LinkedIn write booleans as text */
+/* it goes into pages: no other scheme, nothing to break out of an attribute */
 
 static ngx_uint_t
-ngx_shop_identity_true(ngx_shop_json_t *json)
+ngx_shop_identity_picture_valid(ngx_str_t *text)
 {
-    ngx_str_t   text;
-    ngx_uint_t  value;
+    size_t  i;
 
-    if (ngx_shop_json_boolean(json, &value) == NGX_OK) {
-        return value;
+    if (text->len <= sizeof("https://") - 1
+        || text->len > NGX_SHOP_PICTURE_MAX
+        || ngx_strncmp(text->data, "https://", sizeof("https://") - 1) != 0)
+    {
+        return 0;
     }
 
-    return ngx_shop_json_string(json, &text) == NGX_OK
-           && ngx_shop_oidc_is(&text, "true");
+    for (i = 0; i < text->len; i++) {
+
+        if (text->data[i] < 0x21 || text->data[i] > 0x7e
+            || ngx_strchr("\"'<>\\`", text->data[i]) != NULL)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_shop_identity_phone_valid(ngx_str_t *text)
+{
+    size_t  i;
+
+    if (text->len > NGX_SHOP_PHONE_MAX) {
+        return 0;
+    }
+
+    for (i = 0; i < text->len; i++) {
+
+        if ((text->data[i] < '0' || text->data[i] > '9')
+            && (text->data[i] == '\0'
+                || ngx_strchr("+-(). ", text->data[i]) == NULL))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }

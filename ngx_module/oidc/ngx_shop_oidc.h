@@ -40,13 +40,135 @@
 
 #define NGX_SHOP_METADATA_MAX   262144
 #define NGX_SHOP_TOKEN_MAX      65536
+#define NGX_SHOP_TOKEN_FIELDS   64          /* of an answer that is a form */
 #define NGX_SHOP_USERINFO_MAX   65536
 #define NGX_SHOP_CALLBACK_MAX   65536
 #define NGX_SHOP_SUBJECT_MAX    255
 #define NGX_SHOP_EMAIL_MAX      254
 #define NGX_SHOP_PROFILE_MAX    255
+#define NGX_SHOP_PICTURE_MAX    1024
+#define NGX_SHOP_PHONE_MAX      32
 
 #define NGX_SHOP_OIDC_LEEWAY    60
+
+
+/* ngx_shop_claim.c: where in a provider's documents something is */
+
+#define NGX_SHOP_CLAIM_TEXT_MAX   1024      /* bytes of an expression */
+#define NGX_SHOP_CLAIM_OPS_MAX    32        /* refs and texts in it */
+#define NGX_SHOP_CLAIM_STEPS_MAX  16        /* of a pointer */
+#define NGX_SHOP_CLAIM_VALUE_MAX  16384     /* bytes of what is found */
+
+
+typedef enum {
+    NGX_SHOP_DOC_ID = 0,                    /* claims of the ID token */
+    NGX_SHOP_DOC_UI,                        /* userinfo */
+    NGX_SHOP_DOC_UI2,                       /* a second one */
+    NGX_SHOP_DOC_TK,                        /* the token answer */
+    NGX_SHOP_DOC_CB,                        /* fields of the callback */
+
+    NGX_SHOP_DOC_CLIENT_ID,                 /* of templates alone */
+    NGX_SHOP_DOC_STATE,
+    NGX_SHOP_DOC_TEXT
+} ngx_shop_doc_e;
+
+
+#define NGX_SHOP_DOC_BIT(doc)  ((ngx_uint_t) 1 << (doc))
+
+/* those that are proven by a signature, or because we asked for them with a
+ * code that we exchanged ourselves; the callback is whatever a browser says */
+#define NGX_SHOP_DOCS_PROVEN                                                  \
+    (NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_ID) | NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI)    \
+     | NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI2)                                     \
+     | NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_TK))
+
+#define NGX_SHOP_DOCS_ALL                                                     \
+    (NGX_SHOP_DOCS_PROVEN | NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_CB))
+
+
+/* the documents of one login, as far as they are there */
+
+typedef struct {
+    ngx_shop_json_t           *json[4];     /* ID, UI, UI2, TK; NULL: none */
+    ngx_uint_t                 pending;     /* bits: could be asked for */
+    ngx_uint_t                 wanted;      /* ngx_shop_doc_e, see there */
+    ngx_str_t                  callback;    /* its query or form, raw */
+    ngx_str_t                  client_id;
+    ngx_str_t                  state;
+} ngx_shop_docs_t;
+
+
+typedef enum {
+    NGX_SHOP_CLAIM_VALUE = 0,
+    NGX_SHOP_CLAIM_BOOL,                    /* with "&&"; "true", "false" */
+    NGX_SHOP_CLAIM_TEMPLATE                 /* as in "tpl()", all of it */
+} ngx_shop_claim_kind_e;
+
+
+typedef struct {
+    ngx_array_t                ops;
+    ngx_uint_t                 docs;        /* bits: it looks at these */
+} ngx_shop_claim_t;
+
+
+typedef struct {
+    const char                *what;
+    size_t                     at;          /* character, the first is 1 */
+} ngx_shop_claim_error_t;
+
+
+/*
+ * Reads an expression at configuration time; the grammar is in the file.
+ * "allowed" has the bits of the documents it may look at.  "text" is copied
+ * to "pool" where it is needed.  NULL: "error" says what is wrong, where.
+ */
+ngx_shop_claim_t *ngx_shop_claim_compile(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_shop_claim_kind_e kind, ngx_uint_t allowed,
+    ngx_shop_claim_error_t *error);
+
+/*
+ * NGX_OK: "value" is not empty, it is from "pool" or points into a document,
+ * and "used" has the bits of the documents it was taken from; NGX_DECLINED:
+ * nothing is there; NGX_AGAIN: the document docs->wanted, pending now, has to
+ * be asked for first; NGX_ERROR: what is there cannot be meant, or memory was
+ * short.  A document that is not in "allowed" counts as not there.
+ */
+ngx_int_t ngx_shop_claim_eval(ngx_pool_t *pool, ngx_shop_claim_t *claim,
+    ngx_shop_docs_t *docs, ngx_uint_t allowed, ngx_str_t *value,
+    ngx_uint_t *used);
+
+/* a pointer (RFC 6901), as an array of ngx_str_t; "error" as above */
+ngx_array_t *ngx_shop_path_compile(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_shop_claim_error_t *error);
+
+/* where it leads; NULL: nowhere */
+ngx_shop_json_t *ngx_shop_path_get(ngx_shop_json_t *json, ngx_array_t *path);
+
+
+/* by what an answer is known to be one of success */
+
+typedef enum {
+    NGX_SHOP_RULE_EQUAL = 0,
+    NGX_SHOP_RULE_OTHER,                    /* it is there, and is not so */
+    NGX_SHOP_RULE_ABSENT,                   /* or null */
+    NGX_SHOP_RULE_ABSENT_OR
+} ngx_shop_rule_e;
+
+
+typedef struct {
+    ngx_array_t                path;
+    ngx_uint_t                 op;          /* ngx_shop_rule_e */
+    ngx_str_t                  value;       /* of the configuration */
+} ngx_shop_rule_t;
+
+
+/* "POINTER = VALUE", "POINTER != VALUE", "POINTER absent",
+ * "POINTER absent_or= VALUE" */
+ngx_shop_rule_t *ngx_shop_rule_compile(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_shop_claim_error_t *error);
+
+ngx_uint_t ngx_shop_rule_holds(ngx_pool_t *pool, ngx_shop_rule_t *rule,
+    ngx_shop_json_t *json);
 
 
 /* ngx_shop_provider.c: what a shop said about a provider */
@@ -55,6 +177,8 @@ typedef enum {
     NGX_SHOP_AUTH_UNSET = 0,                /* as the metadata says */
     NGX_SHOP_AUTH_BASIC,
     NGX_SHOP_AUTH_POST,
+    NGX_SHOP_AUTH_QUERY,
+    NGX_SHOP_AUTH_HEADER,                   /* auth_header */
     NGX_SHOP_AUTH_NONE
 } ngx_shop_client_auth_e;
 
@@ -62,8 +186,79 @@ typedef enum {
 typedef enum {
     NGX_SHOP_NONCE_STRICT = 0,
     NGX_SHOP_NONCE_IF_PRESENT,
+    NGX_SHOP_NONCE_OR_SHA256,               /* or its digest, in hex */
     NGX_SHOP_NONCE_OFF
 } ngx_shop_nonce_e;
+
+
+typedef enum {
+    NGX_SHOP_PKCE_OFF = 0,
+    NGX_SHOP_PKCE_S256,
+    NGX_SHOP_PKCE_S256_HEX,                 /* the digest in hex */
+    NGX_SHOP_PKCE_S256_NOMETHOD             /* the method is not named */
+} ngx_shop_pkce_e;
+
+
+typedef enum {
+    NGX_SHOP_FORMAT_JSON = 0,
+    NGX_SHOP_FORMAT_FORM,
+    NGX_SHOP_FORMAT_AUTO
+} ngx_shop_format_e;
+
+
+typedef enum {
+    NGX_SHOP_EMAIL_NEVER = 0,
+    NGX_SHOP_EMAIL_CLAIM,                   /* where "email_verified" is */
+    NGX_SHOP_EMAIL_PRESENT,
+    NGX_SHOP_EMAIL_DOMAIN                   /* of email_domains */
+} ngx_shop_email_trust_e;
+
+
+typedef enum {
+    NGX_SHOP_BEARER = 0,                    /* "Authorization: Bearer" */
+    NGX_SHOP_BEARER_SCHEME,                 /* with another word */
+    NGX_SHOP_BEARER_HEADER,                 /* in a header of its own */
+    NGX_SHOP_BEARER_QUERY,
+    NGX_SHOP_BEARER_BODY,
+    NGX_SHOP_BEARER_NONE
+} ngx_shop_bearer_e;
+
+
+/* what is told about somebody, by expressions */
+
+typedef enum {
+    NGX_SHOP_CLAIM_SUB = 0,
+    NGX_SHOP_CLAIM_EMAIL,
+    NGX_SHOP_CLAIM_EMAIL_VERIFIED,
+    NGX_SHOP_CLAIM_NAME,
+    NGX_SHOP_CLAIM_GIVEN_NAME,
+    NGX_SHOP_CLAIM_FAMILY_NAME,
+    NGX_SHOP_CLAIM_PICTURE,
+    NGX_SHOP_CLAIM_LOCALE,
+    NGX_SHOP_CLAIM_PHONE,
+    NGX_SHOP_CLAIMS
+} ngx_shop_claim_e;
+
+
+/* a parameter or header we send; left out where its value is empty */
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_shop_claim_t          *value;       /* a template */
+} ngx_shop_param_t;
+
+
+/* how a userinfo endpoint is asked */
+
+typedef struct {
+    ngx_uint_t                 post;
+    ngx_uint_t                 bearer;      /* ngx_shop_bearer_e */
+    ngx_str_t                  bearer_name; /* scheme, header or parameter */
+    ngx_array_t               *query;       /* of ngx_shop_param_t, or NULL */
+    ngx_array_t               *body;
+    ngx_array_t               *headers;
+    ngx_shop_rule_t           *ok;          /* NULL: status 200 is enough */
+} ngx_shop_userinfo_t;
 
 
 typedef struct {
@@ -73,6 +268,7 @@ typedef struct {
     ngx_str_t                  client_id;
     ngx_str_t                  client_secret;    /* may be empty: NONE */
     ngx_str_t                  issuer;
+    ngx_array_t               *iss_alt;     /* of ngx_str_t, or NULL */
     ngx_str_t                  scope;       /* "openid email profile" */
 
     /* empty: from the metadata */
@@ -81,19 +277,50 @@ typedef struct {
     ngx_str_t                  authz;
     ngx_str_t                  token;
     ngx_str_t                  userinfo;
+    ngx_str_t                  userinfo2;   /* not in the metadata */
     ngx_str_t                  jwks;
 
-    ngx_array_t                authz_extra;      /* of ngx_keyval_t, raw:
-                                               escaped when they are sent */
+    /* what the parameters are called; empty: as in RFC 6749 */
+
+    ngx_str_t                  p_client_id;
+    ngx_str_t                  p_secret;
+    ngx_str_t                  p_code;
+
+    /* of authz_extra and err_map: ngx_keyval_t; raw, escaped when sent */
+
+    ngx_array_t               *authz_extra;
+    ngx_str_t                  authz_suffix;     /* a fragment, with "#" */
+    ngx_array_t               *tok_extra;   /* of ngx_shop_param_t */
+    ngx_array_t               *tok_headers;
+    ngx_array_t               *tok_root;    /* a path, or NULL */
+    ngx_shop_rule_t           *ok_tok;
+    ngx_str_t                  auth_header;
+    ngx_array_t               *err_map;     /* their error, a standard one */
+
+    ngx_shop_userinfo_t        ui[2];
+    ngx_shop_claim_t          *claims[NGX_SHOP_CLAIMS];
+    ngx_array_t               *email_domains;    /* of ngx_str_t */
+
     ngx_uint_t                 algs;        /* 0: from the metadata */
+    ngx_uint_t                 oauth2;      /* 1: there is no ID token */
     ngx_uint_t                 client_auth; /* ngx_shop_client_auth_e */
     ngx_uint_t                 nonce;       /* ngx_shop_nonce_e */
-    ngx_uint_t                 pkce;        /* 1: S256 */
+    ngx_uint_t                 pkce;        /* ngx_shop_pkce_e */
     ngx_uint_t                 form_post;   /* 1: ask for it */
-    ngx_uint_t                 email_trusted;    /* 1: a true email_verified
-                                                    is believed */
+    ngx_uint_t                 tok_get;     /* 1: by GET */
+    ngx_uint_t                 tok_format;  /* ngx_shop_format_e */
+    ngx_uint_t                 iss_ignored; /* 1: in the callback */
+    ngx_uint_t                 email_trust; /* ngx_shop_email_trust_e */
 } ngx_shop_provider_t;
 
+
+/* 1: a token or a callback may call the issuer so */
+ngx_uint_t ngx_shop_provider_is_issuer(ngx_shop_provider_t *provider,
+    ngx_str_t *issuer);
+
+/* what "err_map" makes of a provider's error code */
+void ngx_shop_provider_error(ngx_shop_provider_t *provider,
+    ngx_str_t *error);
 
 /* where the discovery document is (OpenID Connect Discovery 4), from
  * "pool" */
@@ -107,6 +334,7 @@ typedef struct {
     ngx_shop_url_t             authz;       /* its query may be non-empty */
     ngx_shop_url_t             token;
     ngx_shop_url_t             userinfo;    /* host.len == 0: has none */
+    ngx_shop_url_t             userinfo2;   /* likewise */
     ngx_shop_url_t             jwks;
     ngx_shop_url_t             logout;      /* host.len == 0: has none */
     ngx_uint_t                 algs;        /* asymmetric, of the ID token;
@@ -171,7 +399,8 @@ ngx_int_t ngx_shop_attempt_unpack(ngx_pool_t *pool, ngx_str_t *packed,
  * 1: a parameter of the authorization request that is ours to set, so
  * "authz_extra" must not hold it (RFC 6749 3.1: none is sent twice)
  */
-ngx_uint_t ngx_shop_authreq_reserved(ngx_str_t *name);
+ngx_uint_t ngx_shop_authreq_reserved(ngx_shop_provider_t *provider,
+    ngx_str_t *name);
 
 /* the authorization request as a URL (RFC 6749 4.1.1, RFC 7636 4.3) */
 ngx_int_t ngx_shop_authreq_url(ngx_pool_t *pool,
@@ -201,7 +430,8 @@ typedef struct {
  * and "fields".  NGX_OK, or NGX_ERROR with "callback_malformed",
  * "parameter_duplicated", "state_missing", "internal_error".
  */
-ngx_int_t ngx_shop_authresp_parse(ngx_pool_t *pool, ngx_str_t *fields,
+ngx_int_t ngx_shop_authresp_parse(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_str_t *fields,
     ngx_shop_authresp_t *resp, const char **reason);
 
 /*
@@ -217,34 +447,57 @@ ngx_int_t ngx_shop_authresp_check(ngx_shop_provider_t *provider,
     const char **reason);
 
 
-/* ngx_shop_token.c: the code exchange */
+/* ngx_shop_ask.c: what is asked of a provider */
+
+typedef struct {
+    ngx_str_t                  method;
+    ngx_shop_url_t             url;
+    ngx_array_t                headers;     /* of ngx_keyval_t; keys end
+                                               with NUL */
+    ngx_str_t                  body;
+} ngx_shop_ask_t;
+
+
+/*
+ * The token request (RFC 6749 4.1.3).  All strings are from "pool" or as
+ * long-lived as the arguments.  NGX_ERROR: no memory, or what a peer sent
+ * cannot stand in a header.
+ */
+ngx_int_t ngx_shop_ask_token(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata,
+    ngx_shop_docs_t *docs, ngx_str_t *code, ngx_str_t *verifier,
+    ngx_str_t *redirect_uri, ngx_shop_ask_t *ask);
+
+/* the userinfo request, n is 0, or the second one; likewise */
+ngx_int_t ngx_shop_ask_userinfo(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata,
+    ngx_uint_t n, ngx_shop_docs_t *docs, ngx_str_t *access_token,
+    ngx_shop_ask_t *ask);
+
+
+/* ngx_shop_token.c: the answer to the code */
 
 typedef struct {
     ngx_str_t                  access_token;
-    ngx_str_t                  id_token;
+    ngx_str_t                  id_token;    /* empty with "oauth2" */
+    ngx_shop_json_t           *json;        /* all of the answer */
 } ngx_shop_token_t;
 
 
 /*
- * The body of the token request (RFC 6749 4.1.3) and, for
- * client_secret_basic, the value of Authorization (2.3.1), else empty.
- */
-ngx_int_t ngx_shop_token_request(ngx_pool_t *pool,
-    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata,
-    ngx_str_t *code, ngx_str_t *verifier, ngx_str_t *redirect_uri,
-    ngx_str_t *body, ngx_str_t *authorization);
-
-/*
- * Reads the answer (RFC 6749 5.1, 5.2).  NGX_OK, or NGX_ERROR with
- * "code_refused" (invalid_grant), "client_refused" (invalid_client,
+ * Reads the answer (RFC 6749 5.1, 5.2), JSON or a form.  NGX_OK, or NGX_ERROR
+ * with "code_refused" (invalid_grant), "client_refused" (invalid_client,
  * unauthorized_client), "token_error" (any other error or status; an error
- * counts under status 200, too), "token_malformed" (also without an
- * access_token, which RFC 6749 requires, or with one that could not stand in
- * a header), "token_type_refused" (none, or other than Bearer in any case),
- * "id_token_missing".  "expires_in", "scope" and all else is not looked at.
+ * counts under status 200, too, and where there is a rule of success, its
+ * word counts instead), "token_malformed" (also without an access_token,
+ * which RFC 6749 requires, or with one that could not stand in a header),
+ * "token_type_refused" (none, or other than Bearer in any case; with "oauth2"
+ * there may be none), "id_token_missing".  "expires_in", "scope" and all else
+ * is not looked at.
  */
-ngx_int_t ngx_shop_token_parse(ngx_pool_t *pool, ngx_uint_t status,
-    ngx_str_t *text, ngx_shop_token_t *token, const char **reason);
+ngx_int_t ngx_shop_token_parse(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_uint_t status, ngx_str_t *text,
+    ngx_shop_token_t *token, const char **reason);
 
 
 /* ngx_shop_identity.c: who it is */
@@ -255,7 +508,9 @@ typedef struct {
     ngx_str_t                  name;
     ngx_str_t                  given_name;
     ngx_str_t                  family_name;
+    ngx_str_t                  picture;     /* an https address */
     ngx_str_t                  locale;
+    ngx_str_t                  phone;
     time_t                     auth_time;   /* 0: not told */
 
     unsigned                   email_verified:1;
@@ -263,32 +518,46 @@ typedef struct {
 
 
 /*
- * From the checked claims of an ID token; strings point into them.  The
- * subject must be a string of 1 to 255 bytes of printable ASCII (OpenID
- * Connect Core 2); a profile field that is malformed, holds control
- * characters or is longer than 255 bytes is left out, and so is an e-mail
- * that is not one plain address in ASCII of at most 254 bytes: a missing
- * e-mail is a normal login.  "email_verified" is set for an address that is
- * there, where the claim is true or "true" and the provider is trusted with
- * it.  NGX_ERROR: "claims_malformed".
+ * By the provider's expressions, from the documents that are there; strings
+ * are from "pool" or point into them.  The subject must be 1 to 255 bytes of
+ * printable ASCII (OpenID Connect Core 2); a profile field that is malformed,
+ * holds control characters or is longer than 255 bytes is left out, and so is
+ * an e-mail that is not one plain address in ASCII of at most 254 bytes: a
+ * missing e-mail is a normal login.  "email_verified" is set for an address
+ * that is there, as the provider is trusted with it, by the documents alone
+ * that the address is from.
+ *
+ * NGX_OK: that is all; NGX_AGAIN: the document docs->wanted is pending and
+ * has to be asked for, or to be known as missing, since it may tell the
+ * subject, an e-mail, or a name where there is none; NGX_ERROR:
+ * "claims_malformed".
  */
-ngx_int_t ngx_shop_identity_claims(ngx_pool_t *pool,
-    ngx_shop_provider_t *provider, ngx_shop_json_t *claims,
-    ngx_shop_identity_t *identity, const char **reason);
-
-/* 1: userinfo could tell more than the ID token did: an e-mail or a name */
-ngx_uint_t ngx_shop_identity_incomplete(ngx_shop_identity_t *identity);
+ngx_int_t ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs, ngx_shop_identity_t *identity,
+    const char **reason);
 
 /*
- * Adds what userinfo (OpenID Connect Core 5.3.2) knows and the ID token did
- * not; an address and whether it is verified always come from one document.
- * NGX_ERROR, and nothing was added: "userinfo_error" (status),
- * "userinfo_malformed", "userinfo_mismatch" (its sub is missing or
- * another's).
+ * Reads a userinfo answer, n is 0 or 1 (the second): docs->json has it, and
+ * it is pending no more.  NGX_ERROR: "userinfo_error" (status, or the rule of
+ * success), "userinfo_malformed", "userinfo_mismatch" (there is an ID token,
+ * and "sub" is missing or another's: OpenID Connect Core 5.3.2).  The second
+ * one may be refused by 403 or 404, and tells nothing then.
  */
 ngx_int_t ngx_shop_identity_userinfo(ngx_pool_t *pool,
-    ngx_shop_provider_t *provider, ngx_uint_t status, ngx_str_t *text,
-    ngx_shop_identity_t *identity, const char **reason);
+    ngx_shop_provider_t *provider, ngx_uint_t n, ngx_uint_t status,
+    ngx_str_t *text, ngx_shop_docs_t *docs, const char **reason);
+
+
+/* presets/NAME.conf, compiled in: lines of a block "social_provider", up to
+ * its brace; an empty name ends the table */
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_str_t                  text;
+} ngx_shop_preset_t;
+
+
+extern ngx_shop_preset_t  ngx_shop_presets[];
 
 
 /* ngx_shop_provider.c: what the files of this room share */
@@ -299,6 +568,10 @@ ngx_int_t ngx_shop_identity_userinfo(ngx_pool_t *pool,
  */
 ngx_int_t ngx_shop_form_add(ngx_array_t *fields, const char *name,
     ngx_str_t *value);
+ngx_int_t ngx_shop_form_push(ngx_array_t *fields, ngx_str_t *name,
+    ngx_str_t *value);
+ngx_int_t ngx_shop_form_named(ngx_array_t *fields, ngx_str_t *theirs,
+    const char *name, ngx_str_t *value);
 ngx_int_t ngx_shop_form_encode(ngx_pool_t *pool, ngx_array_t *fields,
     ngx_str_t *text);
 

@@ -52,8 +52,74 @@ ngx_shop_provider_discovery_url(ngx_pool_t *pool,
 }
 
 
+ngx_uint_t
+ngx_shop_provider_is_issuer(ngx_shop_provider_t *provider, ngx_str_t *issuer)
+{
+    ngx_str_t   *alt;
+    ngx_uint_t   i, n;
+
+    if (issuer->len == 0) {
+        return 0;
+    }
+
+    if (issuer->len == provider->issuer.len
+        && ngx_memcmp(issuer->data, provider->issuer.data, issuer->len) == 0)
+    {
+        return 1;
+    }
+
+    n = provider->iss_alt ? provider->iss_alt->nelts : 0;
+    alt = n ? provider->iss_alt->elts : NULL;
+
+    for (i = 0; i < n; i++) {
+        if (issuer->len == alt[i].len
+            && ngx_memcmp(issuer->data, alt[i].data, issuer->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_shop_provider_error(ngx_shop_provider_t *provider, ngx_str_t *error)
+{
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    if (provider->err_map == NULL) {
+        return;
+    }
+
+    kv = provider->err_map->elts;
+
+    for (i = 0; i < provider->err_map->nelts; i++) {
+        if (kv[i].key.len == error->len
+            && ngx_strncmp(kv[i].key.data, error->data, error->len) == 0)
+        {
+            *error = kv[i].value;
+            return;
+        }
+    }
+}
+
+
 ngx_int_t
 ngx_shop_form_add(ngx_array_t *fields, const char *name, ngx_str_t *value)
+{
+    ngx_str_t  key;
+
+    key.data = (u_char *) name;
+    key.len = ngx_strlen(name);
+
+    return ngx_shop_form_push(fields, &key, value);
+}
+
+
+ngx_int_t
+ngx_shop_form_push(ngx_array_t *fields, ngx_str_t *name, ngx_str_t *value)
 {
     ngx_keyval_t  *kv;
 
@@ -62,11 +128,21 @@ ngx_shop_form_add(ngx_array_t *fields, const char *name, ngx_str_t *value)
         return NGX_ERROR;
     }
 
-    kv->key.data = (u_char *) name;
-    kv->key.len = ngx_strlen(name);
+    kv->key = *name;
     kv->value = *value;
 
     return NGX_OK;
+}
+
+
+/* what the provider calls it, else what RFC 6749 does */
+
+ngx_int_t
+ngx_shop_form_named(ngx_array_t *fields, ngx_str_t *theirs, const char *name,
+    ngx_str_t *value)
+{
+    return theirs->len ? ngx_shop_form_push(fields, theirs, value)
+                       : ngx_shop_form_add(fields, name, value);
 }
 
 

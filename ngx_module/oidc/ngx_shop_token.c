@@ -11,139 +11,42 @@
 #include "oidc/ngx_shop_oidc.h"
 
 
-static ngx_int_t ngx_shop_token_basic(ngx_pool_t *pool,
-    ngx_shop_provider_t *provider, ngx_str_t *authorization);
-static const char *ngx_shop_token_error(ngx_shop_json_t *json);
+static ngx_shop_json_t *ngx_shop_token_document(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_str_t *text);
+static ngx_shop_json_t *ngx_shop_token_form(ngx_pool_t *pool,
+    ngx_str_t *text);
+static ngx_uint_t ngx_shop_token_failed(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_uint_t status, ngx_shop_json_t *json);
+static const char *ngx_shop_token_error(ngx_shop_provider_t *provider,
+    ngx_shop_json_t *json);
+static ngx_int_t ngx_shop_token_type(ngx_shop_provider_t *provider,
+    ngx_shop_json_t *json);
 static ngx_int_t ngx_shop_token_string(ngx_shop_json_t *json,
     const char *name, ngx_str_t *value);
 
 
 ngx_int_t
-ngx_shop_token_request(ngx_pool_t *pool, ngx_shop_provider_t *provider,
-    ngx_shop_metadata_t *metadata, ngx_str_t *code, ngx_str_t *verifier,
-    ngx_str_t *redirect_uri, ngx_str_t *body, ngx_str_t *authorization)
-{
-    ngx_str_t    grant;
-    ngx_array_t  fields;
-
-    ngx_str_set(&grant, "authorization_code");
-    ngx_str_null(authorization);
-
-    if (ngx_array_init(&fields, pool, 8, sizeof(ngx_keyval_t)) != NGX_OK
-        || ngx_shop_form_add(&fields, "grant_type", &grant) != NGX_OK
-        || ngx_shop_form_add(&fields, "code", code) != NGX_OK
-        || ngx_shop_form_add(&fields, "redirect_uri", redirect_uri)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (provider->pkce
-        && ngx_shop_form_add(&fields, "code_verifier", verifier) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    switch (metadata->client_auth) {
-
-    case NGX_SHOP_AUTH_POST:
-
-        if (ngx_shop_form_add(&fields, "client_id", &provider->client_id)
-            != NGX_OK
-            || ngx_shop_form_add(&fields, "client_secret",
-                                 &provider->client_secret)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        break;
-
-    case NGX_SHOP_AUTH_NONE:
-
-        if (ngx_shop_form_add(&fields, "client_id", &provider->client_id)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        break;
-
-    default: /* NGX_SHOP_AUTH_BASIC */
-
-        if (ngx_shop_token_basic(pool, provider, authorization) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        break;
-    }
-
-    return ngx_shop_form_encode(pool, &fields, body);
-}
-
-
-/*
- * Both parts are form-encoded before they are joined (RFC 6749 2.3.1): a
- * client id is often a URL, and its colon would end it too early.
- */
-
-static ngx_int_t
-ngx_shop_token_basic(ngx_pool_t *pool, ngx_shop_provider_t *provider,
-    ngx_str_t *authorization)
-{
-    u_char     *p;
-    ngx_str_t   plain, encoded;
-
-    plain.len = ngx_shop_escaped_len(&provider->client_id) + 1
-                + ngx_shop_escaped_len(&provider->client_secret);
-
-    plain.data = ngx_pnalloc(pool, plain.len);
-    if (plain.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_shop_escape(plain.data, &provider->client_id);
-    *p++ = ':';
-    (void) ngx_shop_escape(p, &provider->client_secret);
-
-    p = ngx_pnalloc(pool, sizeof("Basic ") - 1
-                          + ngx_base64_encoded_length(plain.len));
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    authorization->data = p;
-
-    encoded.data = ngx_cpymem(p, "Basic ", sizeof("Basic ") - 1);
-
-    ngx_encode_base64(&encoded, &plain);
-
-    authorization->len = encoded.data + encoded.len - authorization->data;
-
-    ngx_shop_zero(plain.data, plain.len);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_shop_token_parse(ngx_pool_t *pool, ngx_uint_t status, ngx_str_t *text,
-    ngx_shop_token_t *token, const char **reason)
+ngx_shop_token_parse(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_uint_t status, ngx_str_t *text, ngx_shop_token_t *token,
+    const char **reason)
 {
     ngx_int_t         rc;
-    ngx_str_t         type;
     ngx_shop_json_t  *json;
 
     ngx_memzero(token, sizeof(ngx_shop_token_t));
 
-    json = ngx_shop_json_parse(pool, text, NGX_SHOP_TOKEN_MAX);
+    json = ngx_shop_token_document(pool, provider, text);
 
-    if (status != 200 || ngx_shop_json_get(json, "error") != NULL) {
-        *reason = ngx_shop_token_error(json);
+    if (ngx_shop_token_failed(pool, provider, status, json)) {
+        *reason = ngx_shop_token_error(provider, json);
         return NGX_ERROR;
     }
 
     *reason = "token_malformed";
+
+    if (provider->tok_root) {
+        json = ngx_shop_path_get(json, provider->tok_root);
+    }
 
     if (!ngx_shop_json_is_object(json)
         || ngx_shop_token_string(json, "access_token", &token->access_token)
@@ -152,20 +55,21 @@ ngx_shop_token_parse(ngx_pool_t *pool, ngx_uint_t status, ngx_str_t *text,
         return NGX_ERROR;
     }
 
-    rc = ngx_shop_json_string(ngx_shop_json_get(json, "token_type"), &type);
+    token->json = json;
 
-    if (rc == NGX_ERROR) {
+    rc = ngx_shop_token_type(provider, json);
+
+    if (rc != NGX_OK) {
+
+        if (rc == NGX_DECLINED) {
+            *reason = "token_type_refused";
+        }
+
         return NGX_ERROR;
     }
 
-    /* we could not use another one: RFC 6749 7.1 */
-
-    if (rc == NGX_DECLINED
-        || type.len != sizeof("bearer") - 1
-        || ngx_strncasecmp(type.data, (u_char *) "bearer", type.len) != 0)
-    {
-        *reason = "token_type_refused";
-        return NGX_ERROR;
+    if (provider->oauth2) {
+        return NGX_OK;
     }
 
     rc = ngx_shop_token_string(json, "id_token", &token->id_token);
@@ -178,8 +82,88 @@ ngx_shop_token_parse(ngx_pool_t *pool, ngx_uint_t status, ngx_str_t *text,
 }
 
 
+static ngx_shop_json_t *
+ngx_shop_token_document(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_str_t *text)
+{
+    if (text->len == 0 || text->len > NGX_SHOP_TOKEN_MAX) {
+        return NULL;
+    }
+
+    if (provider->tok_format == NGX_SHOP_FORMAT_FORM
+        || (provider->tok_format == NGX_SHOP_FORMAT_AUTO
+            && ngx_strlchr(text->data, text->data + text->len, '{') == NULL))
+    {
+        return ngx_shop_token_form(pool, text);
+    }
+
+    return ngx_shop_json_parse(pool, text, NGX_SHOP_TOKEN_MAX);
+}
+
+
+/* as an object of texts; a field that comes twice is no answer at all */
+
+static ngx_shop_json_t *
+ngx_shop_token_form(ngx_pool_t *pool, ngx_str_t *text)
+{
+    u_char            *p;
+    ngx_str_t          raw, field, name, value;
+    ngx_uint_t         n;
+    ngx_shop_json_t   *json;
+    ngx_shop_query_t   query;
+
+    json = ngx_shop_json_new_object(pool);
+
+    ngx_shop_query_init(&query, text);
+
+    for (n = 0; ngx_shop_query_next(&query, &raw, &field) == NGX_OK; n++) {
+
+        if (n == NGX_SHOP_TOKEN_FIELDS
+            || ngx_shop_unescape_form(pool, &raw, &name) != NGX_OK
+            || ngx_shop_unescape_form(pool, &field, &value) != NGX_OK)
+        {
+            return NULL;
+        }
+
+        p = ngx_pnalloc(pool, name.len + 1);
+        if (p == NULL) {
+            return NULL;
+        }
+
+        (void) ngx_cpystrn(p, name.data, name.len + 1);
+
+        if (ngx_shop_json_get(json, (char *) p) != NULL
+            || ngx_shop_json_set(pool, json, (char *) p,
+                                 ngx_shop_json_new_string(pool, &value))
+               != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    return json;
+}
+
+
+static ngx_uint_t
+ngx_shop_token_failed(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_uint_t status, ngx_shop_json_t *json)
+{
+    if (status != 200) {
+        return 1;
+    }
+
+    if (provider->ok_tok != NULL) {
+        return json != NULL
+               && !ngx_shop_rule_holds(pool, provider->ok_tok, json);
+    }
+
+    return ngx_shop_json_get(json, "error") != NULL;
+}
+
+
 static const char *
-ngx_shop_token_error(ngx_shop_json_t *json)
+ngx_shop_token_error(ngx_shop_provider_t *provider, ngx_shop_json_t *json)
 {
     ngx_str_t  error;
 
@@ -188,6 +172,8 @@ ngx_shop_token_error(ngx_shop_json_t *json)
     {
         return "token_error";
     }
+
+    ngx_shop_provider_error(provider, &error);
 
     if (ngx_shop_oidc_is(&error, "invalid_grant")) {
         return "code_refused";
@@ -200,6 +186,39 @@ ngx_shop_token_error(ngx_shop_json_t *json)
     }
 
     return "token_error";
+}
+
+
+/*
+ * We could not use another type than Bearer (RFC 6749 7.1), unless the token
+ * is sent in a way of the provider's own.  Without an ID token many do not
+ * name the type.  NGX_DECLINED: refused; NGX_ERROR: malformed.
+ */
+
+static ngx_int_t
+ngx_shop_token_type(ngx_shop_provider_t *provider, ngx_shop_json_t *json)
+{
+    ngx_int_t  rc;
+    ngx_str_t  type;
+
+    if (provider->oauth2 && provider->ui[0].bearer != NGX_SHOP_BEARER) {
+        return NGX_OK;
+    }
+
+    rc = ngx_shop_json_string(ngx_shop_json_get(json, "token_type"), &type);
+
+    if (rc == NGX_DECLINED && provider->oauth2) {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return (type.len == sizeof("bearer") - 1
+            && ngx_strncasecmp(type.data, (u_char *) "bearer", type.len)
+               == 0)
+           ? NGX_OK : NGX_DECLINED;
 }
 
 

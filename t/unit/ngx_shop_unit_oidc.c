@@ -55,7 +55,8 @@ static void ngx_shop_unit_oidc_verified(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_userinfo(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_damaged(ngx_shop_unit_t *u);
 
-static void ngx_shop_unit_oidc_provider(ngx_shop_provider_t *provider);
+static void ngx_shop_unit_oidc_provider(ngx_shop_unit_t *u,
+    ngx_shop_provider_t *provider);
 static ngx_str_t *ngx_shop_unit_oidc_str(ngx_shop_unit_t *u,
     const char *text);
 static ngx_str_t *ngx_shop_unit_oidc_format(ngx_shop_unit_t *u,
@@ -67,6 +68,14 @@ static void ngx_shop_unit_oidc_parsed(ngx_shop_unit_t *u,
     const char *what);
 static ngx_int_t ngx_shop_unit_oidc_identity(ngx_shop_unit_t *u,
     ngx_shop_provider_t *provider, const char *claims,
+    ngx_shop_identity_t *identity);
+static void ngx_shop_unit_oidc_docs(ngx_shop_unit_t *u,
+    ngx_shop_docs_t *docs, const char *claims);
+static void ngx_shop_unit_oidc_asks(ngx_shop_unit_t *u,
+    ngx_shop_provider_t *provider, const char *claims, ngx_int_t rc,
+    const char *what);
+static void ngx_shop_unit_oidc_informed(ngx_shop_unit_t *u,
+    ngx_shop_provider_t *provider, const char *claims, const char *info,
     ngx_shop_identity_t *identity);
 static ngx_uint_t ngx_shop_unit_oidc_field(ngx_shop_unit_t *u,
     ngx_str_t *fields, const char *name, const char *value);
@@ -117,7 +126,7 @@ ngx_shop_unit_oidc_discovery_url(ngx_shop_unit_t *u)
     };
 
     for (i = 0; cases[i][0]; i++) {
-        ngx_shop_unit_oidc_provider(&provider);
+        ngx_shop_unit_oidc_provider(u, &provider);
         provider.issuer = *ngx_shop_unit_oidc_str(u, cases[i][0]);
 
         ngx_shop_unit_is_int(u,
@@ -126,7 +135,7 @@ ngx_shop_unit_oidc_discovery_url(ngx_shop_unit_t *u)
         ngx_shop_unit_is(u, &url, cases[i][1], "%s", cases[i][0]);
     }
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
     ngx_str_set(&provider.discovery, "https://other.example/x");
 
     (void) ngx_shop_provider_discovery_url(u->pool, &provider, &url);
@@ -310,7 +319,7 @@ ngx_shop_unit_oidc_discovery(ngx_shop_unit_t *u)
     ngx_shop_unit_oidc_case_t  *c;
 
     for (c = ngx_shop_unit_oidc_documents; c->what; c++) {
-        ngx_shop_unit_oidc_provider(&provider);
+        ngx_shop_unit_oidc_provider(u, &provider);
         ngx_shop_unit_oidc_parsed(u, &provider, c->text, c->reason, c->what);
     }
 
@@ -340,7 +349,7 @@ ngx_shop_unit_oidc_metadata(ngx_shop_unit_t *u)
     ngx_shop_metadata_t   metadata;
     ngx_shop_provider_t   provider;
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     text = ngx_shop_unit_oidc_str(u, OIDC_META(""));
 
@@ -390,7 +399,7 @@ ngx_shop_unit_oidc_configured(ngx_shop_unit_t *u)
     ngx_shop_metadata_t   metadata;
     ngx_shop_provider_t   provider;
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     ngx_str_set(&provider.authz, "https://other.example/a");
     ngx_str_set(&provider.token, "http://127.0.0.1:9/t");
@@ -463,7 +472,7 @@ ngx_shop_unit_oidc_loopback(ngx_shop_unit_t *u)
         "\"token_endpoint\":\"http://localhost:8081/t\","
         "\"jwks_uri\":\"http://[::1]:8081/k\"}";
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
     ngx_str_set(&provider.issuer, "http://127.0.0.1:8081");
 
     ngx_shop_unit_oidc_parsed(u, &provider, text, NULL,
@@ -507,7 +516,7 @@ ngx_shop_unit_oidc_methods(ngx_shop_unit_t *u)
     };
 
     for (i = 0; cases[i].text; i++) {
-        ngx_shop_unit_oidc_provider(&provider);
+        ngx_shop_unit_oidc_provider(u, &provider);
         provider.client_secret = *ngx_shop_unit_oidc_str(u, cases[i].secret);
 
         (void) ngx_shop_discovery_parse(u->pool, &provider,
@@ -527,7 +536,7 @@ ngx_shop_unit_oidc_attempt(ngx_shop_unit_t *u)
     ngx_shop_attempt_t    a, b;
     ngx_shop_provider_t   provider;
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     ngx_str_set(&uri, "https://shop.example/_shop/callback/work");
     ngx_str_set(&path, "/cart?a=1");
@@ -580,7 +589,7 @@ ngx_shop_unit_oidc_unpack(ngx_shop_unit_t *u)
     ngx_shop_attempt_t    a, b;
     ngx_shop_provider_t   provider;
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     ngx_str_set(&uri, "https://shop.example/_shop/callback/work");
     ngx_str_set(&path, "/");
@@ -659,7 +668,7 @@ ngx_shop_unit_oidc_binding(ngx_shop_unit_t *u)
     ngx_str_t             uri, one, two;
     ngx_shop_provider_t   provider;
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
     ngx_str_set(&uri, "https://shop.example/_shop/callback/work");
 
     (void) ngx_shop_attempt_binding(u->pool, &provider, &uri, &one, u->log);
@@ -670,12 +679,12 @@ ngx_shop_unit_oidc_binding(ngx_shop_unit_t *u)
     (void) ngx_shop_attempt_binding(u->pool, &provider, &uri, &two, u->log);
     ngx_shop_unit_ok(u, !ngx_shop_equal(&one, &two), "another client");
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
     ngx_str_set(&provider.issuer, "https://other.example");
     (void) ngx_shop_attempt_binding(u->pool, &provider, &uri, &two, u->log);
     ngx_shop_unit_ok(u, !ngx_shop_equal(&one, &two), "another issuer");
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
     ngx_str_set(&uri, "https://shop.example/_shop/callback/other");
     (void) ngx_shop_attempt_binding(u->pool, &provider, &uri, &two, u->log);
     ngx_shop_unit_ok(u, !ngx_shop_equal(&one, &two), "another redirect URI");
@@ -700,14 +709,13 @@ ngx_shop_unit_oidc_request(ngx_shop_unit_t *u)
     ngx_shop_metadata_t   metadata;
     ngx_shop_provider_t   provider;
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
-    provider.pkce = 1;
+    provider.pkce = NGX_SHOP_PKCE_S256;
     provider.form_post = 1;
 
-    (void) ngx_array_init(&provider.authz_extra, u->pool, 1,
-                          sizeof(ngx_keyval_t));
-    kv = ngx_array_push(&provider.authz_extra);
+    provider.authz_extra = ngx_array_create(u->pool, 1, sizeof(ngx_keyval_t));
+    kv = ngx_array_push(provider.authz_extra);
     ngx_str_set(&kv->key, "prompt");
     ngx_str_set(&kv->value, "a b&c=d");
 
@@ -765,7 +773,7 @@ ngx_shop_unit_oidc_request(ngx_shop_unit_t *u)
 
     /* what a preset may leave out */
 
-    provider.pkce = 0;
+    provider.pkce = NGX_SHOP_PKCE_OFF;
     provider.form_post = 0;
     provider.nonce = NGX_SHOP_NONCE_OFF;
     ngx_str_null(&provider.scope);
@@ -775,7 +783,7 @@ ngx_shop_unit_oidc_request(ngx_shop_unit_t *u)
     (void) ngx_shop_authreq_url(u->pool, &provider, &metadata, &a, &uri, &url,
                                 u->log);
 
-    ngx_shop_unit_ok(u, ngx_strncmp(url.data, "https://id.example/a?r", 22)
+    ngx_shop_unit_ok(u, ngx_strncmp(url.data, "https://id.example/a?c", 22)
                         == 0, "an endpoint without query");
 
     p = ngx_strlchr(url.data, url.data + url.len, '?');
@@ -801,13 +809,13 @@ ngx_shop_unit_oidc_request(ngx_shop_unit_t *u)
     (void) ngx_shop_authreq_url(u->pool, &provider, &metadata, &a, &uri, &url,
                                 u->log);
 
-    ngx_shop_unit_ok(u, ngx_strncmp(url.data, "https://id.example/a?r", 22)
+    ngx_shop_unit_ok(u, ngx_strncmp(url.data, "https://id.example/a?c", 22)
                         == 0, "an endpoint with an empty query");
 
-    ngx_shop_unit_is_int(u, ngx_shop_authreq_reserved(
+    ngx_shop_unit_is_int(u, ngx_shop_authreq_reserved(&provider,
                                 ngx_shop_unit_str("request_uri")),
                          1, "request_uri is reserved");
-    ngx_shop_unit_is_int(u, ngx_shop_authreq_reserved(
+    ngx_shop_unit_is_int(u, ngx_shop_authreq_reserved(&provider,
                                 ngx_shop_unit_str("prompt")),
                          0, "prompt is not");
 }
@@ -821,6 +829,7 @@ ngx_shop_unit_oidc_callback(ngx_shop_unit_t *u)
     ngx_uint_t             i;
     const char            *told;
     ngx_shop_authresp_t    resp;
+    ngx_shop_provider_t    provider;
 
     static ngx_shop_unit_oidc_case_t  cases[] = {
         { "as it should be", "state=s&code=c", NULL },
@@ -856,15 +865,17 @@ ngx_shop_unit_oidc_callback(ngx_shop_unit_t *u)
         { NULL, NULL, NULL }
     };
 
+    ngx_shop_unit_oidc_provider(u, &provider);
+
     for (i = 0; cases[i].what; i++) {
         told = "";
-        rc = ngx_shop_authresp_parse(u->pool,
+        rc = ngx_shop_authresp_parse(u->pool, &provider,
                                      ngx_shop_unit_oidc_str(u, cases[i].text),
                                      &resp, &told);
         ngx_shop_unit_oidc_told(u, rc, told, cases[i].reason, cases[i].what);
     }
 
-    (void) ngx_shop_authresp_parse(u->pool, ngx_shop_unit_str(
+    (void) ngx_shop_authresp_parse(u->pool, &provider, ngx_shop_unit_str(
                 "code=a%2Fb+c&state=s%3D&iss=https%3A%2F%2Fid.example&error="),
                                    &resp, &told);
 
@@ -880,11 +891,11 @@ ngx_shop_unit_oidc_callback(ngx_shop_unit_t *u)
     ngx_memcpy(text.data, "state=s&code=c&x=", 17);
 
     told = "";
-    rc = ngx_shop_authresp_parse(u->pool, &text, &resp, &told);
+    rc = ngx_shop_authresp_parse(u->pool, &provider, &text, &resp, &told);
     ngx_shop_unit_oidc_told(u, rc, told, "callback_malformed", "too long");
 
     text.len--;
-    rc = ngx_shop_authresp_parse(u->pool, &text, &resp, &told);
+    rc = ngx_shop_authresp_parse(u->pool, &provider, &text, &resp, &told);
     ngx_shop_unit_oidc_told(u, rc, told, NULL, "just short enough");
 }
 
@@ -945,12 +956,12 @@ ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u)
         { NULL, NULL, NULL, NULL }
     };
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
     ngx_memzero(&metadata, sizeof(ngx_shop_metadata_t));
 
     for (i = 0; cases[i].what; i++) {
 
-        (void) ngx_shop_authresp_parse(u->pool,
+        (void) ngx_shop_authresp_parse(u->pool, &provider,
                                   ngx_shop_unit_oidc_str(u, cases[i].text),
                                        &resp, &told);
 
@@ -973,12 +984,16 @@ ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u)
 static void
 ngx_shop_unit_oidc_exchange(ngx_shop_unit_t *u)
 {
-    ngx_str_t             code, verifier, uri, body, authorization, value;
+    ngx_str_t             code, verifier, uri, value;
+    ngx_keyval_t         *header;
+    ngx_shop_ask_t        ask;
+    ngx_shop_docs_t       docs;
     ngx_shop_metadata_t   metadata;
     ngx_shop_provider_t   provider;
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
     ngx_memzero(&metadata, sizeof(ngx_shop_metadata_t));
+    ngx_memzero(&docs, sizeof(ngx_shop_docs_t));
 
     ngx_str_set(&code, "a&b=c d+/");
     ngx_str_set(&verifier, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
@@ -986,55 +1001,65 @@ ngx_shop_unit_oidc_exchange(ngx_shop_unit_t *u)
 
     ngx_str_set(&provider.client_id, "https://c:1");
     ngx_str_set(&provider.client_secret, "s:%&+ \"");
-    provider.pkce = 1;
+    provider.pkce = NGX_SHOP_PKCE_S256;
 
+    ngx_str_set(&metadata.token.uri, "/t");
     metadata.client_auth = NGX_SHOP_AUTH_BASIC;
 
-    ngx_shop_unit_is_int(u, ngx_shop_token_request(u->pool, &provider,
-                                                   &metadata, &code,
-                                                   &verifier, &uri, &body,
-                                                   &authorization),
+    ngx_shop_unit_is_int(u, ngx_shop_ask_token(u->pool, &provider, &metadata,
+                                               &docs, &code, &verifier, &uri,
+                                               &ask),
                          NGX_OK, "basic");
 
-    ngx_shop_unit_oidc_field(u, &body, "grant_type", "authorization_code");
-    ngx_shop_unit_oidc_field(u, &body, "code", "a&b=c d+/");
-    ngx_shop_unit_oidc_field(u, &body, "redirect_uri",
+    ngx_shop_unit_is(u, &ask.method, "POST", "a POST");
+    ngx_shop_unit_is(u, &ask.url.uri, "/t", "without a query");
+
+    ngx_shop_unit_oidc_field(u, &ask.body, "grant_type",
+                             "authorization_code");
+    ngx_shop_unit_oidc_field(u, &ask.body, "code", "a&b=c d+/");
+    ngx_shop_unit_oidc_field(u, &ask.body, "redirect_uri",
                           "https://shop.example/_shop/callback/work");
-    ngx_shop_unit_oidc_field(u, &body, "code_verifier",
+    ngx_shop_unit_oidc_field(u, &ask.body, "code_verifier",
                           "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
-    ngx_shop_unit_is_int(u, ngx_shop_query_get(u->pool, &body,
+    ngx_shop_unit_is_int(u, ngx_shop_query_get(u->pool, &ask.body,
                                                "client_secret", &value),
                          NGX_DECLINED, "the secret is not in the body");
 
     /* https%3A%2F%2Fc%3A1:s%3A%25%26%2B%20%22 */
 
-    ngx_shop_unit_is(u, &authorization,
+    header = ask.headers.elts;
+
+    ngx_shop_unit_is_int(u, ask.headers.nelts, 2, "two headers");
+    ngx_shop_unit_is(u, &header[0].key, "Authorization", "Authorization");
+    ngx_shop_unit_is(u, &header[0].value,
                      "Basic aHR0cHMlM0ElMkYlMkZjJTNBMTpzJTNBJTI1JTI2JTJCJTIw"
                      "JTIy", "both parts are encoded first");
+    ngx_shop_unit_is(u, &header[1].value, "application/x-www-form-urlencoded",
+                     "a form");
 
     metadata.client_auth = NGX_SHOP_AUTH_POST;
 
-    (void) ngx_shop_token_request(u->pool, &provider, &metadata, &code,
-                                  &verifier, &uri, &body, &authorization);
+    (void) ngx_shop_ask_token(u->pool, &provider, &metadata, &docs, &code,
+                              &verifier, &uri, &ask);
 
-    ngx_shop_unit_oidc_field(u, &body, "client_id", "https://c:1");
-    ngx_shop_unit_oidc_field(u, &body, "client_secret", "s:%&+ \"");
-    ngx_shop_unit_is_int(u, authorization.len, 0, "post: no Authorization");
+    ngx_shop_unit_oidc_field(u, &ask.body, "client_id", "https://c:1");
+    ngx_shop_unit_oidc_field(u, &ask.body, "client_secret", "s:%&+ \"");
+    ngx_shop_unit_is_int(u, ask.headers.nelts, 1, "post: no Authorization");
 
     metadata.client_auth = NGX_SHOP_AUTH_NONE;
-    provider.pkce = 0;
+    provider.pkce = NGX_SHOP_PKCE_OFF;
 
-    (void) ngx_shop_token_request(u->pool, &provider, &metadata, &code,
-                                  &verifier, &uri, &body, &authorization);
+    (void) ngx_shop_ask_token(u->pool, &provider, &metadata, &docs, &code,
+                              &verifier, &uri, &ask);
 
-    ngx_shop_unit_oidc_field(u, &body, "client_id", "https://c:1");
-    ngx_shop_unit_is_int(u, ngx_shop_query_get(u->pool, &body,
+    ngx_shop_unit_oidc_field(u, &ask.body, "client_id", "https://c:1");
+    ngx_shop_unit_is_int(u, ngx_shop_query_get(u->pool, &ask.body,
                                                "client_secret", &value),
                          NGX_DECLINED, "none: no secret");
-    ngx_shop_unit_is_int(u, ngx_shop_query_get(u->pool, &body,
+    ngx_shop_unit_is_int(u, ngx_shop_query_get(u->pool, &ask.body,
                                                "code_verifier", &value),
                          NGX_DECLINED, "no verifier without PKCE");
-    ngx_shop_unit_is_int(u, authorization.len, 0, "none: no Authorization");
+    ngx_shop_unit_is_int(u, ask.headers.nelts, 1, "none: no Authorization");
 }
 
 
@@ -1046,11 +1071,12 @@ ngx_shop_unit_oidc_exchange(ngx_shop_unit_t *u)
 static void
 ngx_shop_unit_oidc_token(ngx_shop_unit_t *u)
 {
-    ngx_int_t          rc;
-    ngx_str_t          text;
-    ngx_uint_t         i;
-    const char        *told;
-    ngx_shop_token_t   token;
+    ngx_int_t             rc;
+    ngx_str_t             text;
+    ngx_uint_t            i;
+    const char           *told;
+    ngx_shop_token_t      token;
+    ngx_shop_provider_t   provider;
 
     static const struct {
         const char  *what;
@@ -1176,9 +1202,11 @@ ngx_shop_unit_oidc_token(ngx_shop_unit_t *u)
         { NULL, 0, NULL, NULL }
     };
 
+    ngx_shop_unit_oidc_provider(u, &provider);
+
     for (i = 0; cases[i].what; i++) {
         told = "";
-        rc = ngx_shop_token_parse(u->pool, cases[i].status,
+        rc = ngx_shop_token_parse(u->pool, &provider, cases[i].status,
                                   ngx_shop_unit_oidc_str(u, cases[i].text),
                                   &token, &told);
         ngx_shop_unit_oidc_told(u, rc, told, cases[i].reason, cases[i].what);
@@ -1196,7 +1224,7 @@ ngx_shop_unit_oidc_token(ngx_shop_unit_t *u)
                sizeof("{" OIDC_ACCESS "," OIDC_BEARER "," OIDC_ID "}") - 1);
 
     told = "";
-    rc = ngx_shop_token_parse(u->pool, 200, &text, &token, &told);
+    rc = ngx_shop_token_parse(u->pool, &provider, 200, &text, &token, &told);
     ngx_shop_unit_oidc_told(u, rc, told, "token_malformed", "too long");
 }
 
@@ -1207,6 +1235,7 @@ ngx_shop_unit_oidc_claims(ngx_shop_unit_t *u)
     ngx_int_t              rc;
     ngx_uint_t             i;
     const char            *told;
+    ngx_shop_docs_t        docs;
     ngx_shop_identity_t    identity;
     ngx_shop_provider_t    provider;
 
@@ -1226,15 +1255,12 @@ ngx_shop_unit_oidc_claims(ngx_shop_unit_t *u)
         { NULL, NULL, NULL }
     };
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     for (i = 0; cases[i].what; i++) {
         told = "";
-        rc = ngx_shop_identity_claims(u->pool, &provider,
-                 ngx_shop_json_parse(u->pool,
-                                  ngx_shop_unit_oidc_str(u, cases[i].text),
-                                     65536),
-                                      &identity, &told);
+        ngx_shop_unit_oidc_docs(u, &docs, cases[i].text);
+        rc = ngx_shop_identity(u->pool, &provider, &docs, &identity, &told);
         ngx_shop_unit_oidc_told(u, rc, told, cases[i].reason, cases[i].what);
     }
 
@@ -1251,8 +1277,9 @@ ngx_shop_unit_oidc_claims(ngx_shop_unit_t *u)
     ngx_shop_unit_is(u, &identity.locale, "de-AT", "locale");
     ngx_shop_unit_is_int(u, identity.auth_time, 1700000000, "auth_time");
     ngx_shop_unit_is_int(u, identity.email_verified, 1, "verified");
-    ngx_shop_unit_is_int(u, ngx_shop_identity_incomplete(&identity), 0,
-                         "complete");
+    ngx_shop_unit_oidc_asks(u, &provider,
+        "{\"sub\":\"s\",\"email\":\"a@b.example\",\"name\":\"A B\"}", NGX_OK,
+                            "complete");
 
     (void) ngx_shop_unit_oidc_identity(u, &provider,
         "{\"sub\":\"s\",\"auth_time\":\"x\",\"locale\":{\"language\":\"de\"},"
@@ -1265,16 +1292,20 @@ ngx_shop_unit_oidc_claims(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, identity.name.len, 0, "name a number");
     ngx_shop_unit_is_int(u, identity.email.len, 0, "e-mail an array");
     ngx_shop_unit_is_int(u, identity.email_verified, 0, "nothing verified");
-    ngx_shop_unit_is_int(u, ngx_shop_identity_incomplete(&identity), 1,
-                         "incomplete");
+    ngx_shop_unit_oidc_asks(u, &provider,
+        "{\"sub\":\"s\",\"name\":\"A B\"}", NGX_AGAIN, "without e-mail");
+    ngx_shop_unit_oidc_asks(u, &provider,
+        "{\"sub\":\"s\",\"email\":\"a@b.example\"}", NGX_AGAIN,
+                            "without name");
 
     (void) ngx_shop_unit_oidc_identity(u, &provider,
         "{\"sub\":\"s\",\"email\":\"a@b.example\",\"given_name\":\"A\","
         "\"auth_time\":-5}", &identity);
 
     ngx_shop_unit_is_int(u, identity.auth_time, 0, "auth_time negative");
-    ngx_shop_unit_is_int(u, ngx_shop_identity_incomplete(&identity), 0,
-                         "a given name is a name");
+    ngx_shop_unit_oidc_asks(u, &provider,
+        "{\"sub\":\"s\",\"email\":\"a@b.example\",\"given_name\":\"A\"}",
+                            NGX_OK, "a given name is a name");
 }
 
 
@@ -1309,7 +1340,7 @@ ngx_shop_unit_oidc_names(ngx_shop_unit_t *u)
         { NULL, NULL, NULL }
     };
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     for (i = 0; cases[i].what; i++) {
         p = ngx_shop_unit_oidc_format(u, "{\"sub\":\"s\",\"name\":\"%s\"}%Z",
@@ -1363,7 +1394,7 @@ ngx_shop_unit_oidc_email(ngx_shop_unit_t *u)
         "a\\u200b@b", "\\u212a@b.example", "a@b\\u202ec", NULL
     };
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     for (i = 0; good[i]; i++) {
         p = ngx_shop_unit_oidc_format(u, "{\"sub\":\"s\",\"email\":\"%s\","
@@ -1431,7 +1462,7 @@ ngx_shop_unit_oidc_verified(ngx_shop_unit_t *u)
         { NULL, 0 }
     };
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     for (i = 0; cases[i].value; i++) {
         p = ngx_shop_unit_oidc_format(u, "{\"sub\":\"s\","
@@ -1451,7 +1482,7 @@ ngx_shop_unit_oidc_verified(ngx_shop_unit_t *u)
                                        &identity);
     ngx_shop_unit_is_int(u, identity.email_verified, 0, "not told");
 
-    provider.email_trusted = 0;
+    provider.email_trust = NGX_SHOP_EMAIL_NEVER;
 
     (void) ngx_shop_unit_oidc_identity(u, &provider,
                         "{\"sub\":\"s\",\"email\":\"a@b.example\","
@@ -1467,6 +1498,7 @@ ngx_shop_unit_oidc_userinfo(ngx_shop_unit_t *u)
     ngx_int_t              rc;
     ngx_uint_t             i;
     const char            *told;
+    ngx_shop_docs_t        docs;
     ngx_shop_identity_t    identity;
     ngx_shop_provider_t    provider;
 
@@ -1501,21 +1533,27 @@ ngx_shop_unit_oidc_userinfo(ngx_shop_unit_t *u)
         { "401", 401, "{\"sub\":\"s\",\"name\":\"N\"}", "userinfo_error" },
         { "204", 204, "", "userinfo_error" },
         { "302", 302, "{\"sub\":\"s\",\"name\":\"N\"}", "userinfo_error" },
+        { "404", 404, "", "userinfo_error" },
         { "500", 500, "{\"sub\":\"s\",\"name\":\"N\"}", "userinfo_error" },
         { NULL, 0, NULL, NULL }
     };
 
-    ngx_shop_unit_oidc_provider(&provider);
+    ngx_shop_unit_oidc_provider(u, &provider);
 
     for (i = 0; cases[i].what; i++) {
-        (void) ngx_shop_unit_oidc_identity(u, &provider, "{\"sub\":\"s\"}",
-                                           &identity);
+        ngx_shop_unit_oidc_docs(u, &docs, "{\"sub\":\"s\"}");
+        docs.pending = NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI);
 
         told = "";
-        rc = ngx_shop_identity_userinfo(u->pool, &provider, cases[i].status,
+        rc = ngx_shop_identity_userinfo(u->pool, &provider, 0,
+                                        cases[i].status,
                                   ngx_shop_unit_oidc_str(u, cases[i].text),
-                                        &identity, &told);
+                                        &docs, &told);
         ngx_shop_unit_oidc_told(u, rc, told, cases[i].reason, cases[i].what);
+
+        docs.pending = 0;
+        (void) ngx_shop_identity(u->pool, &provider, &docs, &identity, &told);
+
         ngx_shop_unit_is(u, &identity.name, cases[i].reason ? "" : "N",
                          "%s: name", cases[i].what);
         ngx_shop_unit_is(u, &identity.subject, "s", "%s: subject",
@@ -1524,41 +1562,52 @@ ngx_shop_unit_oidc_userinfo(ngx_shop_unit_t *u)
 
     /* what the ID token said stays, and an address keeps its own state */
 
-    (void) ngx_shop_unit_oidc_identity(u, &provider,
+    ngx_shop_unit_oidc_informed(u, &provider,
               "{\"sub\":\"s\",\"email\":\"a@b.example\",\"name\":\"A\"}",
-                                       &identity);
-
-    (void) ngx_shop_identity_userinfo(u->pool, &provider, 200,
-        ngx_shop_unit_str("{\"sub\":\"s\",\"email\":\"x@y.example\","
+        "{\"sub\":\"s\",\"email\":\"x@y.example\","
                           "\"email_verified\":true,\"name\":\"X\","
-                          "\"given_name\":\"G\"}"),
-                                      &identity, &told);
+                          "\"given_name\":\"G\"}", &identity);
 
     ngx_shop_unit_is(u, &identity.email, "a@b.example", "e-mail stays");
     ngx_shop_unit_is_int(u, identity.email_verified, 0, "and unverified");
     ngx_shop_unit_is(u, &identity.name, "A", "name stays");
     ngx_shop_unit_is(u, &identity.given_name, "G", "given name is added");
 
-    (void) ngx_shop_unit_oidc_identity(u, &provider,
-              "{\"sub\":\"s\",\"email_verified\":true}", &identity);
-
-    (void) ngx_shop_identity_userinfo(u->pool, &provider, 200,
-        ngx_shop_unit_str("{\"sub\":\"s\",\"email\":\"x@y.example\"}"),
-                                      &identity, &told);
+    ngx_shop_unit_oidc_informed(u, &provider,
+              "{\"sub\":\"s\",\"email_verified\":true}",
+        "{\"sub\":\"s\",\"email\":\"x@y.example\"}", &identity);
 
     ngx_shop_unit_is(u, &identity.email, "x@y.example", "e-mail is added");
     ngx_shop_unit_is_int(u, identity.email_verified, 0,
                          "a flag without address does not count");
 
-    (void) ngx_shop_unit_oidc_identity(u, &provider, "{\"sub\":\"s\"}",
-                                       &identity);
-
-    (void) ngx_shop_identity_userinfo(u->pool, &provider, 200,
-        ngx_shop_unit_str("{\"sub\":\"s\",\"email\":\"x@y.example\","
-                          "\"email_verified\":\"true\"}"),
-                                      &identity, &told);
+    ngx_shop_unit_oidc_informed(u, &provider, "{\"sub\":\"s\"}",
+        "{\"sub\":\"s\",\"email\":\"x@y.example\","
+                          "\"email_verified\":\"true\"}", &identity);
 
     ngx_shop_unit_is_int(u, identity.email_verified, 1, "both are added");
+}
+
+
+static void
+ngx_shop_unit_oidc_informed(ngx_shop_unit_t *u, ngx_shop_provider_t *provider,
+    const char *claims, const char *info, ngx_shop_identity_t *identity)
+{
+    ngx_int_t         rc;
+    const char       *told;
+    ngx_shop_docs_t   docs;
+
+    ngx_shop_unit_oidc_docs(u, &docs, claims);
+
+    rc = ngx_shop_identity_userinfo(u->pool, provider, 0, 200,
+                                    ngx_shop_unit_oidc_str(u, info), &docs,
+                                    &told);
+
+    if (rc == NGX_OK) {
+        rc = ngx_shop_identity(u->pool, provider, &docs, identity, &told);
+    }
+
+    ngx_shop_unit_is_int(u, rc, NGX_OK, "%s", info);
 }
 
 
@@ -1583,6 +1632,7 @@ ngx_shop_unit_oidc_damaged(ngx_shop_unit_t *u)
     ngx_pool_t           *pool;
     ngx_uint_t            i, n, cut;
     const char           *told;
+    ngx_shop_docs_t       docs;
     ngx_shop_token_t      token;
     ngx_shop_identity_t   identity;
     ngx_shop_metadata_t   metadata;
@@ -1597,9 +1647,8 @@ ngx_shop_unit_oidc_damaged(ngx_shop_unit_t *u)
 
     static const u_char  bytes[] = "\"\\{}[],:0-e.\x00\x1f\x7f\xc3\xf4\xff";
 
-    ngx_shop_unit_oidc_provider(&provider);
-    (void) ngx_shop_unit_oidc_identity(u, &provider, "{\"sub\":\"s\"}",
-                                       &identity);
+    ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_shop_unit_oidc_docs(u, &docs, "{\"sub\":\"s\"}");
 
     cut = 0;
 
@@ -1630,16 +1679,17 @@ ngx_shop_unit_oidc_damaged(ngx_shop_unit_t *u)
                     break;
 
                 case 1:
-                    rc = ngx_shop_token_parse(pool, 200, &text, &token,
-                                              &told);
+                    rc = ngx_shop_token_parse(pool, &provider, 200, &text,
+                                              &token, &told);
                     break;
 
                 default:
-                    rc = ngx_shop_identity_userinfo(pool, &provider, 200,
-                                                    &text, &identity, &told);
+                    docs.json[NGX_SHOP_DOC_UI] = NULL;
+                    rc = ngx_shop_identity_userinfo(pool, &provider, 0, 200,
+                                                    &text, &docs, &told);
 
-                    ngx_str_null(&identity.email);
-                    ngx_str_null(&identity.name);
+                    (void) ngx_shop_identity(pool, &provider, &docs,
+                                             &identity, &told);
                     break;
                 }
 
@@ -1657,10 +1707,37 @@ ngx_shop_unit_oidc_damaged(ngx_shop_unit_t *u)
 }
 
 
+/* as the preset "oidc" has it */
+
 static void
-ngx_shop_unit_oidc_provider(ngx_shop_provider_t *provider)
+ngx_shop_unit_oidc_provider(ngx_shop_unit_t *u, ngx_shop_provider_t *provider)
 {
+    ngx_uint_t               i;
+    ngx_shop_claim_error_t   error;
+
+    static ngx_str_t  claims[NGX_SHOP_CLAIMS] = {
+        ngx_string("id:/sub"),
+        ngx_string("id:/email | ui:/email"),
+        ngx_string("id:/email_verified | ui:/email_verified"),
+        ngx_string("id:/name | ui:/name"),
+        ngx_string("id:/given_name | ui:/given_name"),
+        ngx_string("id:/family_name | ui:/family_name"),
+        ngx_string("id:/picture | ui:/picture"),
+        ngx_string("id:/locale | ui:/locale"),
+        ngx_string("id:/phone_number | ui:/phone_number")
+    };
+
     ngx_memzero(provider, sizeof(ngx_shop_provider_t));
+
+    for (i = 0; i < NGX_SHOP_CLAIMS; i++) {
+        provider->claims[i] = ngx_shop_claim_compile(u->pool, &claims[i],
+                                  i == NGX_SHOP_CLAIM_EMAIL_VERIFIED
+                                  ? NGX_SHOP_CLAIM_BOOL
+                                  : NGX_SHOP_CLAIM_VALUE,
+                                  NGX_SHOP_DOCS_PROVEN, &error);
+
+        ngx_shop_unit_ok(u, provider->claims[i] != NULL, "%V", &claims[i]);
+    }
 
     ngx_str_set(&provider->name, "work");
     ngx_str_set(&provider->client_id, "shop");
@@ -1668,7 +1745,7 @@ ngx_shop_unit_oidc_provider(ngx_shop_provider_t *provider)
     ngx_str_set(&provider->issuer, "https://id.example");
     ngx_str_set(&provider->scope, "openid email profile");
 
-    provider->email_trusted = 1;
+    provider->email_trust = NGX_SHOP_EMAIL_CLAIM;
 }
 
 
@@ -1693,20 +1770,56 @@ ngx_shop_unit_oidc_identity(ngx_shop_unit_t *u, ngx_shop_provider_t *provider,
     const char *claims, ngx_shop_identity_t *identity)
 {
     const char       *told;
-    ngx_shop_json_t  *json;
+    ngx_shop_docs_t   docs;
 
-    json = ngx_shop_json_parse(u->pool, ngx_shop_unit_oidc_str(u, claims),
-                               65536);
+    ngx_shop_unit_oidc_docs(u, &docs, claims);
 
     /* NUL in a text makes it no JSON at all */
 
-    if (json == NULL) {
-        json = ngx_shop_json_parse(u->pool,
-                                   ngx_shop_unit_str("{\"sub\":\"s\"}"),
-                                   65536);
+    if (docs.json[NGX_SHOP_DOC_ID] == NULL) {
+        ngx_shop_unit_oidc_docs(u, &docs, "{\"sub\":\"s\"}");
     }
 
-    return ngx_shop_identity_claims(u->pool, provider, json, identity, &told);
+    return ngx_shop_identity(u->pool, provider, &docs, identity, &told);
+}
+
+
+/* the claims of an ID token, and nothing else to ask for */
+
+static void
+ngx_shop_unit_oidc_docs(ngx_shop_unit_t *u, ngx_shop_docs_t *docs,
+    const char *claims)
+{
+    ngx_memzero(docs, sizeof(ngx_shop_docs_t));
+
+    docs->json[NGX_SHOP_DOC_ID] =
+        ngx_shop_json_parse(u->pool, ngx_shop_unit_oidc_str(u, claims),
+                            65536);
+}
+
+
+/* NGX_AGAIN: userinfo is asked for, too */
+
+static void
+ngx_shop_unit_oidc_asks(ngx_shop_unit_t *u, ngx_shop_provider_t *provider,
+    const char *claims, ngx_int_t rc, const char *what)
+{
+    const char           *told;
+    ngx_shop_docs_t       docs;
+    ngx_shop_identity_t   identity;
+
+    ngx_shop_unit_oidc_docs(u, &docs, claims);
+
+    docs.pending = NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI);
+
+    ngx_shop_unit_is_int(u, ngx_shop_identity(u->pool, provider, &docs,
+                                              &identity, &told),
+                         rc, "%s", what);
+
+    if (rc == NGX_AGAIN) {
+        ngx_shop_unit_is_int(u, docs.wanted, NGX_SHOP_DOC_UI, "%s: userinfo",
+                             what);
+    }
 }
 
 

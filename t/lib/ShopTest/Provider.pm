@@ -63,6 +63,7 @@ the JSON as it is:
     signature    flip, empty, der (of ECDSA), cut, foreign (another key)
     compact      how the token's parts are put together, see compact()
     payload      text of the payload, instead of the claims
+    oauth2       plain OAuth 2.0: no nonce is taken, no ID token comes
     fault        { ENDPOINT => FAULT }, ENDPOINT one of discovery, jwks,
                  authorize, token, userinfo; see fault()
     at           { '/x' => { ... } }: a state for each path; every path is a
@@ -355,9 +356,16 @@ sub serve_authorize {
     push @wrong, 'client_id' if $f->{client_id} ne $self->{client_id};
     push @wrong, 'redirect_uri' if $f->{redirect_uri} !~ m{^https?://};
     push @wrong, 'response_type' if $f->{response_type} ne 'code';
-    push @wrong, 'scope' if $f->{scope} !~ /(?:^| )openid(?: |$)/;
     push @wrong, 'state' if length $f->{state} < 22;
-    push @wrong, 'nonce' if length $f->{nonce} < 22;
+
+    if ($state->{oauth2}) {
+        push @wrong, 'nonce' if length $f->{nonce};
+
+    } else {
+        push @wrong, 'scope' if $f->{scope} !~ /(?:^| )openid(?: |$)/;
+        push @wrong, 'nonce' if length $f->{nonce} < 22;
+    }
+
     push @wrong, 'secret' if $request->{uri} =~ /secret|verifier/;
 
     if (!$state->{no_pkce}) {
@@ -470,7 +478,9 @@ sub serve_token {
         access_token => $access_token,
         token_type   => 'Bearer',
         expires_in   => 3600,
-        id_token     => $self->token_text(apply($claims, $state->{claims})),
+        $state->{oauth2} ? () :
+            (id_token => $self->token_text(apply($claims,
+                                                 $state->{claims}))),
     }, $state->{token});
 
     $self->{access}{ $answer->{access_token} } = $user

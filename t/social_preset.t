@@ -1,0 +1,329 @@
+# A provider is data: what a shop writes in a block, or what a preset writes
+# for it in the same words.  These are providers that nobody has thought of,
+# made of nothing but configuration, and the presets that are compiled in.
+
+use lib 't/lib';
+use ShopTest;
+use ShopTest::Conf;
+use ShopTest::Preset;
+
+use JSON::PP ();
+
+my $dir = temp_dir();
+my $keys = write_file("$dir/shop.keys", 'ab' x 32 . "\n", 0600);
+my $file = write_file("$dir/x.secret", "s3cret\n", 0600);
+
+my $client = "client_id shop; client_secret_file $file;";
+my $server = 'server { listen 127.0.0.1:%%port%%; '
+           . 'shop_base_url http://127.0.0.1:%%port%%;';
+
+
+sub block {
+    my ($name, $lines) = @_;
+
+    return "shop_redis redis://127.0.0.1:6379;\nshop_secret_file $keys;\n"
+        . "resolver 127.0.0.53;\n"
+        . "social_provider $name {\n$lines\n}\n$server }";
+}
+
+
+sub is_good {
+    my ($name, $lines, $what) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return good(block($name, "$client $lines"), $what);
+}
+
+
+sub is_wrong {
+    my ($name, $lines, $message, $what, %o) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return wrong(block($name, "$client\n$lines"), $message, $what, %o);
+}
+
+
+# --- the presets
+
+my $page = read_file('docs/ngx_http_social_module.md');
+
+for my $name (ShopTest::Preset::names()) {
+    my $fields = ShopTest::Preset::fields($name);
+    my $notes = ShopTest::Preset::notes($name);
+
+    for my $note (qw(label console redirect review limits)) {
+        ok($notes->{$note} || $fields->{gone},
+           "$name: the comments have \"$note\"");
+    }
+
+    like($page, qr/`$name`[,.]/, "$name: is in the documents");
+
+    if ($fields->{gone}) {
+        is_wrong($name, '', $fields->{gone}[0], "$name: says what became "
+                 . 'of it', nowhere => 1);
+        next;
+    }
+
+    next if $name eq 'oidc' || $name eq 'oauth2';
+
+    my $params = join ' ', map { "$_ x.example.com;" } grep {
+        my $param = $_;
+
+        !$fields->{$param}
+            && grep { /\{$param\}/ } map { @$_ } values %$fields
+    } qw(host tenant shop region);
+
+    is_good($name, $params, "$name: client id and secret are enough");
+    is_good('mine', "preset $name; $params", "$name: under another name");
+
+    if (length $params) {
+        is_wrong($name, '', 'has no "', "$name: a parameter is missing",
+                 nowhere => 1);
+    }
+}
+
+
+# --- a block
+
+my $oauth2 = 'preset oauth2; authz http://127.0.0.1:9/a; '
+           . 'token http://127.0.0.1:9/t; userinfo http://127.0.0.1:9/u;';
+
+is_good('mine', "$oauth2 sub ui:/id!str;", 'the smallest of OAuth 2.0');
+is_good('mine', "sub ui:/id;\n$oauth2", '"preset" may be the last line');
+is_wrong('mine', $oauth2, 'has no "sub"', 'nobody');
+is_wrong('mine', 'preset oauth2; token http://127.0.0.1:9/t; sub ui:/id;',
+         'has no "authz"', 'no authorization endpoint');
+is_wrong('mine', 'preset oauth2; authz http://127.0.0.1:9/a; sub ui:/id;',
+         'has no "token"', 'no token endpoint');
+is_wrong('mine', 'preset oauth2; authz http://127.0.0.1:9/a; '
+         . 'token http://127.0.0.1:9/t; sub ui:/id;', 'has no "userinfo"',
+         'no userinfo, though a claim is in it');
+is_good('mine', 'preset oauth2; authz http://127.0.0.1:9/a; '
+        . 'token http://127.0.0.1:9/t; sub tk:/openid;',
+        'all in the token answer');
+is_wrong('mine', "$oauth2 sub ui:/id; email ui2:/0/email;",
+         'has no "userinfo2"', 'no second userinfo, though a claim is in it');
+is_wrong('mine', "$oauth2 sub ui:/id;\nsub ui:/x; # here", 'is duplicate',
+         'a field twice');
+is_wrong('mine', "$oauth2 sub ui:/id; ui_body a=b;", 'ui_method POST',
+         'a body for GET');
+
+is_good('mine', <<"END", 'every field');
+    $oauth2
+    kind oauth2; host id.example.com:8443; tenant t; shop s; region eu;
+    label Mine; issuer "https://{host}/{tenant}/{shop}/{region}";
+    iss_alt https://a.example https://b.example; callback_iss expect;
+    userinfo2 http://127.0.0.1:9/u2; scope a b; scope_sep ,;
+    p_client_id key; p_secret secret; p_code auth_code;
+    authz_extra lang=en 'claims={"a":null}'; authz_suffix "#x_redirect";
+    resp_mode form_post; err_map user_cancelled=access_denied;
+    pkce s256_hex; nonce exact_or_sha256; tok_method GET;
+    client_auth hdr:secret_key;
+    tok_extra 'device={cb:device_id}' 'a={client_id}' 'b={state}';
+    tok_headers X-A=b; tok_format auto; tok_root /data; ok_tok /error absent;
+    key_source jwks; ui_method POST; ui_auth body:access_token;
+    ui_query 'uid={tk:/uid}' '{{}}=1' 'q={{me{{id}}}}'; ui_body a=b;
+    ui_headers User-Agent=x; ok_ui /code = ok;
+    ui2_method GET; ui2_auth scheme:OAuth; ui2_query 'openid={ui:/openid}';
+    ui2_headers X-A=b; ok_ui2 /ret = 0;
+    sub tk:/unionid | tk:/openid; email "ui2:[primary=true]/email!lower";
+    email_verified ui2:/a!bool && ui2:/b!bool; name "ui:/a + ui:/b | 'x'";
+    given_name cb:user/name/firstName; family_name ui:/f;
+    picture "tpl(https://cdn.example/{ui:/id}/{ui:/p}.png)"; locale none;
+    phone ui:/phone; email_trust domain:a.example,b.example;
+    sub_scope per app;
+END
+
+my %wrong = (
+    'host a/b'                   => 'a host name',
+    'tenant a:b'                 => '[A-Za-z0-9.-]',
+    'kind saml'                  => '"oidc", "oauth2"',
+    'p_code a=b'                 => 'a name of',
+    'authz_suffix x'             => '"#" and',
+    'client_auth hdr:'           => 'bytes',
+    'client_auth jwt'            => '"hdr:NAME"',
+    'ui_auth cookie:a'           => '"bearer"',
+    'pkce plain'                 => '"s256_hex"',
+    'email_trust domain:'        => '"domain:NAME"',
+    'email_trust domain:a,'      => 'host names with commas',
+    'tok_extra a'                => 'NAME=VALUE',
+    'tok_extra a={tk:/x}'        => 'not known here',
+    'tok_extra a={x}'            => '"tk:" or "cb:" is missing at character 2',
+    'tok_extra "a=b}"'           => 'a single "}" at character 2',
+    'ui_query a={tk:/x'          => '"}" is missing',
+    'ok_tok /a'                  => '"absent" or "absent_or=" is missing',
+    'ok_tok /a ='                => 'a value is missing',
+    'ok_tok /a absent x'         => 'nothing more',
+    'tok_root a'                 => '"/" is missing at character 1',
+    'sub ""'                     => 'nothing is there',
+    'sub ui:id'                  => '"/" is missing at character 4',
+    'sub id:/sub'                => 'not believed',
+    'sub cb:/id'                 => 'not believed',
+    'email "ui:/a | cb:email"'   => 'not believed or not known here at '
+                                    . 'character 9',
+    'email_verified cb:v'        => 'not believed',
+    'name xx:/a'                 => '"cb:" is missing',
+    'name "ui:/a && ui:/b"'      => 'true or false only',
+    'name "ui:/a ui:/b"'         => '"|" or "+" is missing at character 7',
+    'name "ui:/a |"'             => 'is missing at character 8',
+    'name ui:/a!upper'           => '"cutq" is missing',
+    'name ui:/a~2'               => '"~" without',
+    'name "ui:[a=]/b"'           => '"]" is missing',
+    'name "ui:[a]/b"'            => 'KEY=VALUE',
+    'name "\'x"'                 => 'a quote is missing',
+    'name "tpl(x{ui:/a}"'        => '")" is missing',
+    'issuer "https://x/{tid}"'   => '{host}, {tenant}, {shop} and {region}',
+    'issuer "https://{tenant}/"' => 'has no "tenant"',
+    'authz_extra key=x'          => 'does not set itself',
+);
+
+for my $field (sort keys %wrong) {
+    my $line = $field;
+
+    $line =~ s/ ([^" ]*\{[^" ]*)$/ "$1"/;
+
+    is_wrong('mine', "$oauth2 p_client_id key; "
+             . ($field =~ /^sub/ ? '' : 'sub ui:/id;') . "\n$line; # here",
+             $wrong{$field}, $field);
+}
+
+is_wrong('mine', "$oauth2 sub ui:/id;\ngone \"sold to x\"; # here",
+         'nobody can sign in', 'a preset that is gone');
+is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg RS256; '
+         . 'key_source client_secret;', 'for "alg HS256" alone',
+         'keys of another algorithm');
+is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg HS256; '
+         . 'key_source jwks;', 'is not for', 'a secret for a public key');
+is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; scope none;',
+         'a list that has "openid"', 'OpenID without openid');
+is_wrong('mine', "$oauth2 sub ui:/id; callback_iss expect;",
+         'has no "issuer"', 'an issuer to expect, and none to compare');
+
+
+# --- logins
+
+my $provider = provider(client_id => 'shop');
+my $mock = $provider->url;
+
+my $secret = write_file("$dir/mock.secret", $provider->client_secret, 0600);
+
+my $endpoints = <<"END";
+    client_id shop; client_secret_file $secret;
+    authz $mock/authorize; token $mock/token; userinfo $mock/userinfo;
+END
+
+my $shop = shop(
+    provider => $provider,
+    http => <<"END");
+    social_provider plain {
+        preset oauth2; $endpoints
+        sub ui:/sub; email ui:/email; email_verified ui:/email_verified;
+        name ui:/name; email_trust claim;
+    }
+    social_provider number {
+        preset oauth2; $endpoints client_auth post;
+        sub ui:/data/id!str; name "ui:/first + ui:/last";
+        picture "tpl(https://cdn.example/{ui:/data/id!str}.png)";
+        ok_ui /error/code = ok;
+    }
+    social_provider google {
+        $endpoints issuer $mock; jwks $mock/jwks;
+    }
+END
+
+my $redis = $shop->redis;
+
+
+sub customer {
+    my ($name, $state) = @_;
+    my $browser = $shop->browser;
+
+    $provider->restore;
+    $provider->set($state);
+
+    my $response = $shop->callback($browser,
+                                   $shop->attempt($browser, name => $name));
+    my $me = $shop->me($browser);
+
+    $provider->restore;
+
+    return { refused => $response->body } unless $me;
+
+    my ($key) = $redis->keys("shop:customer:*:$me->{customer}");
+
+    return { %{ $redis->hash($key) }, id => $me->{customer} };
+}
+
+
+my %no_token = (oauth2 => 1);
+
+my $ann = customer('plain', { %no_token });
+
+is($ann->{name}, 'Ann Example', 'OAuth 2.0 without an ID token');
+is($ann->{email_state}, 'verified', '... the claim is believed');
+ok($ann->{'id:plain:user-1'}, '... the subject is that of userinfo');
+is(customer('plain', { %no_token })->{id}, $ann->{id}, '... comes back');
+
+is(customer('plain', { %no_token,
+                      token => { id_token => JSON::PP::false } })->{id},
+   $ann->{id}, 'an ID token that nobody asked for is not looked at');
+is(customer('plain', { %no_token, token => { token_type => undef } })->{id},
+   $ann->{id}, 'a token without a type');
+like(customer('plain', { %no_token,
+                         token => { token_type => 'mac' } })->{refused},
+     qr/token_type_refused/, 'a token of another type');
+like(customer('plain', { %no_token, token => { error => 'bad' } })->{refused},
+     qr/token_error/, 'an error with status 200');
+like(customer('plain', { %no_token,
+                         userinfo => { sub => undef } })->{refused},
+     qr/claims_malformed/, 'nobody');
+like(customer('plain', { %no_token, userinfo => { sub => 7 } })->{refused},
+     qr/claims_malformed/, 'a number where no number was said to be');
+like(customer('plain', { %no_token, fault => { userinfo =>
+                             { status => 403 } } })->{refused},
+     qr/userinfo_error/, 'userinfo that refuses');
+
+my %data = (error => { code => 'ok' }, first => 'Ann', last => 'B',
+            data => { id => { raw => '9007199254740993' } });
+
+my $big = customer('number', { %no_token, userinfo => \%data });
+
+ok($big->{'id:number:9007199254740993'},
+   'a number beyond a double is exact as a subject');
+is($big->{name}, 'Ann B', '... a name of two parts');
+is($big->{picture}, 'https://cdn.example/9007199254740993.png',
+   '... a picture of a template');
+is($big->{email}, undef, '... no e-mail where none is said to be');
+
+like(customer('number', { %no_token, userinfo => {
+                  %data, error => { code => 'expired' } } })->{refused},
+     qr/userinfo_error/, 'an error within status 200, by the rule');
+
+for my $id ('1e3', '12.0', '1e400', '18446744073709551616', 'true', '[1]',
+            '{}', 'null', '""')
+{
+    like(customer('number', { %no_token, userinfo => {
+                      %data, data => { id => { raw => $id } } } })->{refused},
+         qr/claims_malformed|userinfo_malformed/, "$id is no subject");
+}
+
+my $google = customer('google', {});
+
+is($google->{email}, 'ann@example.com', 'the preset "google"');
+is($google->{email_state}, 'verified', '... with a verified address');
+ok($google->{'id:google:user-1'}, '... and a subject of its own name');
+
+my $chooser = $shop->browser->fetch(GET => $shop->url . '/_shop/login',
+                                     accept => 'application/json');
+
+like($chooser->body, qr/"label":"Google"/, 'the preset has a label');
+
+like(join(' ', map { $redis->command('HGET', 'shop:meta', "provider:$_") }
+          qw(plain google)), qr{^http://[^/ ]+/\#oauth2 \Q$mock\E$},
+     'a provider without an issuer is known by where customers go');
+
+is_deeply([ $provider->violations ], [], 'the mock has nothing to complain');
+
+done_testing();
