@@ -136,6 +136,9 @@ is_good('mine', <<"END", 'every field');
     sub_scope per app;
 END
 
+is_good('mine', "$oauth2 sub ui:/id; email_trust $_;", "email_trust $_")
+    for qw(never claim present);
+
 my %wrong = (
     'host a/b'                   => 'a host name',
     'tenant a:b'                 => '[A-Za-z0-9.-]',
@@ -146,7 +149,7 @@ my %wrong = (
     'client_auth jwt'            => '"hdr:NAME"',
     'ui_auth cookie:a'           => '"bearer"',
     'pkce plain'                 => '"s256_hex"',
-    'email_trust domain:'        => '"domain:NAME"',
+    'email_trust domain:'        => 'host names with commas',
     'email_trust domain:a,'      => 'host names with commas',
     'tok_extra a'                => 'NAME=VALUE',
     'tok_extra a={tk:/x}'        => 'not known here',

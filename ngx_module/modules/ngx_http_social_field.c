@@ -108,11 +108,11 @@ static char *ngx_http_social_bad_word(ngx_conf_t *cf, ngx_str_t *value,
 #define ngx_http_social_our(field)  offsetof(ngx_http_social_block_t, field)
 
 #define ngx_http_social_ui(n, field)                                          \
-    (offsetof(ngx_shop_provider_t, ui) + n * sizeof(ngx_shop_userinfo_t)      \
+    (offsetof(ngx_shop_provider_t, ui) + (n) * sizeof(ngx_shop_userinfo_t)    \
      + offsetof(ngx_shop_userinfo_t, field))
 
 #define ngx_http_social_claim(n)                                              \
-    (offsetof(ngx_shop_provider_t, claims) + n * sizeof(ngx_shop_claim_t *))
+    (offsetof(ngx_shop_provider_t, claims) + (n) * sizeof(ngx_shop_claim_t *))
 
 
 /* what parameters of the requests may be made of */
@@ -1037,12 +1037,7 @@ ngx_http_social_set_email_trust(ngx_conf_t *cf,
 
     value = cf->args->elts;
 
-    if (value[1].len <= 7 || ngx_strncmp(value[1].data, "domain:", 7) != 0) {
-
-        if (value[1].len == 7) {
-            return ngx_http_social_bad_word(cf, &value[1], field->words);
-        }
-
+    if (value[1].len < 7 || ngx_strncmp(value[1].data, "domain:", 7) != 0) {
         return ngx_http_social_set_enum(cf, block, field);
     }
 

@@ -45,6 +45,7 @@ byte), L<ShopTest::HTTP2>, L<ShopTest::Browser> (cookies and redirects as
 browsers do them), L<ShopTest::Server> (scripted servers),
 L<ShopTest::Backend>, L<ShopTest::CGI> (those that speak no HTTP),
 L<ShopTest::Provider> (an OpenID provider that can misbehave),
+L<ShopTest::Dialect> (all providers, each as it is),
 L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says),
 L<ShopTest::Faults> (what is promised of any fault), L<ShopTest::Network>,
 L<ShopTest::Demo>, L<ShopTest::Peer> (programs of others) and
