@@ -14,7 +14,11 @@ use Encode ();
 # all but those that are a frame and no provider, or no provider any more
 
 my @expected = qw(
-    discord github gitlab google linkedin slack spotify twitch
+    amazon auth0 bitbucket cognito discord dropbox github gitlab google
+    instagram kakao keycloak klarna line linkedin mailru mastodon naver okta
+    patreon paypal pinterest qq reddit salesforce seznam shopify_customer
+    slack snapchat spotify telegram threads tiktok twitch vk wechat
+    wechat_mp weibo wordpress x yahoo yahoo_japan yandex
 );
 
 my $mock = ShopTest::Dialect->new;
