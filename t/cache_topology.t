@@ -100,6 +100,7 @@ sub check {
 
     my $aged = $session->(idle => 500);
 
+    $aged->noted(400);
     told($aged, $here);
     wait_for { $redis->command('PTTL', $aged->key) > 900_000 }
         "$name: the idle end to be put off";

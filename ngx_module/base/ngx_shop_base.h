@@ -400,8 +400,9 @@ typedef struct {
     ngx_uint_t                 links;       /* channels that there are to be */
     ngx_uint_t                 alive;       /* those of them that work */
     ngx_uint_t                 arms;        /* how often one began */
-    ngx_msec_int_t             lag;         /* since all were proven alive;
-                                               negative: one never was */
+    ngx_msec_int_t             lag;         /* since one was proven alive, of
+                                               those that are the longest;
+                                               negative: none ever was */
 } ngx_shop_cache_stats_t;
 
 

@@ -708,6 +708,9 @@ ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_uint_t link, ngx_msec_t when)
     if (mine) {
         mine->proven = when;
         mine->armed = 1;
+
+        cache->proven = when;
+        cache->armed = 1;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
@@ -830,7 +833,7 @@ ngx_shop_cache_stats(ngx_shop_zone_t *zone, ngx_shop_cache_stats_t *stats)
     stats->arms = cache->arms;
     stats->links = 0;
     stats->alive = 0;
-    stats->lag = 0;
+    stats->lag = cache->armed ? ngx_shop_cache_elapsed(cache->proven) : -1;
 
     for (i = 0; i < cache->nlinks; i++) {
 
@@ -843,17 +846,10 @@ ngx_shop_cache_stats(ngx_shop_zone_t *zone, ngx_shop_cache_stats_t *stats)
         stats->links++;
         stats->alive += ngx_shop_cache_alive(link);
 
-        if (!link->armed) {
-            stats->lag = -1;
-
-        } else if (stats->lag >= 0) {
+        if (link->armed) {
             stats->lag = ngx_max(stats->lag,
                                  ngx_shop_cache_elapsed(link->proven));
         }
-    }
-
-    if (stats->links == 0) {
-        stats->lag = -1;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);

@@ -109,7 +109,9 @@ typedef struct {
     ngx_uint_t                 negative;
     ngx_uint_t                 invalidations;
     ngx_uint_t                 evictions;   /* of records of any kind */
-    ngx_uint_t                 arms;        /* how often it began */
+    ngx_uint_t                 arms;        /* of any link */
+    ngx_uint_t                 armed;       /* one ever was */
+    ngx_msec_t                 proven;      /* the last of them */
 } ngx_shop_cache_sh_t;
 
 

@@ -44,7 +44,7 @@ static ngx_int_t ngx_shop_redis_refuse(ngx_shop_redis_op_t *op, ngx_int_t rc,
 
 /* what is worth a line in the log when a command meets it */
 
-static const char  *ngx_shop_redis_faults[NGX_SHOP_REDIS_FAULTS] = {
+static const char  *ngx_shop_redis_faults[NGX_SHOP_REDIS_CODES] = {
     "READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS", "NOPERM",
     "OOM", "MISCONF", "NOREPLICAS", "BUSY", "CLUSTERDOWN", "MOVED", "ASK",
     "TRYAGAIN", "CROSSSLOT"
@@ -545,7 +545,7 @@ ngx_shop_redis_note_fault(ngx_shop_redis_node_t *node,
     ngx_uint_t   i;
     const char  *code;
 
-    for (i = 0; i < NGX_SHOP_REDIS_FAULTS; i++) {
+    for (i = 0; i < NGX_SHOP_REDIS_CODES; i++) {
 
         code = ngx_shop_redis_faults[i];
 

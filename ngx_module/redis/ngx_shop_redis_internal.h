@@ -28,7 +28,7 @@
 
 #define NGX_SHOP_REDIS_BACKOFF_MIN  50      /* milliseconds */
 #define NGX_SHOP_REDIS_BACKOFF_MAX  2000
-#define NGX_SHOP_REDIS_FAULTS       15      /* worth a line in the log */
+#define NGX_SHOP_REDIS_CODES       15      /* worth a line in the log */
 
 #define NGX_SHOP_REDIS_SLOTS        16384
 #define NGX_SHOP_REDIS_NODES_MAX    512
@@ -126,7 +126,7 @@ struct ngx_shop_redis_node_s {
     ngx_msec_t                    retry_at; /* no attempt earlier */
     const char                   *reason;   /* for those who ask meanwhile */
     const char                   *why;      /* of the last one, logged */
-    time_t                        faults[NGX_SHOP_REDIS_FAULTS];
+    time_t                        faults[NGX_SHOP_REDIS_CODES];
                                             /* when last answered */
 
     ngx_shop_figures_t           *figures;

@@ -15,11 +15,10 @@ ShopTest::Cluster - a real cluster of Redis
     $cluster->command('GET', 'key');    # at its node; shop() takes it as redis
     $cluster->nodes;                    # all, as ShopTest::Redis
     $cluster->primaries;                # those of this moment
+    $cluster->replicated;               # waits: replicas have what is written
 
     $cluster->slot('key');              # its number
     $cluster->owner('key');             # the node that has it
-    $cluster->command('GET', 'key');    # asks that one
-    $cluster->url;                      # all of it, for shop_redis
     $cluster->migrate($slot, $to);      # begins: MIGRATING and IMPORTING
     $cluster->migrated($slot, $to);     # moves its keys and ends
     $cluster->add;  $cluster->remove($node);
@@ -153,12 +152,25 @@ sub url { return join ' ', $_[0]->urls, 'cluster' }
 sub port { return ($_[0]->nodes)[0]->port }
 
 
-sub command {
-    my ($self, $command, $key, @more) = @_;
+# what was written until now; replicas tell how far they are once a second
 
-    return $self->owner($key)->command($command, $key, @more);
+sub replicated {
+    my ($self) = @_;
+
+    for my $primary ($self->primaries) {
+        my $info = $primary->command('INFO', 'replication');
+        my ($offset) = $info =~ /^master_repl_offset:(\d+)/m;
+
+        ShopTest::wait_for {
+            my @replicas = $primary->command('INFO', 'replication')
+                           =~ /^slave\d+:.*offset=(\d+)/mg;
+
+            !grep { $_ < $offset } @replicas;
+        } 'the replicas of ' . $primary->port, 30;
+    }
+
+    return;
 }
-
 
 
 sub id { return $_[1]->command('CLUSTER', 'MYID') }

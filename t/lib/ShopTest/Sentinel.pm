@@ -131,11 +131,6 @@ sub sentinels { return @{ $_[0]->{sentinels} } }
 
 sub urls { return map { 'redis://127.0.0.1:' . $_->port } $_[0]->sentinels }
 
-sub url { return join ' ', $_[0]->urls, 'sentinel=main' }
-
-sub command { my $self = shift; return $self->master->command(@_) }
-
-
 sub url { return join(' ', $_[0]->urls) . ' sentinel=main' }
 
 sub command {
