@@ -7,10 +7,16 @@ use ShopTest;
 use ShopTest::Certificate ();
 use ShopTest::RedisFault;
 
+# one at a time, so that what a server is asked is asked by this one
+
+my $running;
+
 sub client {
     my ($parameters) = @_;
 
-    return nginx(unit => 1, module => 0, http => <<"CONF");
+    $running->stop if $running;
+
+    return $running = nginx(unit => 1, module => 0, http => <<"CONF");
     unit_redis $parameters;
     server {
         listen 127.0.0.1:%%port%%;

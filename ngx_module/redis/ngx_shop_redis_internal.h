@@ -28,7 +28,7 @@
 
 #define NGX_SHOP_REDIS_BACKOFF_MIN  50      /* milliseconds */
 #define NGX_SHOP_REDIS_BACKOFF_MAX  2000
-#define NGX_SHOP_REDIS_CODES       15      /* worth a line in the log */
+#define NGX_SHOP_REDIS_CODES        15      /* worth a line in the log */
 
 #define NGX_SHOP_REDIS_SLOTS        16384
 #define NGX_SHOP_REDIS_NODES_MAX    512
