@@ -92,6 +92,8 @@ static ngx_uint_t ngx_shop_cache_alive(ngx_shop_cache_link_t *link);
 static void ngx_shop_cache_unlink(ngx_shop_cache_sh_t *cache,
     ngx_uint_t link);
 static void ngx_shop_cache_unlink_all(ngx_shop_cache_sh_t *cache);
+static void ngx_shop_cache_part_unlink(ngx_shop_cache_sh_t *cache,
+    ngx_shop_cache_part_t *place);
 static ngx_shop_cache_link_t *ngx_shop_cache_mine(ngx_shop_cache_sh_t *cache,
     ngx_uint_t link);
 
@@ -293,7 +295,7 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
     ngx_uint_t n)
 {
     uint32_t                 marked;
-    ngx_uint_t               i;
+    ngx_uint_t               i, keep;
     ngx_msec_t               kept;
     ngx_slab_pool_t         *shpool;
     ngx_shop_zone_sh_t      *sh;
@@ -314,12 +316,26 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
 
     for (i = 0; i < n; i++) {
 
-        if (!ngx_shop_cache_may_keep(cache, &entry[i])) {
+        keep = ngx_shop_cache_may_keep(cache, &entry[i]);
+
+        if (!keep && !entry[i].missing) {
             continue;
         }
 
         record = ngx_shop_zone_lookup(sh, &entry[i].key, entry[i].hash,
                                       entry[i].kind, &cursor);
+
+        if (!keep) {
+
+            /* that is gone cannot be kept, but neither may what was there */
+
+            if (record) {
+                ngx_shop_zone_delete(sh, record);
+            }
+
+            continue;
+        }
+
         marked = (uint32_t) entry[i].marked;
 
         if (record) {
@@ -650,9 +666,9 @@ ngx_shop_cache_assign(ngx_shop_zone_t *zone, uint32_t *links, ngx_uint_t n,
             rc = NGX_DECLINED;
             continue;
 
-        } else if (cache->links[links[i]].armed) {
+        } else if (cache->links[links[i]].since) {
 
-            /* one that is not yet begins with an epoch of its own */
+            /* one that has not begun yet will, with an epoch of its own */
 
             place->since = ++cache->epoch;
         }
@@ -871,7 +887,7 @@ ngx_shop_cache_unlink(ngx_shop_cache_sh_t *cache, ngx_uint_t link)
 
     for (i = 0; i < cache->nparts; i++) {
         if (cache->parts[i].link == link) {
-            cache->parts[i].link = NGX_SHOP_CACHE_NONE;
+            ngx_shop_cache_part_unlink(cache, &cache->parts[i]);
         }
     }
 
@@ -885,10 +901,29 @@ ngx_shop_cache_unlink_all(ngx_shop_cache_sh_t *cache)
     ngx_uint_t  i;
 
     for (i = 0; i < cache->nparts; i++) {
-        cache->parts[i].link = NGX_SHOP_CACHE_NONE;
+        ngx_shop_cache_part_unlink(cache, &cache->parts[i]);
     }
 
     ngx_memzero(cache->links, cache->nlinks * sizeof(ngx_shop_cache_link_t));
+}
+
+
+/* what was old because its link had begun later stays old without it */
+
+static void
+ngx_shop_cache_part_unlink(ngx_shop_cache_sh_t *cache,
+    ngx_shop_cache_part_t *place)
+{
+    uint32_t  since;
+
+    if (place->link == NGX_SHOP_CACHE_NONE) {
+        return;
+    }
+
+    since = (uint32_t) cache->links[place->link].since;
+
+    place->since = ngx_max(place->since, since);
+    place->link = NGX_SHOP_CACHE_NONE;
 }
 
 

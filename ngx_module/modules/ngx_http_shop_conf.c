@@ -834,14 +834,19 @@ ngx_http_shop_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_shop_loc_conf_t *prev = parent;
     ngx_http_shop_loc_conf_t *conf = child;
 
+    ngx_http_core_loc_conf_t   *clcf;
     ngx_http_shop_main_conf_t  *smcf;
 
     ngx_conf_merge_uint_value(conf->on_failure, prev->on_failure,
                               NGX_HTTP_SHOP_FAILURE_STALE);
 
-    /* not inherited, as no content handler is */
+    /* a content handler is inherited by "if" only */
 
-    ngx_conf_merge_uint_value(conf->status, NGX_CONF_UNSET_UINT,
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    ngx_conf_merge_uint_value(conf->status,
+                              clcf->noname ? prev->status
+                                           : NGX_CONF_UNSET_UINT,
                               NGX_HTTP_SHOP_STATUS_OFF);
 
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);

@@ -194,8 +194,7 @@ ngx_shop_redis_cluster_meta(ngx_shop_redis_t *redis,
     op = ngx_shop_redis_topology_op(redis, NGX_SHOP_REDIS_CLUSTER_META,
                                     ngx_shop_redis_cluster_meta_handler);
     if (op == NULL) {
-        ngx_shop_redis_topology_failed(redis, "redis_unavailable");
-        return;
+        goto failed;
     }
 
     rc = reply ? ngx_shop_redis_meta_create(redis, op, reply)
@@ -208,6 +207,16 @@ ngx_shop_redis_cluster_meta(ngx_shop_redis_t *redis,
     }
 
     ngx_shop_redis_destroy(op);
+
+failed:
+
+    /* as when it does not answer, see the handler */
+
+    if (topology->known) {
+        ngx_shop_redis_topology_known(redis);
+        return;
+    }
+
     ngx_shop_redis_topology_failed(redis, "redis_unavailable");
 }
 

@@ -24,6 +24,9 @@
 #define NGX_SHOP_REDIS_RETIRE  100  /* milliseconds after the last timeout */
 
 
+static void ngx_shop_redis_node_leave(ngx_shop_redis_node_t *node);
+
+
 ngx_uint_t  ngx_shop_redis_bounds[NGX_SHOP_REDIS_NBUCKETS - 1] = {
     100, 200, 500, 1000, 2000, 5000,
     10000, 20000, 50000, 100000, 200000, 500000
@@ -138,11 +141,38 @@ ngx_shop_redis_node_destroy(ngx_shop_redis_node_t *node)
     }
 
     if (node->redis->zone && !node->asker) {
-        ngx_shop_figures_say(node->redis->zone, node->figures,
-                             NGX_SHOP_REDIS_BREAKER_NONE, 0);
+        ngx_shop_redis_node_leave(node);
     }
 
     ngx_destroy_pool(node->pool);
+}
+
+
+/* the figures are those of the address, where another may be in use by now */
+
+static void
+ngx_shop_redis_node_leave(ngx_shop_redis_node_t *node)
+{
+    ngx_queue_t            *q;
+    ngx_shop_redis_t       *redis;
+    ngx_shop_redis_node_t  *other;
+
+    redis = node->redis;
+
+    for (q = ngx_queue_head(&redis->nodes);
+         q != ngx_queue_sentinel(&redis->nodes);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_shop_redis_node_t, queue);
+
+        if (other != node && other->figures == node->figures) {
+            ngx_shop_redis_node_say(other);
+            return;
+        }
+    }
+
+    ngx_shop_figures_say(redis->zone, node->figures,
+                         NGX_SHOP_REDIS_BREAKER_NONE, 0);
 }
 
 

@@ -309,6 +309,10 @@ ngx_shop_redis_topology_next(ngx_shop_redis_t *redis)
 
     while (topology->ntry < topology->ntries) {
 
+        if (ngx_exiting && ngx_queue_empty(&redis->waiting)) {
+            break;
+        }
+
         try = &topology->tries[topology->ntry++];
 
         if (topology->asker && (topology->asker->failures

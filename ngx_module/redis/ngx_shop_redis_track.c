@@ -171,6 +171,14 @@ ngx_shop_redis_track_tick(ngx_event_t *ev)
 
     rc = ngx_shop_cache_hold(track->zone);
 
+    if (rc == NGX_OK && !track->holder) {
+
+        /* the lease of one that died, and whose process id we have got */
+
+        ngx_shop_cache_release(track->zone);
+        return;
+    }
+
     if (rc != NGX_OK) {
 
         /* another worker does it, perhaps since we hung for too long */

@@ -461,6 +461,13 @@ ngx_shop_activity_retry(ngx_shop_activity_t *activity,
         return;
     }
 
+    /* another session of the customer was noted: this one is due later */
+
+    if (!note->turn) {
+        ngx_shop_activity_free(&activity->table, note);
+        return;
+    }
+
     /* it is due again with the next request */
 
     digest.data = note->digest;
@@ -469,10 +476,8 @@ ngx_shop_activity_retry(ngx_shop_activity_t *activity,
     (void) ngx_shop_cache_mark(activity->zone, NGX_SHOP_CACHE_SESSION,
                                &digest, 0, 0);
 
-    if (note->turn) {
-        (void) ngx_shop_cache_mark(activity->zone, NGX_SHOP_CACHE_VIEW,
-                                   &note->customer, 0, 0);
-    }
+    (void) ngx_shop_cache_mark(activity->zone, NGX_SHOP_CACHE_VIEW,
+                               &note->customer, 0, 0);
 
     ngx_shop_activity_lost(activity);
     ngx_shop_activity_free(&activity->table, note);

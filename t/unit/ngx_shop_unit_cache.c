@@ -44,6 +44,9 @@ static void ngx_shop_unit_cache_done(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_ttl(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_channel(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_links(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_unlinked(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_gone(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_begins(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_moved(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_late(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_server(ngx_shop_unit_t *u);
@@ -66,6 +69,9 @@ ngx_shop_unit_test_t  ngx_shop_unit_cache_tests[] = {
     { "without a channel: ttl", ngx_shop_unit_cache_ttl },
     { "with a channel: its epoch", ngx_shop_unit_cache_channel },
     { "links to several servers", ngx_shop_unit_cache_links },
+    { "a link that goes", ngx_shop_unit_cache_unlinked },
+    { "an end that cannot be kept", ngx_shop_unit_cache_gone },
+    { "a link that begins", ngx_shop_unit_cache_begins },
     { "parts that move", ngx_shop_unit_cache_moved },
     { "a map from before a move", ngx_shop_unit_cache_late },
     { "an answer of another server", ngx_shop_unit_cache_server },
@@ -397,6 +403,104 @@ ngx_shop_unit_cache_links(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, stats.links, 1, "a link is closed");
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &here),
                          NGX_SHOP_CACHE_STALE, "and its parts have none");
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+/* what was missed while a link was down does not come back without it */
+
+static void
+ngx_shop_unit_cache_unlinked(ngx_shop_unit_t *u)
+{
+    ngx_uint_t               i;
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   entry;
+
+    for (i = 0; i < 2; i++) {
+
+        zone = ngx_shop_unit_cache(u);
+
+        ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_SESSION, "entry");
+        ngx_shop_unit_cache_two(u, zone);
+        ngx_shop_unit_cache_store(u, zone, &entry, "1");
+
+        ngx_shop_cache_armed(zone, 0);
+        ngx_shop_cache_proven(zone, 0, ngx_current_msec);
+
+        ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                             NGX_SHOP_CACHE_STALE, "the link began anew");
+
+        if (i == 0) {
+            ngx_shop_cache_close(zone, 0);
+
+        } else {
+            ngx_shop_cache_release(zone);
+        }
+
+        ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                             NGX_SHOP_CACHE_STALE,
+                             "it is no less old without the link");
+
+        ngx_shop_unit_cache_done(u);
+    }
+}
+
+
+/* who cannot be trusted with what is there can say that it is not */
+
+static void
+ngx_shop_unit_cache_gone(ngx_shop_unit_t *u)
+{
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   entry;
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_SESSION, "entry");
+    ngx_shop_unit_cache_two(u, zone);
+    ngx_shop_unit_cache_store(u, zone, &entry, "1");
+
+    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+
+    entry.server = NGX_SHOP_UNIT_CACHE_B;
+    entry.missing = 1;
+
+    ngx_shop_cache_set(zone, &entry, 1);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                         NGX_SHOP_CACHE_ABSENT, "it is not kept");
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+/* what another server said may not become the link's own */
+
+static void
+ngx_shop_unit_cache_begins(ngx_shop_unit_t *u)
+{
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   entry;
+
+    static uint32_t  links[] = { 0, 0, 0, 0 };
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_VIEW, "entry");
+
+    (void) ngx_shop_cache_hold(zone);
+    ngx_shop_cache_open(zone, 0, NGX_SHOP_UNIT_CACHE_A);
+    ngx_shop_cache_armed(zone, 0);
+
+    entry.server = NGX_SHOP_UNIT_CACHE_B;
+    ngx_shop_unit_cache_store(u, zone, &entry, "1");
+
+    (void) ngx_shop_cache_assign(zone, links, 4, ngx_current_msec);
+    ngx_shop_cache_proven(zone, 0, ngx_current_msec);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                         NGX_SHOP_CACHE_STALE, "it is old");
 
     ngx_shop_unit_cache_done(u);
 }

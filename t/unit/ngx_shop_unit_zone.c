@@ -1120,6 +1120,7 @@ ngx_shop_unit_zone_states(ngx_shop_unit_t *u)
 
     pid = ngx_pid;
     worker = ngx_worker;
+    figures = NULL;
 
     ngx_str_set(&name, "a");
 
