@@ -142,6 +142,10 @@ typedef struct {
     time_t                     leeway;      /* seconds */
     ngx_str_t                  issuer;
     ngx_str_t                  audience;    /* our client id */
+    ngx_array_t               *audiences;   /* others that are ours, of
+                                               ngx_str_t; NULL: none */
+    time_t                     age;         /* seconds since "iat"; 0: as
+                                               NGX_SHOP_JWT_AGE_MAX */
     ngx_str_t                 *nonce;       /* NULL: not looked at */
     ngx_str_t                  typ;         /* of the header */
     ngx_uint_t                 alg;         /* of the header, for at_hash */

@@ -32,7 +32,9 @@ static ngx_int_t ngx_shop_jwt_check_kind(ngx_shop_json_t *claims,
 static ngx_int_t ngx_shop_jwt_check_parties(ngx_shop_json_t *claims,
     ngx_shop_jwt_rules_t *rules, const char **reason);
 static ngx_int_t ngx_shop_jwt_check_audience(ngx_shop_json_t *aud,
-    ngx_str_t *audience, const char **reason);
+    ngx_shop_jwt_rules_t *rules, const char **reason);
+static ngx_uint_t ngx_shop_jwt_is_ours(ngx_shop_jwt_rules_t *rules,
+    ngx_str_t *party);
 static ngx_int_t ngx_shop_jwt_check_times(ngx_shop_json_t *claims,
     ngx_shop_jwt_rules_t *rules, const char **reason);
 static ngx_int_t ngx_shop_jwt_check_nonce(ngx_shop_json_t *claims,
@@ -118,8 +120,8 @@ ngx_shop_jwt_check_parties(ngx_shop_json_t *claims,
         return NGX_ERROR;
     }
 
-    if (ngx_shop_jwt_check_audience(ngx_shop_json_get(claims, "aud"),
-                                    &rules->audience, reason)
+    if (ngx_shop_jwt_check_audience(ngx_shop_json_get(claims, "aud"), rules,
+                                    reason)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -131,7 +133,7 @@ ngx_shop_jwt_check_parties(ngx_shop_json_t *claims,
         return NGX_ERROR;
     }
 
-    if (rc == NGX_OK && !ngx_shop_jwt_same(&azp, &rules->audience)) {
+    if (rc == NGX_OK && !ngx_shop_jwt_is_ours(rules, &azp)) {
         *reason = "azp_mismatch";
         return NGX_ERROR;
     }
@@ -157,7 +159,7 @@ ngx_shop_jwt_check_parties(ngx_shop_json_t *claims,
 /* a text, or an array; nobody else in it is known to us, so none is trusted */
 
 static ngx_int_t
-ngx_shop_jwt_check_audience(ngx_shop_json_t *aud, ngx_str_t *audience,
+ngx_shop_jwt_check_audience(ngx_shop_json_t *aud, ngx_shop_jwt_rules_t *rules,
     const char **reason)
 {
     size_t     i, n;
@@ -169,7 +171,7 @@ ngx_shop_jwt_check_audience(ngx_shop_json_t *aud, ngx_str_t *audience,
             return NGX_ERROR;
         }
 
-        if (!ngx_shop_jwt_same(&value, audience)) {
+        if (!ngx_shop_jwt_is_ours(rules, &value)) {
             *reason = "aud_mismatch";
             return NGX_ERROR;
         }
@@ -190,7 +192,7 @@ ngx_shop_jwt_check_audience(ngx_shop_json_t *aud, ngx_str_t *audience,
             return NGX_ERROR;
         }
 
-        if (!ngx_shop_jwt_same(&value, audience)) {
+        if (!ngx_shop_jwt_is_ours(rules, &value)) {
             *reason = "aud_mismatch";
             return NGX_ERROR;
         }
@@ -200,15 +202,42 @@ ngx_shop_jwt_check_audience(ngx_shop_json_t *aud, ngx_str_t *audience,
 }
 
 
+static ngx_uint_t
+ngx_shop_jwt_is_ours(ngx_shop_jwt_rules_t *rules, ngx_str_t *party)
+{
+    ngx_str_t   *audience;
+    ngx_uint_t   i;
+
+    if (ngx_shop_jwt_same(party, &rules->audience)) {
+        return 1;
+    }
+
+    if (rules->audiences == NULL) {
+        return 0;
+    }
+
+    audience = rules->audiences->elts;
+
+    for (i = 0; i < rules->audiences->nelts; i++) {
+        if (ngx_shop_jwt_same(party, &audience[i])) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_shop_jwt_check_times(ngx_shop_json_t *claims, ngx_shop_jwt_rules_t *rules,
     const char **reason)
 {
-    int64_t    now, leeway, exp, iat, nbf;
+    int64_t    now, leeway, age, exp, iat, nbf;
     ngx_int_t  rc;
 
     now = rules->now;
     leeway = rules->leeway;
+    age = rules->age ? rules->age : NGX_SHOP_JWT_AGE_MAX;
 
     *reason = "claims_malformed";
 
@@ -225,7 +254,7 @@ ngx_shop_jwt_check_times(ngx_shop_json_t *claims, ngx_shop_jwt_rules_t *rules,
         return NGX_ERROR;
     }
 
-    if (now - leeway >= exp || now - leeway > iat + NGX_SHOP_JWT_AGE_MAX) {
+    if (now - leeway >= exp || now - leeway > iat + age) {
         *reason = "token_expired";
         return NGX_ERROR;
     }
