@@ -151,6 +151,8 @@ my %wrong = (
     'pkce plain'                 => '"s256_hex"',
     'email_trust domain:'        => 'host names with commas',
     'email_trust domain:a,'      => 'host names with commas',
+    'native_alg RS257'           => 'RS256, RS384',
+    'aud_extra app ""'           => '1 to 2048 bytes',
     'tok_extra a'                => 'NAME=VALUE',
     'tok_extra a={tk:/x}'        => 'not known here',
     'tok_extra a={x}'            => '"tk:" or "cb:" is missing at character 2',
@@ -199,6 +201,9 @@ is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg RS256; '
          'keys of another algorithm');
 is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg HS256; '
          . 'key_source jwks;', 'is not for', 'a secret for a public key');
+is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg HS256; '
+         . 'native_alg HS256 ES256;', '"jwks" is missing',
+         "apps' tokens by keys of nowhere");
 is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; scope none;',
          'a list that has "openid"', 'OpenID without openid');
 is_wrong('mine', "$oauth2 sub ui:/id; callback_iss expect;",

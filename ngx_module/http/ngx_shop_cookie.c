@@ -16,6 +16,8 @@ static void ngx_shop_cookie_forget_empty(ngx_http_request_t *r);
 static ngx_int_t ngx_shop_cookie_take_line(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_str_t *name, ngx_str_t *prefix,
     ngx_array_t *cookies);
+static u_char *ngx_shop_cookie_pair(u_char *start, u_char *last,
+    ngx_str_t *key, ngx_str_t *value);
 static ngx_uint_t ngx_shop_cookie_tagged(ngx_str_t *key, ngx_str_t *prefix);
 static u_char *ngx_shop_cookie_skip(u_char *p, u_char *last);
 static ngx_int_t ngx_shop_cookie_keep(ngx_http_request_t *r,
@@ -119,7 +121,7 @@ static ngx_int_t
 ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
     ngx_str_t *name, ngx_str_t *prefix, ngx_array_t *cookies)
 {
-    u_char     *p, *w, *last, *end, *eq, *start;
+    u_char     *w, *last, *end, *start;
     ngx_int_t   found;
     ngx_str_t   key, value;
 
@@ -130,32 +132,13 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
 
     for (start = w; start < last; start = end + 1) {
 
-        end = memchr(start, ';', last - start);
-        if (end == NULL) {
-            end = last;
-        }
-
-        p = ngx_shop_cookie_skip(start, end);
-
-        eq = memchr(p, '=', end - p);
-
-        key.data = p;
-        key.len = (eq ? eq : end) - p;
-
-        while (key.len && (key.data[key.len - 1] == ' '
-                           || key.data[key.len - 1] == '\t'))
-        {
-            key.len--;
-        }
+        end = ngx_shop_cookie_pair(start, last, &key, &value);
 
         if ((key.len == name->len
              && ngx_strncmp(key.data, name->data, name->len) == 0)
             || ngx_shop_cookie_tagged(&key, prefix))
         {
             found = NGX_OK;
-
-            value.data = ngx_shop_cookie_skip(eq ? eq + 1 : end, end);
-            value.len = end - value.data;
 
             if (ngx_shop_cookie_keep(r, cookies, &key, &value) != NGX_OK) {
                 return NGX_ERROR;
@@ -165,7 +148,7 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
         }
 
         if (w == h->value.data) {
-            start = p;
+            start = key.data;
 
         } else {
             *w++ = ';';
@@ -180,6 +163,44 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
     }
 
     return found;
+}
+
+
+/* up to the semicolon, or "last": that is returned; all point into the line */
+
+static u_char *
+ngx_shop_cookie_pair(u_char *start, u_char *last, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    u_char  *end, *eq;
+
+    end = memchr(start, ';', last - start);
+    if (end == NULL) {
+        end = last;
+    }
+
+    key->data = ngx_shop_cookie_skip(start, end);
+
+    eq = memchr(key->data, '=', end - key->data);
+
+    key->len = (eq ? eq : end) - key->data;
+
+    value->data = ngx_shop_cookie_skip(eq ? eq + 1 : end, end);
+    value->len = end - value->data;
+
+    while (key->len && (key->data[key->len - 1] == ' '
+                        || key->data[key->len - 1] == '\t'))
+    {
+        key->len--;
+    }
+
+    while (value->len && (value->data[value->len - 1] == ' '
+                          || value->data[value->len - 1] == '\t'))
+    {
+        value->len--;
+    }
+
+    return end;
 }
 
 
@@ -242,12 +263,6 @@ ngx_shop_cookie_keep(ngx_http_request_t *r, ngx_array_t *cookies,
         return NGX_OK;
     }
 
-    while (value->len && (value->data[value->len - 1] == ' '
-                          || value->data[value->len - 1] == '\t'))
-    {
-        value->len--;
-    }
-
     cookie = ngx_array_push(cookies);
     if (cookie == NULL) {
         return NGX_ERROR;
@@ -267,6 +282,40 @@ ngx_shop_cookie_keep(ngx_http_request_t *r, ngx_array_t *cookies,
     ngx_memcpy(p, value->data, value->len);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_cookie_get(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    u_char           *p, *last;
+    size_t            len;
+    ngx_str_t         key, found;
+    ngx_uint_t        i, n;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+    n = 0;
+
+    for (h = ngx_shop_cookie_first(r, &i);
+         h != NULL;
+         h = ngx_shop_cookie_next(r, h, &i))
+    {
+        last = h->value.data + h->value.len;
+
+        for (p = h->value.data; p < last; p++) {
+
+            p = ngx_shop_cookie_pair(p, last, &key, &found);
+
+            if (key.len == len && ngx_strncmp(key.data, name, len) == 0) {
+                *value = found;
+                n++;
+            }
+        }
+    }
+
+    return (n == 1) ? NGX_OK : NGX_DECLINED;
 }
 
 

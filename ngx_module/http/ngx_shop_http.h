@@ -43,6 +43,13 @@ ngx_int_t ngx_shop_cookies_take(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *prefix, ngx_array_t *cookies);
 
 /*
+ * A cookie of somebody else's, which stays: NGX_OK: "value" points into the
+ * request; NGX_DECLINED: there is none, or more than one.
+ */
+ngx_int_t ngx_shop_cookie_get(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
+/*
  * Adds a Set-Cookie line to the answer that is about to be sent.
  * "attributes" starts with ";" and is the same for setting and for deleting;
  * "max_age" in seconds, 0 deletes, -1 leaves it a session cookie.

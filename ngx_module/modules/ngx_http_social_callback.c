@@ -41,11 +41,8 @@
 
 static void ngx_http_social_callback_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_social_callback_bounce(ngx_http_request_t *r);
-static ngx_int_t ngx_http_social_callback_fields(ngx_http_request_t *r,
-    ngx_str_t *fields);
 static ngx_int_t ngx_http_social_callback_state(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_callback_find(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_callback_id(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_callback_replay(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_callback_replayed(
     ngx_http_social_flow_t *flow);
@@ -115,6 +112,7 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
     ngx_str_t                    fields, location, code;
     ngx_uint_t                   i;
     const char                  *reason;
+    ngx_http_shop_ctx_t         *ctx;
     ngx_shop_authresp_t          resp;
     ngx_http_shop_srv_conf_t    *sscf;
     ngx_http_social_provider_t  *sp;
@@ -127,7 +125,9 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
 
     sp = ngx_http_get_module_ctx(r, ngx_http_social_module);
 
-    if (ngx_http_social_callback_fields(r, &fields) != NGX_OK) {
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (ngx_http_social_fields(r, &ctx->callback, &fields) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -203,19 +203,17 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
  * "mirror" may have read the body before, in parts.
  */
 
-static ngx_int_t
-ngx_http_social_callback_fields(ngx_http_request_t *r, ngx_str_t *fields)
+ngx_int_t
+ngx_http_social_fields(ngx_http_request_t *r, ngx_str_t *args,
+    ngx_str_t *fields)
 {
-    u_char               *p;
-    size_t                len;
-    ngx_chain_t          *bufs, *cl;
-    ngx_http_shop_ctx_t  *ctx;
-
-    ctx = ngx_http_shop_get_ctx(r);
+    u_char       *p;
+    size_t        len;
+    ngx_chain_t  *bufs, *cl;
 
     bufs = r->request_body ? r->request_body->bufs : NULL;
 
-    len = ctx->callback.len + 1;
+    len = args->len ? args->len + 1 : 0;
 
     for (cl = bufs; cl; cl = cl->next) {
 
@@ -234,11 +232,10 @@ ngx_http_social_callback_fields(ngx_http_request_t *r, ngx_str_t *fields)
     fields->data = p;
     fields->len = len;
 
-    if (ctx->callback.len) {
-        p = ngx_cpymem(p, ctx->callback.data, ctx->callback.len);
+    if (args->len) {
+        p = ngx_cpymem(p, args->data, args->len);
+        *p++ = '&';
     }
-
-    *p++ = '&';
 
     for (cl = bufs; cl; cl = cl->next) {
         if (cl->buf->last != cl->buf->pos) {
@@ -272,7 +269,7 @@ ngx_http_social_callback_state(ngx_http_social_flow_t *flow)
                                            reason);
     }
 
-    if (ngx_http_social_callback_id(flow) != NGX_OK) {
+    if (ngx_http_social_attempt_id(flow, &flow->resp.state) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -376,17 +373,15 @@ ngx_http_social_callback_find(ngx_http_social_flow_t *flow)
 }
 
 
-static ngx_int_t
-ngx_http_social_callback_id(ngx_http_social_flow_t *flow)
+ngx_int_t
+ngx_http_social_attempt_id(ngx_http_social_flow_t *flow, ngx_str_t *text)
 {
     u_char               digest[NGX_SHOP_SHA256_LEN];
     ngx_http_request_t  *r;
 
     r = flow->request;
 
-    if (ngx_shop_sha256(&flow->resp.state, digest, r->connection->log)
-        != NGX_OK)
-    {
+    if (ngx_shop_sha256(text, digest, r->connection->log) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -488,6 +483,37 @@ ngx_http_social_callback_replayed(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_callback_spend(ngx_http_social_flow_t *flow)
 {
+    return ngx_http_social_spend(flow, ngx_http_social_callback_spent);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_spent(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_social_spent(flow);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        flow->step = ngx_http_social_callback_replay;
+        return NGX_OK;
+    }
+
+    flow->spent = 1;
+    flow->step = ngx_http_social_callback_answer;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_social_spend(ngx_http_social_flow_t *flow,
+    ngx_http_social_step_pt step)
+{
     ngx_str_t                   argv[6];
     ngx_shop_redis_op_t        *op;
     ngx_http_shop_main_conf_t  *smcf;
@@ -513,28 +539,21 @@ ngx_http_social_callback_spend(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_callback_spent;
+    flow->step = step;
 
     return ngx_http_social_flow_ask(flow, op);
 }
 
 
-static ngx_int_t
-ngx_http_social_callback_spent(ngx_http_social_flow_t *flow)
+ngx_int_t
+ngx_http_social_spent(ngx_http_social_flow_t *flow)
 {
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (flow->op->replies[0]->type != NGX_SHOP_REDIS_STATUS) {
-        flow->step = ngx_http_social_callback_replay;
-        return NGX_OK;
-    }
-
-    flow->spent = 1;
-    flow->step = ngx_http_social_callback_answer;
-
-    return NGX_OK;
+    return (flow->op->replies[0]->type == NGX_SHOP_REDIS_STATUS)
+           ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -544,16 +563,10 @@ ngx_http_social_callback_answer(ngx_http_social_flow_t *flow)
     ngx_int_t    rc;
     const char  *reason;
 
-    rc = ngx_http_social_metadata(flow->provider, &flow->waiter,
-                                  &flow->metadata);
-
-    if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
+    rc = ngx_http_social_flow_metadata(flow);
 
     if (rc != NGX_OK) {
-        return ngx_http_social_flow_refuse(flow, flow->waiter.status,
-                                           flow->waiter.reason);
+        return rc;
     }
 
     if (ngx_shop_authresp_check(&flow->provider->conf,

@@ -43,7 +43,7 @@ ngx_http_social_chooser(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 {
     ngx_str_t  path;
 
-    if (ngx_http_social_return_arg(r, &path) != NGX_OK) {
+    if (ngx_http_social_return_arg(r, &r->args, &path) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

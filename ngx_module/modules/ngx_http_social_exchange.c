@@ -15,7 +15,7 @@
 
 
 static ngx_int_t ngx_http_social_exchange_tokens(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow);
+static ngx_uint_t ngx_http_social_exchange_algs(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_verify(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_refresh(
     ngx_http_social_flow_t *flow, const char *reason);
@@ -23,14 +23,14 @@ static ngx_int_t ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws);
 static ngx_int_t ngx_http_social_exchange_hashed_nonce(
     ngx_http_social_flow_t *flow, ngx_shop_json_t *claims, ngx_str_t *nonce);
-static ngx_int_t ngx_http_social_exchange_identity(
-    ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_userinfo(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_profile(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_ask(ngx_http_social_flow_t *flow,
     ngx_shop_fetch_t *fetch, ngx_shop_ask_t *ask);
+static ngx_int_t ngx_http_social_exchange_refuse(ngx_http_social_flow_t *flow,
+    const char *reason);
 
 
 ngx_int_t
@@ -107,14 +107,14 @@ ngx_http_social_exchange_tokens(ngx_http_social_flow_t *flow)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow)
 {
     ngx_int_t  rc;
 
     flow->step = ngx_http_social_exchange_verify;
 
-    if (flow->provider->conf.algs == NGX_SHOP_JWS_HS256) {
+    if (ngx_http_social_exchange_algs(flow) == NGX_SHOP_JWS_HS256) {
         return NGX_OK;
     }
 
@@ -140,6 +140,21 @@ ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow)
 }
 
 
+static ngx_uint_t
+ngx_http_social_exchange_algs(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_provider_t  *provider;
+
+    provider = &flow->provider->conf;
+
+    if (flow->presented && provider->native_algs) {
+        return provider->native_algs;
+    }
+
+    return provider->algs ? provider->algs : flow->metadata->metadata.algs;
+}
+
+
 static ngx_int_t
 ngx_http_social_exchange_verify(ngx_http_social_flow_t *flow)
 {
@@ -150,7 +165,7 @@ ngx_http_social_exchange_verify(ngx_http_social_flow_t *flow)
 
     provider = &flow->provider->conf;
 
-    algs = provider->algs ? provider->algs : flow->metadata->metadata.algs;
+    algs = ngx_http_social_exchange_algs(flow);
 
     rc = ngx_shop_jws_verify(flow->request->pool, &flow->token.id_token, algs,
                              flow->keys ? flow->keys->jwks : NULL,
@@ -166,8 +181,7 @@ ngx_http_social_exchange_verify(ngx_http_social_flow_t *flow)
         return ngx_http_social_exchange_refresh(flow, jws.reason);
     }
 
-    return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
-                                       jws.reason);
+    return ngx_http_social_exchange_refuse(flow, jws.reason);
 }
 
 
@@ -191,8 +205,7 @@ ngx_http_social_exchange_refresh(ngx_http_social_flow_t *flow,
     }
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
-                                           reason);
+        return ngx_http_social_exchange_refuse(flow, reason);
     }
 
     return ngx_http_social_flow_refuse(flow, flow->waiter.status,
@@ -217,8 +230,7 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     claims = ngx_shop_json_parse(r->pool, &jws->payload,
                                  NGX_SHOP_JWS_TOKEN_MAX);
     if (claims == NULL) {
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
-                                           "claims_malformed");
+        return ngx_http_social_exchange_refuse(flow, "claims_malformed");
     }
 
     ngx_memzero(&rules, sizeof(ngx_shop_jwt_rules_t));
@@ -236,7 +248,14 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
         rules.issuer = iss;
     }
 
-    if (provider->nonce != NGX_SHOP_NONCE_OFF) {
+    if (flow->presented) {
+        rules.audiences = provider->aud_extra;
+        rules.age = NGX_HTTP_SOCIAL_ATTEMPT_TIME;
+    }
+
+    if (flow->native ? flow->attempt.nonce.len != 0
+                     : provider->nonce != NGX_SHOP_NONCE_OFF)
+    {
         nonce = flow->attempt.nonce;
 
         if (provider->nonce == NGX_SHOP_NONCE_OR_SHA256
@@ -247,7 +266,8 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
         }
 
         rules.nonce = &nonce;
-        rules.nonce_optional = (provider->nonce == NGX_SHOP_NONCE_IF_PRESENT);
+        rules.nonce_optional = !flow->native
+                             && provider->nonce == NGX_SHOP_NONCE_IF_PRESENT;
     }
 
     if (flow->token.access_token.len) {
@@ -258,12 +278,12 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
                            r->connection->log)
         != NGX_OK)
     {
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
-                                           reason);
+        return ngx_http_social_exchange_refuse(flow, reason);
     }
 
     flow->docs.json[NGX_SHOP_DOC_ID] = claims;
-    flow->step = ngx_http_social_exchange_identity;
+    flow->step = flow->presented ? ngx_http_social_native_spend
+                                 : ngx_http_social_exchange_identity;
 
     return NGX_OK;
 }
@@ -301,7 +321,7 @@ ngx_http_social_exchange_hashed_nonce(ngx_http_social_flow_t *flow,
 
 /* asks for what is missing until nothing is; a document is asked for once */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow)
 {
     ngx_int_t    rc;
@@ -311,8 +331,7 @@ ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow)
                            &flow->docs, &flow->identity, &reason);
 
     if (rc == NGX_ERROR) {
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
-                                           reason);
+        return ngx_http_social_exchange_refuse(flow, reason);
     }
 
     flow->step = (rc == NGX_AGAIN) ? ngx_http_social_exchange_userinfo
@@ -403,4 +422,17 @@ ngx_http_social_exchange_ask(ngx_http_social_flow_t *flow,
     }
 
     return ngx_http_social_flow_send(flow, fetch);
+}
+
+
+/* whose fault it is: the provider's, unless a client brought the token */
+
+static ngx_int_t
+ngx_http_social_exchange_refuse(ngx_http_social_flow_t *flow,
+    const char *reason)
+{
+    return ngx_http_social_flow_refuse(flow,
+                                       flow->presented ? NGX_HTTP_BAD_REQUEST
+                                                       : NGX_HTTP_BAD_GATEWAY,
+                                       reason);
 }

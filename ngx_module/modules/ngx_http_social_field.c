@@ -64,7 +64,7 @@ static char *ngx_http_social_set_note(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_url(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
-static char *ngx_http_social_set_issuers(ngx_conf_t *cf,
+static char *ngx_http_social_set_texts(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_address(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_str_t *name, ngx_str_t *text);
@@ -275,7 +275,7 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
     { ngx_string("issuer"), 1, ngx_http_social_set_url,
       ngx_http_social_of(issuer), NULL, 0, 0 },
 
-    { ngx_string("iss_alt"), 2, ngx_http_social_set_issuers,
+    { ngx_string("iss_alt"), 2, ngx_http_social_set_texts,
       ngx_http_social_of(iss_alt), NULL, 0, 0 },
 
     { ngx_string("callback_iss"), 1, ngx_http_social_set_enum,
@@ -360,6 +360,12 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("alg"), 2, ngx_http_social_set_alg,
       ngx_http_social_of(algs), NULL, 0, 0 },
+
+    { ngx_string("native_alg"), 2, ngx_http_social_set_alg,
+      ngx_http_social_of(native_algs), NULL, 0, 0 },
+
+    { ngx_string("aud_extra"), 2, ngx_http_social_set_texts,
+      ngx_http_social_of(aud_extra), NULL, 0, 0 },
 
     { ngx_string("key_source"), 1, ngx_http_social_set_enum,
       ngx_http_social_our(key_source), ngx_http_social_key_source, 0,
@@ -683,10 +689,10 @@ ngx_http_social_set_url(ngx_conf_t *cf, ngx_http_social_block_t *block,
 }
 
 
-/* these are compared only, and Google leaves the scheme out in some */
+/* these are compared only; Google leaves the scheme out in some issuers */
 
 static char *
-ngx_http_social_set_issuers(ngx_conf_t *cf, ngx_http_social_block_t *block,
+ngx_http_social_set_texts(ngx_conf_t *cf, ngx_http_social_block_t *block,
     ngx_http_social_field_t *field)
 {
     ngx_str_t     *value, *text;

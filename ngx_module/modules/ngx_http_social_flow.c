@@ -317,6 +317,23 @@ ngx_http_social_flow_waited(ngx_http_social_waiter_t *waiter)
 }
 
 
+ngx_int_t
+ngx_http_social_flow_metadata(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_social_metadata(flow->provider, &flow->waiter,
+                                  &flow->metadata);
+
+    if (rc == NGX_ERROR) {
+        return ngx_http_social_flow_refuse(flow, flow->waiter.status,
+                                           flow->waiter.reason);
+    }
+
+    return rc;
+}
+
+
 ngx_shop_redis_op_t *
 ngx_http_social_flow_op(ngx_http_social_flow_t *flow, ngx_uint_t ncommands)
 {

@@ -69,6 +69,11 @@ struct ngx_http_social_flow_s {
 
     unsigned                      spent:1;  /* the attempt, by us */
     unsigned                      refreshed:1;   /* keys were fetched anew */
+    unsigned                      native:1; /* no attempt of ours: the nonce
+                                               and the verifier, if any, are
+                                               an app's */
+    unsigned                      presented:1;   /* and so is the ID token */
+    unsigned                      json:1;   /* says who it is, leads nowhere */
     unsigned                      done:1;
 };
 
@@ -108,14 +113,48 @@ ngx_int_t ngx_http_social_flow_send(ngx_http_social_flow_t *flow,
     ngx_shop_fetch_t *fetch);
 ngx_int_t ngx_http_social_flow_response(ngx_http_social_flow_t *flow);
 
+/*
+ * For a step that may be run again: NGX_OK: flow->metadata is there;
+ * NGX_AGAIN; NGX_ERROR: refused.
+ */
+ngx_int_t ngx_http_social_flow_metadata(ngx_http_social_flow_t *flow);
+
 /* refuses, as the replies are not what was asked for, and logs "what" */
 ngx_int_t ngx_http_social_flow_unexpected(ngx_http_social_flow_t *flow,
     const char *what);
 
 
-/* ngx_http_social_exchange.c: first step of the exchange; its last one goes
- * on to the sign-in */
+/* ngx_http_social_callback.c */
+
+/* the request's fields: "args" and the body as one list, from the pool */
+ngx_int_t ngx_http_social_fields(ngx_http_request_t *r, ngx_str_t *args,
+    ngx_str_t *fields);
+
+/*
+ * Uses flow->attempt_id up, once for all servers, and goes on with "step",
+ * which asks by the second: NGX_OK: it was good; NGX_DECLINED: it was used
+ * before; NGX_ERROR: refused.
+ */
+ngx_int_t ngx_http_social_spend(ngx_http_social_flow_t *flow,
+    ngx_http_social_step_pt step);
+ngx_int_t ngx_http_social_spent(ngx_http_social_flow_t *flow);
+
+/* sets it: what has been used up, in a form that tells nothing of it */
+ngx_int_t ngx_http_social_attempt_id(ngx_http_social_flow_t *flow,
+    ngx_str_t *text);
+
+
+/* ngx_http_social_exchange.c: the first step, and where those come in who
+ * have an ID token, or its claims, already; the last one goes on to the
+ * sign-in */
 ngx_int_t ngx_http_social_exchange(ngx_http_social_flow_t *flow);
+ngx_int_t ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow);
+ngx_int_t ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow);
+
+
+/* ngx_http_social_native.c: the steps after the claims and at the end */
+ngx_int_t ngx_http_social_native_spend(ngx_http_social_flow_t *flow);
+ngx_int_t ngx_http_social_native_answer(ngx_http_social_flow_t *flow);
 
 
 /* ngx_http_social_signin.c: first step of the sign-in, and its end */

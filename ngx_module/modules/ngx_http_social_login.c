@@ -67,20 +67,13 @@ ngx_http_social_login_metadata(ngx_http_social_flow_t *flow)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_social_metadata(flow->provider, &flow->waiter,
-                                  &flow->metadata);
+    rc = ngx_http_social_flow_metadata(flow);
 
     if (rc == NGX_OK) {
         flow->step = ngx_http_social_login_redirect;
-        return NGX_OK;
     }
 
-    if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
-
-    return ngx_http_social_flow_refuse(flow, flow->waiter.status,
-                                       flow->waiter.reason);
+    return rc;
 }
 
 
@@ -92,7 +85,7 @@ ngx_http_social_login_redirect(ngx_http_social_flow_t *flow)
 
     r = flow->request;
 
-    if (ngx_http_social_return_arg(r, &path) != NGX_OK) {
+    if (ngx_http_social_return_arg(r, &r->args, &path) != NGX_OK) {
         return NGX_ERROR;
     }
 

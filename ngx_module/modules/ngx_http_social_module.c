@@ -89,6 +89,9 @@ static ngx_http_social_endpoint_t  ngx_http_social_endpoints[] = {
     { ngx_string("callback/"), NGX_HTTP_GET|NGX_HTTP_POST, "GET, POST",
       ngx_http_social_callback, 1, 1 },
 
+    { ngx_string("token/"), NGX_HTTP_POST, "POST",
+      ngx_http_social_native, 1, 1 },
+
     { ngx_string("logout"), NGX_HTTP_POST, "POST",
       ngx_http_social_logout, 0, 1 },
 
@@ -107,12 +110,13 @@ static ngx_http_social_endpoint_t  ngx_http_social_endpoints[] = {
 static ngx_int_t
 ngx_http_social_post_read_handler(ngx_http_request_t *r)
 {
-    u_char                      *p;
+    ngx_str_t                    path;
     ngx_http_shop_ctx_t         *ctx;
     ngx_http_shop_srv_conf_t    *shop;
     ngx_http_social_srv_conf_t  *sscf;
 
     static ngx_str_t  callback = ngx_string("callback/");
+    static ngx_str_t  token = ngx_string("token/");
 
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_social_module);
 
@@ -122,15 +126,20 @@ ngx_http_social_post_read_handler(ngx_http_request_t *r)
 
     shop = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
-    if (r->uri.len < shop->prefix.len + callback.len
+    if (r->uri.len < shop->prefix.len
         || ngx_strncmp(r->uri.data, shop->prefix.data, shop->prefix.len) != 0)
     {
         return NGX_DECLINED;
     }
 
-    p = r->uri.data + shop->prefix.len;
+    path.data = r->uri.data + shop->prefix.len;
+    path.len = r->uri.len - shop->prefix.len;
 
-    if (ngx_strncmp(p, callback.data, callback.len) != 0) {
+    if ((path.len < callback.len
+         || ngx_strncmp(path.data, callback.data, callback.len) != 0)
+        && (path.len < token.len
+            || ngx_strncmp(path.data, token.data, token.len) != 0))
+    {
         return NGX_DECLINED;
     }
 
@@ -546,7 +555,8 @@ ngx_http_social_return_url(ngx_http_request_t *r, ngx_str_t *path,
 
 
 ngx_int_t
-ngx_http_social_return_arg(ngx_http_request_t *r, ngx_str_t *path)
+ngx_http_social_return_arg(ngx_http_request_t *r, ngx_str_t *args,
+    ngx_str_t *path)
 {
     ngx_int_t                    rc;
     ngx_str_t                    value;
@@ -556,7 +566,7 @@ ngx_http_social_return_arg(ngx_http_request_t *r, ngx_str_t *path)
     shop = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_social_module);
 
-    rc = ngx_shop_query_get(r->pool, &r->args, "return", &value);
+    rc = ngx_shop_query_get(r->pool, args, "return", &value);
 
     if (rc == NGX_OK) {
         rc = ngx_shop_return_check(r->pool, &value, shop->base,

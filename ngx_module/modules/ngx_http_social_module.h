@@ -208,6 +208,13 @@ ngx_int_t ngx_http_social_callback(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 
 
+/* ngx_http_social_native.c: an app, or One Tap, has a token; a content
+ * handler */
+
+ngx_int_t ngx_http_social_native(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+
+
 /* ngx_http_social_chooser.c: a content handler, "sp" is not looked at */
 
 ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r,
@@ -251,8 +258,9 @@ ngx_int_t ngx_http_social_url(ngx_http_request_t *r, const char *path,
 ngx_int_t ngx_http_social_return_url(ngx_http_request_t *r, ngx_str_t *path,
     ngx_str_t *url);
 
-/* the checked "return" argument of the request, else "/" */
-ngx_int_t ngx_http_social_return_arg(ngx_http_request_t *r, ngx_str_t *path);
+/* the checked argument "return" of "args", else "/" */
+ngx_int_t ngx_http_social_return_arg(ngx_http_request_t *r, ngx_str_t *args,
+    ngx_str_t *path);
 
 /* 1: the request wants a page rather than data, whatever its method */
 ngx_uint_t ngx_http_social_wants_page(ngx_http_request_t *r);

@@ -506,9 +506,17 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
     }
 
     if (provider->client_secret.len == 0
-        && (provider->algs & NGX_SHOP_JWS_HS256))
+        && ((provider->algs | provider->native_algs) & NGX_SHOP_JWS_HS256))
     {
         return "has \"alg HS256\", which needs a \"client_secret_file\"";
+    }
+
+    if (provider->algs == NGX_SHOP_JWS_HS256
+        && (provider->native_algs & NGX_SHOP_JWS_ASYMMETRIC)
+        && provider->jwks.len == 0)
+    {
+        return "has a \"native_alg\" whose keys are not known: \"jwks\" is "
+               "missing";
     }
 
     if (provider->client_secret.len == 0

@@ -352,7 +352,8 @@ ngx_http_social_signin_done(ngx_http_social_flow_t *flow)
 
     ngx_http_social_result(r, flow->created ? "created" : "ok");
 
-    return ngx_http_social_finish(flow, &flow->attempt.path);
+    return flow->json ? ngx_http_social_native_answer(flow)
+                      : ngx_http_social_finish(flow, &flow->attempt.path);
 }
 
 

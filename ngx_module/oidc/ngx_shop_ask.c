@@ -148,13 +148,19 @@ ngx_shop_ask_grant(ngx_shop_asking_t *a, ngx_array_t *fields,
 
     if (ngx_shop_form_add(fields, "grant_type", &grant) != NGX_OK
         || ngx_shop_form_named(fields, &a->provider->p_code, "code", code)
-           != NGX_OK
-        || ngx_shop_form_add(fields, "redirect_uri", redirect_uri) != NGX_OK)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (redirect_uri->len
+        && ngx_shop_form_add(fields, "redirect_uri", redirect_uri) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (a->provider->pkce != NGX_SHOP_PKCE_OFF
+        && verifier->len
         && ngx_shop_form_add(fields, "code_verifier", verifier) != NGX_OK)
     {
         return NGX_ERROR;

@@ -269,6 +269,7 @@ typedef struct {
     ngx_str_t                  client_secret;    /* may be empty: NONE */
     ngx_str_t                  issuer;
     ngx_array_t               *iss_alt;     /* of ngx_str_t, or NULL */
+    ngx_array_t               *aud_extra;   /* likewise: of apps' tokens */
     ngx_str_t                  scope;       /* "openid email profile" */
 
     /* empty: from the metadata */
@@ -302,6 +303,7 @@ typedef struct {
     ngx_array_t               *email_domains;    /* of ngx_str_t */
 
     ngx_uint_t                 algs;        /* 0: from the metadata */
+    ngx_uint_t                 native_algs; /* of an app's token; 0: algs */
     ngx_uint_t                 oauth2;      /* 1: there is no ID token */
     ngx_uint_t                 client_auth; /* ngx_shop_client_auth_e */
     ngx_uint_t                 nonce;       /* ngx_shop_nonce_e */
@@ -459,9 +461,10 @@ typedef struct {
 
 
 /*
- * The token request (RFC 6749 4.1.3).  All strings are from "pool" or as
- * long-lived as the arguments.  NGX_ERROR: no memory, or what a peer sent
- * cannot stand in a header.
+ * The token request (RFC 6749 4.1.3).  An empty "verifier" or "redirect_uri"
+ * is left out, as it was in the authorization request.  All strings are from
+ * "pool" or as long-lived as the arguments.  NGX_ERROR: no memory, or what a
+ * peer sent cannot stand in a header.
  */
 ngx_int_t ngx_shop_ask_token(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata,

@@ -24,6 +24,7 @@ ShopTest::Provider - an OpenID provider, correct until told otherwise
     $provider->rotate('rsa-2');                 # new signing key
     $provider->sign({ claims => {...}, ... });  # a token, signed as told
     $provider->public_key('rsa-1');             # PEM
+    $provider->grant({ code_challenge => ... });    # a code, for an app
 
 =head1 DESCRIPTION
 
@@ -166,6 +167,8 @@ sub rotate { return $_[0]->control('rotate', $_[1]) }
 
 sub sign { return $_[0]->control('sign', $_[1]) }
 
+sub grant { return $_[0]->control('grant', $_[1] || {}) }
+
 sub public_key { return $_[0]->control('public_key', $_[1]) }
 
 sub client_id { return $_[0]->{client_id} }
@@ -215,6 +218,16 @@ sub steered {
         local $self->{state} = { %{ $self->{state} }, %$argument };
 
         return $self->token_text(apply({}, $argument->{claims}));
+    }
+
+    # what the provider's library for apps asked for: no redirect URI then
+
+    if ($what eq 'grant') {
+        my $code = random_text();
+
+        $self->{codes}{$code} = { %$argument, user => $self->{state}{user} };
+
+        return $code;
     }
 
     if ($what eq 'public_key') {
@@ -450,7 +463,7 @@ sub serve_token {
         if $grant->{spent}++;
 
     return $self->refuse(400, 'invalid_grant', 'token: redirect_uri')
-        if ($f->{redirect_uri} || '') ne $grant->{redirect_uri};
+        if ($f->{redirect_uri} || '') ne ($grant->{redirect_uri} || '');
 
     if (defined $grant->{code_challenge} && !$state->{no_pkce}) {
         my $verifier = $f->{code_verifier};
@@ -469,7 +482,8 @@ sub serve_token {
     my $claims = {
         iss => $self->issuer, aud => $self->{client_id},
         sub => $user->{sub}, iat => $now, exp => $now + 300,
-        auth_time => $now, nonce => $grant->{nonce},
+        auth_time => $now,
+        defined $grant->{nonce} ? (nonce => $grant->{nonce}) : (),
         at_hash => at_hash($state->{alg}, $access_token),
         $state->{thin} ? () : %$user,
     };
