@@ -167,7 +167,7 @@ for my $n (1, 50) {
         my ($what, $steps, $answer) = @$case;
 
         my $nginx = connected($what, client($fault->url
-                                     . ' timeout=300 connections=1'));
+                                     . ' timeout=1000 connections=1'));
 
         $fault->once(HMGET => $steps);
 

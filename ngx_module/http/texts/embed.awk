@@ -90,4 +90,3 @@ function fail(message)
     print message > "/dev/stderr"
     failed = 1
 }
-
