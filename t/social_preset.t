@@ -48,6 +48,7 @@ sub is_wrong {
 # --- the presets
 
 my $page = read_file('docs/ngx_http_social_module.md');
+my $tenant = '4f1c2d3e-0a9b-4c8d-9e7f-112233445566';
 
 for my $name (ShopTest::Preset::names()) {
     my $fields = ShopTest::Preset::fields($name);
@@ -68,7 +69,9 @@ for my $name (ShopTest::Preset::names()) {
 
     next if $name eq 'oidc' || $name eq 'oauth2';
 
-    my $params = join ' ', map { "$_ x.example.com;" } grep {
+    my $params = join ' ', map {
+        "$_ " . ($_ eq 'tenant' ? $tenant : 'x.example.com') . ';'
+    } grep {
         my $param = $_;
 
         !$fields->{$param}
@@ -172,6 +175,8 @@ my %wrong = (
     'name "ui:/a ui:/b"'         => '"|" or "+" is missing at character 7',
     'name "ui:/a |"'             => 'is missing at character 8',
     'name ui:/a!upper'           => '"cutq" is missing',
+    'name ui:/a!in:b'            => 'a list of the same document',
+    'iss_rule none'              => '"template"',
     'name ui:/a~2'               => '"~" without',
     'name "ui:[a=]/b"'           => '"]" is missing',
     'name "ui:[a]/b"'            => 'KEY=VALUE',
@@ -199,6 +204,26 @@ is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg RS256; '
          'keys of another algorithm');
 is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg HS256; '
          . 'key_source jwks;', 'is not for', 'a secret for a public key');
+is_wrong('mine', "preset microsoft; $_->[0]; # here", $_->[1], $_->[0])
+    for [ 'issuer https://x.example/v2.0', 'one {tid}' ],
+        [ 'issuer "https://x.example/{tid}/{tid}"', 'one {tid}' ],
+        [ 'issuer "https://x.example/{sid}"', '{host}, {tenant}' ],
+        [ 'issuer "http://x.example/{tid}"', 'http is allowed for' ],
+        [ 'authz "https://x.example/{tid}"', '{host}, {tenant}' ];
+
+is_wrong('mine', $_->[0], $_->[1], $_->[0], nowhere => 1)
+    for [ 'preset microsoft; tenant shop.example.com;', 'the id (a GUID)' ],
+        [ 'preset microsoft; iss_alt https://sts.windows.net/;',
+          'without "iss_alt"' ],
+        [ "$oauth2 sub ui:/id; iss_rule template; tenant common;",
+          'is for "kind oidc"' ];
+
+is_good('mine', "preset microsoft; tenant $_;", "tenant $_")
+    for qw(common organizations consumers), $tenant, uc $tenant;
+
+is_wrong('mine', 'preset oidc; iss_rule template; tenant common; '
+         . 'issuer "https://x.example/{tid}";', 'which needs "discovery"',
+         'metadata of nobody knows which tenant', nowhere => 1);
 is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; scope none;',
          'a list that has "openid"', 'OpenID without openid');
 is_wrong('mine', "$oauth2 sub ui:/id; callback_iss expect;",

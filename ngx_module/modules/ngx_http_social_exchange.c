@@ -204,7 +204,7 @@ static ngx_int_t
 ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws)
 {
-    ngx_str_t              nonce, iss;
+    ngx_str_t              nonce;
     const char            *reason;
     ngx_shop_json_t       *claims;
     ngx_http_request_t    *r;
@@ -225,16 +225,11 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
 
     rules.now = ngx_time();
     rules.leeway = NGX_SHOP_OIDC_LEEWAY;
-    rules.issuer = provider->issuer;
     rules.audience = provider->client_id;
     rules.typ = jws->typ;
     rules.alg = jws->alg;
 
-    if (ngx_shop_json_string(ngx_shop_json_get(claims, "iss"), &iss) == NGX_OK
-        && ngx_shop_provider_is_issuer(provider, &iss))
-    {
-        rules.issuer = iss;
-    }
+    ngx_shop_provider_issuer(provider, claims, &rules.issuer);
 
     if (provider->nonce != NGX_SHOP_NONCE_OFF) {
         nonce = flow->attempt.nonce;

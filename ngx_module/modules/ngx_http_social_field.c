@@ -64,6 +64,8 @@ static char *ngx_http_social_set_note(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_url(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
+static char *ngx_http_social_set_issuer(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_issuers(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_address(ngx_conf_t *cf,
@@ -210,6 +212,13 @@ static ngx_conf_enum_t  ngx_http_social_key_source[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_social_iss_rule[] = {
+    { ngx_string("exact"), 0 },
+    { ngx_string("template"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_social_callback_iss[] = {
     { ngx_string("expect"), NGX_HTTP_SOCIAL_ISS_EXPECT },
     { ngx_string("ignore"), NGX_HTTP_SOCIAL_ISS_IGNORE },
@@ -257,6 +266,10 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
       ngx_http_social_our(region), NULL, NGX_HTTP_SOCIAL_AS_HOST,
       NGX_HTTP_SOCIAL_FIRST|NGX_HTTP_SOCIAL_OURS },
 
+    { ngx_string("iss_rule"), 1, ngx_http_social_set_enum,
+      ngx_http_social_our(iss_template), ngx_http_social_iss_rule, 0,
+      NGX_HTTP_SOCIAL_FIRST|NGX_HTTP_SOCIAL_OURS },
+
     { ngx_string("scope_sep"), 1, ngx_http_social_set_text,
       ngx_http_social_our(scope_sep), NULL, NGX_HTTP_SOCIAL_AS_TEXT,
       NGX_HTTP_SOCIAL_FIRST|NGX_HTTP_SOCIAL_OURS },
@@ -272,7 +285,7 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
     { ngx_string("client_secret_file"), 1, ngx_http_social_set_secret,
       0, NULL, 0, 0 },
 
-    { ngx_string("issuer"), 1, ngx_http_social_set_url,
+    { ngx_string("issuer"), 1, ngx_http_social_set_issuer,
       ngx_http_social_of(issuer), NULL, 0, 0 },
 
     { ngx_string("iss_alt"), 2, ngx_http_social_set_issuers,
@@ -683,6 +696,54 @@ ngx_http_social_set_url(ngx_conf_t *cf, ngx_http_social_block_t *block,
 }
 
 
+/* of a template, "{tid}" stays; it is a good address with a tenant in it */
+
+static char *
+ngx_http_social_set_issuer(ngx_conf_t *cf, ngx_http_social_block_t *block,
+    ngx_http_social_field_t *field)
+{
+    char       *rv;
+    u_char     *tid;
+    ngx_str_t  *value, *issuer, filled;
+
+    if (!block->iss_template) {
+        return ngx_http_social_set_url(cf, block, field);
+    }
+
+    value = cf->args->elts;
+    issuer = ngx_http_social_at(block, field);
+
+    *issuer = value[1];
+    filled = value[1];
+
+    ngx_str_set(&block->tid, "{tid}");
+
+    rv = ngx_http_social_fill(cf, block, issuer);
+
+    if (rv == NGX_CONF_OK) {
+        ngx_str_set(&block->tid, "0");
+        rv = ngx_http_social_address(cf, block, &value[0], &filled);
+    }
+
+    ngx_str_null(&block->tid);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    tid = ngx_strlchr(issuer->data, issuer->data + issuer->len, '{');
+
+    if (tid == NULL
+        || ngx_strlchr(tid + 1, issuer->data + issuer->len, '{') != NULL)
+    {
+        return ngx_http_social_bad_field(cf, &value[1],
+                                         "an address with one {tid}");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /* these are compared only, and Google leaves the scheme out in some */
 
 static char *
@@ -837,12 +898,12 @@ ngx_http_social_fill(ngx_conf_t *cf, ngx_http_social_block_t *block,
 static ngx_str_t *
 ngx_http_social_param(ngx_http_social_block_t *block, ngx_str_t *name)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, n;
 
     struct {
         const char  *name;
         ngx_str_t   *value;
-    } params[4];
+    } params[5];
 
     params[0].name = "host";
     params[0].value = &block->host;
@@ -852,8 +913,12 @@ ngx_http_social_param(ngx_http_social_block_t *block, ngx_str_t *name)
     params[2].value = &block->shop;
     params[3].name = "region";
     params[3].value = &block->region;
+    params[4].name = "tid";
+    params[4].value = &block->tid;
 
-    for (i = 0; i < 4; i++) {
+    n = block->tid.len ? 5 : 4;
+
+    for (i = 0; i < n; i++) {
         if (ngx_strlen(params[i].name) == name->len
             && ngx_strncmp(params[i].name, name->data, name->len) == 0)
         {

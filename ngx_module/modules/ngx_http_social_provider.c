@@ -386,6 +386,10 @@ ngx_http_social_provider_finish(ngx_conf_t *cf,
         provider->label = provider->name;
     }
 
+    if (block->iss_template) {
+        provider->tenant = block->tenant;
+    }
+
     text = ngx_http_social_provider_missing(provider);
 
     if (text != NULL) {
@@ -491,6 +495,24 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
     ngx_shop_provider_t  *provider;
 
     provider = block->provider;
+
+    if (block->iss_template) {
+
+        if (provider->oauth2 || provider->iss_alt != NULL) {
+            return "has \"iss_rule template\", which is for \"kind oidc\" "
+                   "without \"iss_alt\"";
+        }
+
+        if (!ngx_shop_provider_is_tenant(&provider->tenant)) {
+            return "needs a \"tenant\": common, organizations, consumers, "
+                   "or the id (a GUID) of one, since its name is not in "
+                   "tokens";
+        }
+
+        if (provider->discovery.len == 0) {
+            return "has \"iss_rule template\", which needs \"discovery\"";
+        }
+    }
 
     if (block->key_source == NGX_HTTP_SOCIAL_KEYS_SECRET
         && provider->algs != NGX_SHOP_JWS_HS256)

@@ -269,6 +269,8 @@ typedef struct {
     ngx_str_t                  client_secret;    /* may be empty: NONE */
     ngx_str_t                  issuer;
     ngx_array_t               *iss_alt;     /* of ngx_str_t, or NULL */
+    ngx_str_t                  tenant;      /* of an issuer that is a
+                                               template, else empty */
     ngx_str_t                  scope;       /* "openid email profile" */
 
     /* empty: from the metadata */
@@ -314,9 +316,26 @@ typedef struct {
 } ngx_shop_provider_t;
 
 
-/* 1: a token or a callback may call the issuer so */
+/*
+ * 1: a callback may call the issuer so.  With a "tenant" the issuer is a
+ * template, which "{tid}" stands in once, for any tenant that may sign in.
+ */
 ngx_uint_t ngx_shop_provider_is_issuer(ngx_shop_provider_t *provider,
     ngx_str_t *issuer);
+
+/* likewise, "issuer" of the metadata, which are those of many tenants */
+ngx_uint_t ngx_shop_provider_is_published(ngx_shop_provider_t *provider,
+    ngx_str_t *issuer);
+
+/*
+ * The issuer that an ID token with these claims must have; of a template, it
+ * is of the tenant that "tid" names.  Empty: it can have none.
+ */
+void ngx_shop_provider_issuer(ngx_shop_provider_t *provider,
+    ngx_shop_json_t *claims, ngx_str_t *issuer);
+
+/* 1: "common", "organizations", "consumers" or the id of one, a GUID */
+ngx_uint_t ngx_shop_provider_is_tenant(ngx_str_t *tenant);
 
 /* what "err_map" makes of a provider's error code */
 void ngx_shop_provider_error(ngx_shop_provider_t *provider,

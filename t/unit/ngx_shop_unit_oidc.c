@@ -38,6 +38,7 @@ static void ngx_shop_unit_oidc_discovery_url(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_discovery(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_metadata(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_configured(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_loopback(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_methods(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_attempt(ngx_shop_unit_t *u);
@@ -86,6 +87,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_oidc_tests[] = {
     { "row 7: metadata", ngx_shop_unit_oidc_discovery },
     { "what metadata tells", ngx_shop_unit_oidc_metadata },
     { "what a shop configured", ngx_shop_unit_oidc_configured },
+    { "row 8: an issuer of many tenants", ngx_shop_unit_oidc_tenants },
     { "loopback addresses", ngx_shop_unit_oidc_loopback },
     { "algorithms and client authentication", ngx_shop_unit_oidc_methods },
     { "row 1: an attempt", ngx_shop_unit_oidc_attempt },
@@ -458,6 +460,129 @@ ngx_shop_unit_oidc_configured(ngx_shop_unit_t *u)
     rc = ngx_shop_discovery_parse(u->pool, &provider, text, &metadata, &told);
     ngx_shop_unit_oidc_told(u, rc, told, "issuer_mismatch",
                             "another issuer");
+}
+
+
+/* who is the issuer of "iss" and "tid", which tenants may sign in */
+
+static void
+ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u)
+{
+    ngx_str_t             iss, tid, text, issuer;
+    ngx_uint_t            i, k, mine;
+    ngx_shop_json_t      *claims;
+    ngx_shop_provider_t   provider;
+
+#define COMPANY   "4f1c2d3e-0a9b-4c8d-9e7f-112233445566"
+#define OTHER     "00000000-0a9b-4c8d-9e7f-112233445566"
+#define PERSONAL  "9188040d-6c67-4c5b-b112-36a304b66dad"
+
+    static struct {
+        ngx_str_t    tenant;
+        const char  *admits[4];
+        const char  *published;
+    } rules[] = {
+        { ngx_string("common"), { COMPANY, OTHER, PERSONAL, NULL },
+          "{tenantid}" },
+        { ngx_string("organizations"), { COMPANY, OTHER, NULL, NULL },
+          "{tenantid}" },
+        { ngx_string("consumers"), { PERSONAL, NULL, NULL, NULL }, PERSONAL },
+        { ngx_string(COMPANY), { COMPANY, NULL, NULL, NULL }, COMPANY },
+        { ngx_string("4F1C2D3E-0A9B-4C8D-9E7F-112233445566"),
+          { COMPANY, NULL, NULL, NULL }, COMPANY },
+        { ngx_string("shop.example"), { NULL, NULL, NULL, NULL }, NULL }
+    };
+
+    static const char  *tids[] = {
+        COMPANY, OTHER, PERSONAL, "{tid}", "{tenantid}", "", "common",
+        "4f1c2d3e-0a9b-4c8d-9e7f-11223344556",
+        "4f1c2d3e-0a9b-4c8d-9e7f-1122334455660",
+        "4f1c2d3e-0a9b-4c8d-9e7f-11223344556g",
+        "4f1c2d3e_0a9b_4c8d_9e7f_112233445566",
+        "4f1c2d3e-0a9b-4c8d-9e7f-1122334455/6", NULL
+    };
+
+    static const char  *wrong[] = {
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\"}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\",\"tid\":null}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\",\"tid\":1}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\",\"tid\":\"\"}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\","
+            "\"tid\":\"" OTHER "\"}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0/\","
+            "\"tid\":\"" COMPANY "\"}",
+        "{\"iss\":\"https://id.example/" COMPANY "\","
+            "\"tid\":\"" COMPANY "\"}",
+        "{\"iss\":\"https://sts.example/" COMPANY "/v2.0\","
+            "\"tid\":\"" COMPANY "\"}",
+        "{\"iss\":\"https://id.example/{tid}/v2.0\","
+            "\"tid\":\"{tid}\"}",
+        "{\"iss\":1,\"tid\":\"" COMPANY "\"}",
+        "{\"tid\":\"" COMPANY "\"}",
+        "[]",
+        NULL
+    };
+
+    ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_str_set(&provider.issuer, "https://id.example/{tid}/v2.0");
+
+    for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+
+        provider.tenant = rules[i].tenant;
+
+        for (k = 0; tids[k] != NULL; k++) {
+
+            tid.data = (u_char *) tids[k];
+            tid.len = ngx_strlen(tids[k]);
+
+            iss.data = ngx_pnalloc(u->pool, 200);
+            iss.len = ngx_sprintf(iss.data, "https://id.example/%V/v2.0%Z",
+                                  &tid)
+                      - iss.data - 1;
+            text.data = ngx_pnalloc(u->pool, 400);
+            text.len = ngx_sprintf(text.data,
+                                   "{\"iss\":\"%V\",\"tid\":\"%V\"}", &iss,
+                                   &tid)
+                       - text.data;
+
+            for (mine = 0; rules[i].admits[mine] != NULL
+                           && ngx_strcmp(rules[i].admits[mine], tids[k]) != 0;
+                 mine++)
+            {
+                /* void */
+            }
+
+            mine = (rules[i].admits[mine] != NULL);
+
+            claims = ngx_shop_json_parse(u->pool, &text, 400);
+            ngx_shop_provider_issuer(&provider, claims, &issuer);
+
+            ngx_shop_unit_is(u, &issuer, mine ? (char *) iss.data : "",
+                             "a token");
+            ngx_shop_unit_is_int(u,
+                          ngx_shop_provider_is_issuer(&provider, &iss), mine,
+                          "%V, a callback: %V", &provider.tenant, &tid);
+            ngx_shop_unit_is_int(u,
+                          ngx_shop_provider_is_published(&provider, &iss),
+                          rules[i].published != NULL
+                          && ngx_strcmp(rules[i].published, tids[k]) == 0,
+                          "%V, metadata: %V", &provider.tenant, &tid);
+        }
+    }
+
+    ngx_str_set(&provider.tenant, "common");
+
+    for (i = 0; wrong[i] != NULL; i++) {
+        text = *ngx_shop_unit_oidc_str(u, wrong[i]);
+        claims = ngx_shop_json_parse(u->pool, &text, 400);
+
+        ngx_shop_provider_issuer(&provider, claims, &issuer);
+        ngx_shop_unit_is_int(u, issuer.len, 0, "nobody: %V", &text);
+    }
+
+#undef COMPANY
+#undef OTHER
+#undef PERSONAL
 }
 
 
