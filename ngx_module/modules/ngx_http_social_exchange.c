@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws);
 static ngx_int_t ngx_http_social_exchange_hashed_nonce(
     ngx_http_social_flow_t *flow, ngx_shop_json_t *claims, ngx_str_t *nonce);
+static ngx_uint_t ngx_http_social_exchange_may_lack(
+    ngx_shop_provider_t *provider, ngx_shop_json_t *claims);
 static ngx_int_t ngx_http_social_exchange_identity(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_userinfo(
@@ -242,7 +244,8 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
         }
 
         rules.nonce = &nonce;
-        rules.nonce_optional = (provider->nonce == NGX_SHOP_NONCE_IF_PRESENT);
+        rules.nonce_optional =
+                          ngx_http_social_exchange_may_lack(provider, claims);
     }
 
     if (flow->token.access_token.len) {
@@ -291,6 +294,24 @@ ngx_http_social_exchange_hashed_nonce(ngx_http_social_flow_t *flow,
     }
 
     return NGX_OK;
+}
+
+
+/* Apple says in the token that a device, an old one, has no nonce in it */
+
+static ngx_uint_t
+ngx_http_social_exchange_may_lack(ngx_shop_provider_t *provider,
+    ngx_shop_json_t *claims)
+{
+    ngx_uint_t  supported;
+
+    return provider->nonce == NGX_SHOP_NONCE_IF_PRESENT
+           || (provider->nonce == NGX_SHOP_NONCE_OR_SHA256
+               && ngx_shop_json_boolean(ngx_shop_json_get(claims,
+                                                          "nonce_supported"),
+                                        &supported)
+                  == NGX_OK
+               && !supported);
 }
 
 

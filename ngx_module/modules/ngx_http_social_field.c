@@ -76,6 +76,8 @@ static ngx_str_t *ngx_http_social_param(ngx_http_social_block_t *block,
     ngx_str_t *name);
 static char *ngx_http_social_set_secret(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
+static char *ngx_http_social_set_key(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_scope(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_alg(ngx_conf_t *cf,
@@ -142,6 +144,7 @@ static ngx_conf_enum_t  ngx_http_social_client_auth[] = {
     { ngx_string("post"), NGX_SHOP_AUTH_POST },
     { ngx_string("query"), NGX_SHOP_AUTH_QUERY },
     { ngx_string("hdr:"), NGX_SHOP_AUTH_HEADER },
+    { ngx_string("jwt_es256"), NGX_SHOP_AUTH_JWT },
     { ngx_string("none"), NGX_SHOP_AUTH_NONE },
     { ngx_null_string, 0 }
 };
@@ -284,6 +287,15 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("client_secret_file"), 1, ngx_http_social_set_secret,
       0, NULL, 0, 0 },
+
+    { ngx_string("team_id"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(secret.team_id), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
+
+    { ngx_string("key_id"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(secret.key_id), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
+
+    { ngx_string("key_file"), 1, ngx_http_social_set_key,
+      ngx_http_social_of(secret), NULL, 0, 0 },
 
     { ngx_string("issuer"), 1, ngx_http_social_set_issuer,
       ngx_http_social_of(issuer), NULL, 0, 0 },
@@ -949,6 +961,37 @@ ngx_http_social_set_secret(ngx_conf_t *cf, ngx_http_social_block_t *block,
     if (secret->len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is empty",
                            &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_social_set_key(ngx_conf_t *cf, ngx_http_social_block_t *block,
+    ngx_http_social_field_t *field)
+{
+    ngx_int_t   rc;
+    ngx_str_t  *value, pem;
+
+    value = cf->args->elts;
+
+    if (ngx_shop_file_read(cf, &value[1], NGX_HTTP_SOCIAL_SECRET_MAX, 1, &pem)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    rc = ngx_shop_secret_init(cf->pool, ngx_http_social_at(block, field),
+                              &pem);
+
+    ngx_shop_zero(pem.data, pem.len);
+
+    if (rc != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not a private key in PEM on the curve "
+                           "P-256, without a password", &value[1]);
         return NGX_CONF_ERROR;
     }
 

@@ -168,9 +168,11 @@ static ngx_int_t
 ngx_shop_ask_client(ngx_shop_asking_t *a, ngx_shop_client_auth_e auth,
     ngx_array_t *fields)
 {
+    ngx_str_t             secret;
     ngx_shop_provider_t  *provider;
 
     provider = a->provider;
+    secret = provider->client_secret;
 
     switch (auth) {
 
@@ -182,6 +184,16 @@ ngx_shop_ask_client(ngx_shop_asking_t *a, ngx_shop_client_auth_e auth,
 
         if (ngx_shop_ask_header(a, &provider->auth_header,
                                 &provider->client_secret)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        break;
+
+    case NGX_SHOP_AUTH_JWT:
+
+        if (ngx_shop_secret(provider, ngx_time(), &secret, a->pool->log)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -209,7 +221,7 @@ ngx_shop_ask_client(ngx_shop_asking_t *a, ngx_shop_client_auth_e auth,
     }
 
     return ngx_shop_form_named(fields, &provider->p_secret, "client_secret",
-                               &provider->client_secret);
+                               &secret);
 }
 
 

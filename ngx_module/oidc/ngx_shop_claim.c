@@ -1302,6 +1302,45 @@ ngx_shop_claim_true(ngx_uint_t value, ngx_str_t *text)
 }
 
 
+ngx_int_t
+ngx_shop_claim_fields(ngx_shop_claim_t *claim, ngx_array_t *names)
+{
+    ngx_str_t            *name;
+    ngx_uint_t            i, k;
+    ngx_shop_claim_op_t  *op;
+
+    op = claim->ops.elts;
+
+    for (i = 0; i < claim->ops.nelts; i++) {
+
+        if (op[i].doc != NGX_SHOP_DOC_CB) {
+            continue;
+        }
+
+        name = names->elts;
+
+        for (k = 0; k < names->nelts; k++) {
+            if (ngx_strcmp(name[k].data, op[i].text.data) == 0) {
+                break;
+            }
+        }
+
+        if (k < names->nelts) {
+            continue;
+        }
+
+        name = ngx_array_push(names);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        *name = op[i].text;
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_shop_json_t *
 ngx_shop_path_get(ngx_shop_json_t *json, ngx_array_t *path)
 {

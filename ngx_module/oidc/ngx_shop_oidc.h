@@ -137,6 +137,10 @@ ngx_int_t ngx_shop_claim_eval(ngx_pool_t *pool, ngx_shop_claim_t *claim,
     ngx_shop_docs_t *docs, ngx_uint_t allowed, ngx_str_t *value,
     ngx_uint_t *used);
 
+/* adds the fields of the callback that it looks at to "names", of ngx_str_t
+ * that end with NUL; one that is there already is not added again */
+ngx_int_t ngx_shop_claim_fields(ngx_shop_claim_t *claim, ngx_array_t *names);
+
 /* a pointer (RFC 6901), as an array of ngx_str_t; "error" as above */
 ngx_array_t *ngx_shop_path_compile(ngx_pool_t *pool, ngx_str_t *text,
     ngx_shop_claim_error_t *error);
@@ -179,6 +183,7 @@ typedef enum {
     NGX_SHOP_AUTH_POST,
     NGX_SHOP_AUTH_QUERY,
     NGX_SHOP_AUTH_HEADER,                   /* auth_header */
+    NGX_SHOP_AUTH_JWT,                      /* POST, with "secret" */
     NGX_SHOP_AUTH_NONE
 } ngx_shop_client_auth_e;
 
@@ -261,12 +266,28 @@ typedef struct {
 } ngx_shop_userinfo_t;
 
 
+/* what a secret is signed with where it is a token, and the current one */
+
+typedef struct {
+    ngx_str_t                  team_id;
+    ngx_str_t                  key_id;
+    EVP_PKEY                  *key;
+
+    /* the worker's */
+
+    ngx_pool_t                *pool;        /* NULL: there is none yet */
+    ngx_str_t                  token;
+    time_t                     made;
+} ngx_shop_secret_t;
+
+
 typedef struct {
     ngx_str_t                  name;        /* of the block */
     ngx_str_t                  preset;
     ngx_str_t                  label;
     ngx_str_t                  client_id;
     ngx_str_t                  client_secret;    /* may be empty: NONE */
+    ngx_shop_secret_t          secret;
     ngx_str_t                  issuer;
     ngx_array_t               *iss_alt;     /* of ngx_str_t, or NULL */
     ngx_str_t                  tenant;      /* of an issuer that is a
@@ -302,6 +323,8 @@ typedef struct {
     ngx_shop_userinfo_t        ui[2];
     ngx_shop_claim_t          *claims[NGX_SHOP_CLAIMS];
     ngx_array_t               *email_domains;    /* of ngx_str_t */
+    ngx_array_t                fields;      /* ngx_str_t: of the callback,
+                                               that expressions look at */
 
     ngx_uint_t                 algs;        /* 0: from the metadata */
     ngx_uint_t                 oauth2;      /* 1: there is no ID token */
@@ -345,6 +368,23 @@ void ngx_shop_provider_error(ngx_shop_provider_t *provider,
  * "pool" */
 ngx_int_t ngx_shop_provider_discovery_url(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_str_t *url);
+
+
+/* ngx_shop_secret.c: a client secret that is a token, signed by us */
+
+/*
+ * Takes the key, at configuration time; the current token is wiped with
+ * "pool".  NGX_ERROR: it is not one of ngx_shop_sign_key(), or no memory.
+ */
+ngx_int_t ngx_shop_secret_init(ngx_pool_t *pool, ngx_shop_secret_t *secret,
+    ngx_str_t *pem);
+
+/*
+ * The secret to send now; it is valid until the next call.  NGX_ERROR: no
+ * memory, or OpenSSL failed, which is logged.
+ */
+ngx_int_t ngx_shop_secret(ngx_shop_provider_t *provider, time_t now,
+    ngx_str_t *text, ngx_log_t *log);
 
 
 /* ngx_shop_discovery.c: what the provider says about itself */

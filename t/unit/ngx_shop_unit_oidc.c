@@ -7,6 +7,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <openssl/pem.h>
+
 #include "base/ngx_shop_base.h"
 #include "oidc/ngx_shop_oidc.h"
 
@@ -48,6 +50,9 @@ static void ngx_shop_unit_oidc_request(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_callback(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_exchange(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_secret(ngx_shop_unit_t *u);
+static ngx_str_t ngx_shop_unit_oidc_secret_at(ngx_shop_unit_t *u,
+    ngx_shop_provider_t *provider, time_t now);
 static void ngx_shop_unit_oidc_token(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_claims(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_names(ngx_shop_unit_t *u);
@@ -97,6 +102,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_oidc_tests[] = {
     { "rows 2 and 5: callback", ngx_shop_unit_oidc_callback },
     { "rows 4 and 6: answers", ngx_shop_unit_oidc_callback_check },
     { "row 17: code exchange", ngx_shop_unit_oidc_exchange },
+    { "row 17: a signed secret", ngx_shop_unit_oidc_secret },
     { "rows 18 and 20: token answer", ngx_shop_unit_oidc_token },
     { "row 16: subject", ngx_shop_unit_oidc_claims },
     { "row 31: names", ngx_shop_unit_oidc_names },
@@ -1103,6 +1109,91 @@ ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u)
         ngx_shop_unit_oidc_told(u, rc, told, cases[i].promised,
                                 cases[i].what);
     }
+}
+
+
+/* Apple's: that its signature is right is checked by t/social_presets.t */
+
+static void
+ngx_shop_unit_oidc_secret(ngx_shop_unit_t *u)
+{
+    BIO                  *bio;
+    char                 *data;
+    EVP_PKEY             *pkey;
+    ngx_str_t             pem, token[4], part, text;
+    ngx_shop_provider_t   provider;
+
+    ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_str_null(&provider.client_secret);
+    ngx_str_set(&provider.client_id, "a\"b\\c");
+    ngx_str_set(&provider.secret.team_id, "TEAM");
+    ngx_str_set(&provider.secret.key_id, "KEY");
+
+    ngx_str_set(&pem, "-----BEGIN PRIVATE KEY-----\nAAAA\n"
+                      "-----END PRIVATE KEY-----\n");
+    ngx_shop_unit_is_int(u, ngx_shop_secret_init(u->pool, &provider.secret,
+                                                 &pem),
+                         NGX_ERROR, "no key");
+
+    pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    bio = BIO_new(BIO_s_mem());
+    (void) PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL,
+                                         NULL);
+    pem.len = BIO_get_mem_data(bio, &data);
+    pem.data = (u_char *) data;
+
+    ngx_shop_unit_is_int(u, ngx_shop_secret_init(u->pool, &provider.secret,
+                                                 &pem),
+                         NGX_OK, "a key");
+    BIO_free(bio);
+    EVP_PKEY_free(pkey);
+
+    token[0] = ngx_shop_unit_oidc_secret_at(u, &provider, 1700000000);
+    token[1] = ngx_shop_unit_oidc_secret_at(u, &provider, 1700001799);
+    token[2] = ngx_shop_unit_oidc_secret_at(u, &provider, 1700001800);
+    token[3] = ngx_shop_unit_oidc_secret_at(u, &provider, 1700001799);
+
+    ngx_shop_unit_ok(u, ngx_shop_equal(&token[0], &token[1]),
+                     "used for half an hour");
+    ngx_shop_unit_ok(u, !ngx_shop_equal(&token[1], &token[2]),
+                     "and then another one");
+    ngx_shop_unit_ok(u, !ngx_shop_equal(&token[2], &token[3]),
+                     "and where the clock was put back");
+
+    part.data = token[2].data;
+    part.len = ngx_strlchr(part.data, part.data + token[2].len, '.')
+               - part.data;
+
+    (void) ngx_shop_unbase64url(u->pool, &part, &text);
+    ngx_shop_unit_is(u, &text, "{\"alg\":\"ES256\",\"kid\":\"KEY\"}",
+                     "the header");
+
+    part.data += part.len + 1;
+    part.len = ngx_strlchr(part.data, token[2].data + token[2].len, '.')
+               - part.data;
+
+    (void) ngx_shop_unbase64url(u->pool, &part, &text);
+    ngx_shop_unit_is(u, &text, "{\"iss\":\"TEAM\",\"iat\":1700001740,"
+                     "\"exp\":1700005400,\"aud\":\"https://id.example\","
+                     "\"sub\":\"a\\\"b\\\\c\"}", "the claims");
+}
+
+
+static ngx_str_t
+ngx_shop_unit_oidc_secret_at(ngx_shop_unit_t *u,
+    ngx_shop_provider_t *provider, time_t now)
+{
+    ngx_str_t  token, copy;
+
+    ngx_str_null(&token);
+
+    ngx_shop_unit_is_int(u, ngx_shop_secret(provider, now, &token, u->log),
+                         NGX_OK, "a secret");
+
+    copy.len = token.len;
+    copy.data = ngx_pstrdup(u->pool, &token);
+
+    return copy;
 }
 
 
