@@ -170,6 +170,8 @@ my %wrong = (
     'client_auth hdr:'           => 'bytes',
     'client_auth jwt'            => '"hdr:NAME"',
     'ui_auth cookie:a'           => '"bearer"',
+    'ui_proof hmac'              => '"appsecret_proof"',
+    'p_error a=b'                => 'a name of',
     'pkce plain'                 => '"s256_hex"',
     'email_trust domain:'        => 'host names with commas',
     'email_trust domain:a,'      => 'host names with commas',
@@ -299,6 +301,11 @@ is_wrong('apple', "team_id 'a\"b'; # here", 'a name of', 'a quote in an id',
          client => "client_id shop; key_id K; key_file $p8;");
 is_wrong('apple', "client_secret_file $file;", '"client_secret_file" is not '
          . 'for', 'two secrets', client => $apple, nowhere => 1);
+is_wrong('mine', "$oauth2 sub ui:/id; client_auth none; "
+         . 'ui_proof appsecret_proof;', 'which needs a "client_secret_file"',
+         'a proof of no secret', client => 'client_id shop;', nowhere => 1);
+is_good('mine', "$oauth2 sub ui:/id; ui_proof $_; p_error error_code;",
+        "ui_proof $_") for qw(none appsecret_proof);
 is_wrong('mine', "$oauth2 sub ui:/id; team_id T;", 'which are for',
          'a team for a secret', nowhere => 1);
 is_good('mine', "$oauth2 sub ui:/id; client_auth jwt_es256; pkce off;

@@ -200,6 +200,13 @@ static ngx_conf_enum_t  ngx_http_social_ui_method[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_social_ui_proof[] = {
+    { ngx_string("none"), 0 },
+    { ngx_string("appsecret_proof"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_social_tok_format[] = {
     { ngx_string("json"), NGX_SHOP_FORMAT_JSON },
     { ngx_string("form"), NGX_SHOP_FORMAT_FORM },
@@ -341,6 +348,9 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
     { ngx_string("p_code"), 1, ngx_http_social_set_text,
       ngx_http_social_of(p_code), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
 
+    { ngx_string("p_error"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(p_error), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
+
     { ngx_string("authz_extra"), 2, ngx_http_social_set_pairs,
       ngx_http_social_of(authz_extra), NULL, 1, 0 },
 
@@ -407,6 +417,9 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("ui_headers"), 2, ngx_http_social_set_params,
       ngx_http_social_ui(0, headers), NULL, NGX_HTTP_SOCIAL_UI_DOCS, 0 },
+
+    { ngx_string("ui_proof"), 1, ngx_http_social_set_enum,
+      ngx_http_social_of(ui_proof), ngx_http_social_ui_proof, 0, 0 },
 
     { ngx_string("ok_ui"), 2, ngx_http_social_set_rule,
       ngx_http_social_ui(0, ok), NULL, 0, 0 },

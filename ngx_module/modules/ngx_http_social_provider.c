@@ -577,6 +577,10 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
         return "has neither a secret nor \"pkce\"";
     }
 
+    if (provider->ui_proof && provider->client_secret.len == 0) {
+        return "has \"ui_proof\", which needs a \"client_secret_file\"";
+    }
+
     for (i = 0; i < 2; i++) {
         ui = &provider->ui[i];
 

@@ -308,6 +308,7 @@ typedef struct {
     ngx_str_t                  p_client_id;
     ngx_str_t                  p_secret;
     ngx_str_t                  p_code;
+    ngx_str_t                  p_error;     /* "error" where there is none */
 
     /* of authz_extra and err_map: ngx_keyval_t; raw, escaped when sent */
 
@@ -336,6 +337,7 @@ typedef struct {
     ngx_uint_t                 tok_format;  /* ngx_shop_format_e */
     ngx_uint_t                 iss_ignored; /* 1: in the callback */
     ngx_uint_t                 email_trust; /* ngx_shop_email_trust_e */
+    ngx_uint_t                 ui_proof;    /* 1: "appsecret_proof" */
 } ngx_shop_provider_t;
 
 
@@ -475,18 +477,21 @@ typedef struct {
     ngx_str_t                  code;
     ngx_str_t                  iss;
     ngx_str_t                  error;
+    ngx_str_t                  failure;     /* of p_error */
 
     unsigned                   has_state:1;
     unsigned                   has_code:1;
     unsigned                   has_iss:1;
     unsigned                   has_error:1;
+    unsigned                   has_failure:1;
 } ngx_shop_authresp_t;
 
 
 /*
  * Reads the fields of a query or a form.  Unknown fields are ignored, but
  * state, code, iss and error only once; "resp" is as long-lived as "pool"
- * and "fields".  NGX_OK, or NGX_ERROR with "callback_malformed",
+ * and "fields".  What is called as "p_error" says is the error where there is
+ * no other.  NGX_OK, or NGX_ERROR with "callback_malformed",
  * "parameter_duplicated", "state_missing", "internal_error".
  */
 ngx_int_t ngx_shop_authresp_parse(ngx_pool_t *pool,

@@ -51,6 +51,7 @@ static void ngx_shop_unit_oidc_callback(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_exchange(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_secret(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_proof(ngx_shop_unit_t *u);
 static ngx_str_t ngx_shop_unit_oidc_secret_at(ngx_shop_unit_t *u,
     ngx_shop_provider_t *provider, time_t now);
 static void ngx_shop_unit_oidc_token(ngx_shop_unit_t *u);
@@ -103,6 +104,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_oidc_tests[] = {
     { "rows 4 and 6: answers", ngx_shop_unit_oidc_callback_check },
     { "row 17: code exchange", ngx_shop_unit_oidc_exchange },
     { "row 17: a signed secret", ngx_shop_unit_oidc_secret },
+    { "row 17: a proof of the secret", ngx_shop_unit_oidc_proof },
     { "rows 18 and 20: token answer", ngx_shop_unit_oidc_token },
     { "row 16: subject", ngx_shop_unit_oidc_claims },
     { "row 31: names", ngx_shop_unit_oidc_names },
@@ -1084,11 +1086,32 @@ ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u)
         { "no code", "state=s", "code_missing", "issuer_missing" },
         { "an empty code", "state=s&code=&iss=https://id.example",
           "code_missing", "code_missing" },
+        { "an error of another name", "state=s&error_code=13",
+          "provider_error", "issuer_missing" },
+        { "and a code", "state=s&error_code=&code=c", "provider_error",
+          "issuer_missing" },
+        { "two errors, in one order",
+          "state=s&error_code=200&error=access_denied", "access_denied",
+          "issuer_missing" },
+        { "and the other", "state=s&error=access_denied&error_code=200",
+          "access_denied", "issuer_missing" },
+        { "that iss of another",
+          "state=s&error_code=1&iss=https://evil.example",
+          "issuer_mismatch", "issuer_mismatch" },
         { NULL, NULL, NULL, NULL }
     };
 
     ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_str_set(&provider.p_error, "error_code");
     ngx_memzero(&metadata, sizeof(ngx_shop_metadata_t));
+
+    ngx_shop_unit_ok(u, ngx_shop_authresp_parse(u->pool, &provider,
+                            ngx_shop_unit_oidc_str(u,
+                                      "state=s&error_code=1&error_code=1"),
+                                                &resp, &told)
+                        == NGX_ERROR
+                        && ngx_strcmp(told, "parameter_duplicated") == 0,
+                     "an error of another name, twice");
 
     for (i = 0; cases[i].what; i++) {
 
@@ -1176,6 +1199,46 @@ ngx_shop_unit_oidc_secret(ngx_shop_unit_t *u)
     ngx_shop_unit_is(u, &text, "{\"iss\":\"TEAM\",\"iat\":1700001740,"
                      "\"exp\":1700005400,\"aud\":\"https://id.example\","
                      "\"sub\":\"a\\\"b\\\\c\"}", "the claims");
+}
+
+
+/* as "openssl dgst -sha256 -hmac" has it */
+
+static void
+ngx_shop_unit_oidc_proof(ngx_shop_unit_t *u)
+{
+    ngx_str_t             token;
+    ngx_uint_t            n;
+    ngx_keyval_t         *header;
+    ngx_shop_ask_t        ask;
+    ngx_shop_docs_t       docs;
+    ngx_shop_metadata_t   metadata;
+    ngx_shop_provider_t   provider;
+
+    ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_memzero(&metadata, sizeof(ngx_shop_metadata_t));
+    ngx_memzero(&docs, sizeof(ngx_shop_docs_t));
+
+    ngx_str_set(&provider.client_secret, "app secret");
+    ngx_str_set(&metadata.userinfo.uri, "/me");
+    ngx_str_set(&metadata.userinfo2.uri, "/me");
+    ngx_str_set(&token, "token-1");
+    provider.ui_proof = 1;
+
+    for (n = 0; n < 2; n++) {
+        ngx_shop_unit_is_int(u, ngx_shop_ask_userinfo(u->pool, &provider,
+                                                      &metadata, n, &docs,
+                                                      &token, &ask),
+                             NGX_OK, "userinfo");
+        ngx_shop_unit_is(u, &ask.url.uri,
+                         n ? "/me" : "/me?appsecret_proof=020beb5007fc7ab3ec1"
+                             "c4e3b5a0d6ca52dee69d2e77160a34c921a9c04b0290e",
+                         "the query has it, of the first one");
+
+        header = ask.headers.elts;
+        ngx_shop_unit_is(u, &header[0].value, "Bearer token-1",
+                         "the token is in a header");
+    }
 }
 
 
