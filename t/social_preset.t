@@ -94,6 +94,9 @@ for my $name (ShopTest::Preset::names()) {
             && grep { /\{$param\}/ } map { @$_ } values %$fields
     } qw(host tenant shop region);
 
+    $params .= ' issuer https://x.example.com;'
+        if $fields->{kind}[0] eq 'oidc' && !$fields->{issuer};
+
     my %o = ($fields->{client_auth} || [''])->[0] eq 'jwt_es256'
             ? (client => $apple) : ();
 
