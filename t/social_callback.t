@@ -392,6 +392,40 @@ END
        $odd->url . '/_shop/callback/work?state=ab&code=c',
        'form_post: in two parts');
 
+    # fields that an expression looks at come along, and no others
+
+    my $named = shop(
+        redis => $shop->redis, provider => $provider,
+        backend => $shop->backend, provider_conf => <<'END');
+        name cb:user/name/firstName; tok_extra 'device={cb:device}';
+        family_name cb:state;
+END
+
+    my $posted = sub {
+        $c = $named->nginx->connect;
+
+        $c->write("POST /_shop/callback/work HTTP/1.1\r\nHost: shop\r\n"
+                  . "Content-Length: @{[ length $_[0] ]}\r\n\r\n$_[0]");
+
+        return $c->response;
+    };
+
+    is($posted->('x=1&user=%7B%22a%22%3A%22%0D%0A%C3%A9%22%7D&state=ab&code=c'
+                 . '&device=+&user_id=2')->header('Location'),
+       $named->url . '/_shop/callback/work?state=ab&code=c'
+       . '&user=%7B%22a%22%3A%22%0D%0A%C3%A9%22%7D&device=%20',
+       'row 31: form_post: the fields of expressions, escaped');
+
+    for ([ 'user=a&user=b', 'twice' ], [ 'user=%zz', 'a bad escape' ],
+         [ 'user=' . 'a' x 9000, 'a field that is too long' ])
+    {
+        my $response = $posted->("state=ab&code=c&$_->[0]");
+
+        is($response->status, 400, "form_post: $_->[1]: refused");
+        like($response->body, qr/callback_malformed/,
+             "form_post: $_->[1]: why");
+    }
+
     # a form that did not start here brings no attempt along
 
     $provider->restore;

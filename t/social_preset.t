@@ -7,6 +7,8 @@ use ShopTest;
 use ShopTest::Conf;
 use ShopTest::Preset;
 
+use Crypt::PK::ECC ();
+use Crypt::PK::RSA ();
 use JSON::PP ();
 
 my $dir = temp_dir();
@@ -14,6 +16,19 @@ my $keys = write_file("$dir/shop.keys", 'ab' x 32 . "\n", 0600);
 my $file = write_file("$dir/x.secret", "s3cret\n", 0600);
 
 my $client = "client_id shop; client_secret_file $file;";
+
+# a secret that is signed: a key as Apple gives it out, and others
+
+my $p8 = write_file("$dir/AuthKey.p8", <<'END', 0600);
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgrJ/Sol+LlgWLu9hb
+TdruRmXpgMdjXqhTBKU87+7+VjmhRANCAARghHGQELudscHYroDEN5tJFSeOFkjJ
+JOMyOvOK+1VlHhWbtPvXGVGAgQrqwfpc0rimz39c0GL/G6rPRabwDNic
+-----END PRIVATE KEY-----
+END
+
+my $team = 'client_id shop; team_id TEAM123456; key_id KEY1234567;';
+my $apple = "$team key_file $p8;";
 my $server = 'server { listen 127.0.0.1:%%port%%; '
            . 'shop_base_url http://127.0.0.1:%%port%%;';
 
@@ -28,11 +43,11 @@ sub block {
 
 
 sub is_good {
-    my ($name, $lines, $what) = @_;
+    my ($name, $lines, $what, %o) = @_;
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    return good(block($name, "$client $lines"), $what);
+    return good(block($name, ($o{client} || $client) . " $lines"), $what);
 }
 
 
@@ -41,13 +56,15 @@ sub is_wrong {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    return wrong(block($name, "$client\n$lines"), $message, $what, %o);
+    return wrong(block($name, ($o{client} || $client) . "\n$lines"), $message,
+                 $what, %o);
 }
 
 
 # --- the presets
 
 my $page = read_file('docs/ngx_http_social_module.md');
+my $tenant = '4f1c2d3e-0a9b-4c8d-9e7f-112233445566';
 
 for my $name (ShopTest::Preset::names()) {
     my $fields = ShopTest::Preset::fields($name);
@@ -68,15 +85,23 @@ for my $name (ShopTest::Preset::names()) {
 
     next if $name eq 'oidc' || $name eq 'oauth2';
 
-    my $params = join ' ', map { "$_ x.example.com;" } grep {
+    my $params = join ' ', map {
+        "$_ " . ($_ eq 'tenant' ? $tenant : 'x.example.com') . ';'
+    } grep {
         my $param = $_;
 
         !$fields->{$param}
             && grep { /\{$param\}/ } map { @$_ } values %$fields
     } qw(host tenant shop region);
 
-    is_good($name, $params, "$name: client id and secret are enough");
-    is_good('mine', "preset $name; $params", "$name: under another name");
+    $params .= ' issuer https://x.example.com;'
+        if $fields->{kind}[0] eq 'oidc' && !$fields->{issuer};
+
+    my %o = ($fields->{client_auth} || [''])->[0] eq 'jwt_es256'
+            ? (client => $apple) : ();
+
+    is_good($name, $params, "$name: client id and secret are enough", %o);
+    is_good('mine', "preset $name; $params", "$name: under another name", %o);
 
     if (length $params) {
         is_wrong($name, '', 'has no "', "$name: a parameter is missing",
@@ -148,6 +173,8 @@ my %wrong = (
     'client_auth hdr:'           => 'bytes',
     'client_auth jwt'            => '"hdr:NAME"',
     'ui_auth cookie:a'           => '"bearer"',
+    'ui_proof hmac'              => '"appsecret_proof"',
+    'p_error a=b'                => 'a name of',
     'pkce plain'                 => '"s256_hex"',
     'email_trust domain:'        => 'host names with commas',
     'email_trust domain:a,'      => 'host names with commas',
@@ -174,6 +201,8 @@ my %wrong = (
     'name "ui:/a ui:/b"'         => '"|" or "+" is missing at character 7',
     'name "ui:/a |"'             => 'is missing at character 8',
     'name ui:/a!upper'           => '"cutq" is missing',
+    'name ui:/a!in:b'            => 'a list of the same document',
+    'iss_rule none'              => '"template"',
     'name ui:/a~2'               => '"~" without',
     'name "ui:[a=]/b"'           => '"]" is missing',
     'name "ui:[a]/b"'            => 'KEY=VALUE',
@@ -204,6 +233,96 @@ is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg HS256; '
 is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; alg HS256; '
          . 'native_alg HS256 ES256;', '"jwks" is missing',
          "apps' tokens by keys of nowhere");
+is_wrong('mine', "preset microsoft; $_->[0]; # here", $_->[1], $_->[0])
+    for [ 'issuer https://x.example/v2.0', 'one {tid}' ],
+        [ 'issuer "https://x.example/{tid}/{tid}"', 'one {tid}' ],
+        [ 'issuer "https://x.example/{sid}"', '{host}, {tenant}' ],
+        [ 'issuer "http://x.example/{tid}"', 'http is allowed for' ],
+        [ 'authz "https://x.example/{tid}"', '{host}, {tenant}' ];
+
+is_wrong('mine', $_->[0], $_->[1], $_->[0], nowhere => 1)
+    for [ 'preset microsoft; tenant shop.example.com;', 'the id (a GUID)' ],
+        [ 'preset microsoft; iss_alt https://sts.windows.net/;',
+          'without "iss_alt"' ],
+        [ "$oauth2 sub ui:/id; iss_rule template; tenant common;",
+          'is for "kind oidc"' ];
+
+is_good('mine', "preset microsoft; tenant $_;", "tenant $_")
+    for qw(common organizations consumers), $tenant, uc $tenant;
+
+# a secret that is signed with a key
+
+sub key_is {
+    my ($curve) = @_;
+    my $key = Crypt::PK::ECC->new;
+
+    $key->generate_key($curve);
+
+    return write_file("$dir/$curve.pem", $key->export_key_pem('private'),
+                      0600);
+}
+
+my $sec1 = key_is('secp256r1');
+my $p384 = key_is('secp384r1');
+my $rsa = Crypt::PK::RSA->new;
+
+$rsa->generate_key(256);
+
+is_good('apple', '', 'a key of another form', client
+        => "$team key_file $sec1;");
+
+for (
+    [ 'a text', $file ], [ 'another curve', $p384 ],
+    [ 'RSA', write_file("$dir/rsa.pem", $rsa->export_key_pem('private'),
+                        0600) ],
+    [ 'half a key', write_file("$dir/half.p8",
+                               substr(read_file($p8), 0, 120), 0600) ],
+    [ 'a key with a password', write_file("$dir/locked.p8", <<'END', 0600) ],
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgLXls+WzlB1wICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEET62kLA/9TtbbCSYNzqewUEgZCQ
+++R9GoUfaOtee4dQGAa2okvL+nwS5viD0ufj6xf2lL3gNRj/gDV8MTwM37ZA1JQu
+xe66gsoiOlAmD+xnEPKQtP4HlM1e+txNf6i9aYBj1lJPEuUik1AgjkMjeqaNyQD+
+iH2L9joOFZjtxitB9WLmiqiMHhUEIzaUjcv5EeF4xb6vEGaBwTStehV6+nRoJK4=
+-----END ENCRYPTED PRIVATE KEY-----
+END
+    [ 'a public key', write_file("$dir/public.pem",
+        Crypt::PK::ECC->new($sec1)->export_key_pem('public'), 0600) ],
+) {
+    is_wrong('apple', "key_file $_->[1]; # here", 'is not a private key in '
+             . 'PEM', "$_->[0] for a key", client => $team);
+}
+
+is_wrong('apple', "key_file $dir/none.p8; # here", 'failed', 'no such file',
+         client => $team);
+
+for my $field (qw(team_id key_id key_file)) {
+    my $client = $apple;
+
+    $client =~ s/$field \S+;//;
+
+    is_wrong('apple', '', "has no \"$field\"", "no $field",
+             client => $client, nowhere => 1);
+}
+
+is_wrong('apple', "team_id 'a\"b'; # here", 'a name of', 'a quote in an id',
+         client => "client_id shop; key_id K; key_file $p8;");
+is_wrong('apple', "client_secret_file $file;", '"client_secret_file" is not '
+         . 'for', 'two secrets', client => $apple, nowhere => 1);
+is_wrong('mine', "$oauth2 sub ui:/id; client_auth none; "
+         . 'ui_proof appsecret_proof;', 'which needs a "client_secret_file"',
+         'a proof of no secret', client => 'client_id shop;', nowhere => 1);
+is_good('mine', "$oauth2 sub ui:/id; ui_proof $_; p_error error_code;",
+        "ui_proof $_") for qw(none appsecret_proof);
+is_wrong('mine', "$oauth2 sub ui:/id; team_id T;", 'which are for',
+         'a team for a secret', nowhere => 1);
+is_good('mine', "$oauth2 sub ui:/id; client_auth jwt_es256; pkce off;
+        issuer https://id.example;", 'a signed secret elsewhere',
+        client => $apple);
+
+is_wrong('mine', 'preset oidc; iss_rule template; tenant common; '
+         . 'issuer "https://x.example/{tid}";', 'which needs "discovery"',
+         'metadata of nobody knows which tenant', nowhere => 1);
 is_wrong('mine', 'preset oidc; issuer http://127.0.0.1:9; scope none;',
          'a list that has "openid"', 'OpenID without openid');
 is_wrong('mine', "$oauth2 sub ui:/id; callback_iss expect;",

@@ -14,8 +14,8 @@ use Encode ();
 # all but those that are a frame and no provider, or no provider any more
 
 my @expected = qw(
-    amazon auth0 bitbucket cognito discord dropbox github gitlab google
-    instagram kakao keycloak klarna line linkedin mailru mastodon naver okta
+    amazon apple auth0 bitbucket cognito discord dropbox entra facebook github gitlab google
+    instagram kakao keycloak klarna line linkedin mailru mastodon microsoft naver okta
     patreon paypal pinterest qq reddit salesforce seznam shopify_customer
     slack snapchat spotify telegram threads tiktok twitch vk wechat
     wechat_mp weibo wordpress x yahoo yahoo_japan yandex

@@ -170,4 +170,21 @@ ngx_int_t ngx_shop_jwt_check(ngx_pool_t *pool, ngx_shop_json_t *claims,
     ngx_shop_jwt_rules_t *rules, const char **reason, ngx_log_t *log);
 
 
+/* ngx_shop_sign.c */
+
+/*
+ * Reads a private key in PEM, PKCS#8 (RFC 5958) or that of RFC 5915, without
+ * a password, on the curve P-256; it is freed with "pool".  NULL: it is none,
+ * or no memory.
+ */
+EVP_PKEY *ngx_shop_sign_key(ngx_pool_t *pool, ngx_str_t *pem);
+
+/*
+ * Makes a compact JWS (RFC 7515 3.1) by ES256 of two texts in JSON; "token"
+ * is from "pool".  NGX_ERROR: no memory, or OpenSSL failed, which is logged.
+ */
+ngx_int_t ngx_shop_sign(ngx_pool_t *pool, EVP_PKEY *key, ngx_str_t *header,
+    ngx_str_t *payload, ngx_str_t *token, ngx_log_t *log);
+
+
 #endif /* _NGX_SHOP_JOSE_H_INCLUDED_ */

@@ -41,6 +41,11 @@
 
 static void ngx_http_social_callback_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_social_callback_bounce(ngx_http_request_t *r);
+static ngx_int_t ngx_http_social_callback_answers(
+    ngx_http_social_provider_t *sp, ngx_shop_authresp_t *resp,
+    ngx_array_t *args);
+static ngx_int_t ngx_http_social_callback_wanted(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_str_t *fields, ngx_array_t *args);
 static ngx_int_t ngx_http_social_callback_state(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_callback_find(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_callback_replay(ngx_http_social_flow_t *flow);
@@ -108,20 +113,14 @@ ngx_http_social_callback_body(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_social_callback_bounce(ngx_http_request_t *r)
 {
-    u_char                      *p;
-    ngx_str_t                    fields, location, code;
-    ngx_uint_t                   i;
+    ngx_int_t                    rc;
+    ngx_str_t                    fields, location, query;
     const char                  *reason;
+    ngx_array_t                  args;
     ngx_http_shop_ctx_t         *ctx;
     ngx_shop_authresp_t          resp;
     ngx_http_shop_srv_conf_t    *sscf;
     ngx_http_social_provider_t  *sp;
-
-    struct {
-        ngx_str_t                name;
-        ngx_str_t               *value;
-        ngx_uint_t               set;
-    } field[4];
 
     sp = ngx_http_get_module_ctx(r, ngx_http_social_module);
 
@@ -137,64 +136,122 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
         return ngx_http_social_problem(r, NGX_HTTP_BAD_REQUEST, reason);
     }
 
-    code = sp->conf.p_code;
-
-    if (code.len == 0) {
-        ngx_str_set(&code, "code");
+    if (ngx_array_init(&args, r->pool, 8, sizeof(ngx_keyval_t)) != NGX_OK
+        || ngx_http_social_callback_answers(sp, &resp, &args) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_str_set(&field[0].name, "state");
-    field[0].value = &resp.state;
-    field[0].set = 1;
+    rc = ngx_http_social_callback_wanted(r, sp, &fields, &args);
 
-    field[1].name = code;
-    field[1].value = &resp.code;
-    field[1].set = resp.has_code;
-
-    ngx_str_set(&field[2].name, "iss");
-    field[2].value = &resp.iss;
-    field[2].set = resp.has_iss;
-
-    ngx_str_set(&field[3].name, "error");
-    field[3].value = &resp.error;
-    field[3].set = resp.has_error;
+    if (rc == NGX_ERROR
+        || ngx_shop_form_encode(r->pool, &args, &query) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
-    location.len = sscf->base->origin.len + r->uri.len;
+    location.len = sscf->base->origin.len + r->uri.len + 1 + query.len;
 
-    for (i = 0; i < 4; i++) {
-        location.len += field[i].name.len + 2
-                        + ngx_shop_escaped_len(field[i].value);
-    }
-
-    if (location.len > NGX_HTTP_SOCIAL_LOCATION_MAX) {
+    if (rc == NGX_DECLINED || location.len > NGX_HTTP_SOCIAL_LOCATION_MAX) {
         return ngx_http_social_problem(r, NGX_HTTP_BAD_REQUEST,
                                        "callback_malformed");
     }
 
-    p = ngx_pnalloc(r->pool, location.len);
-    if (p == NULL) {
+    location.data = ngx_pnalloc(r->pool, location.len);
+    if (location.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    location.data = p;
-
-    p = ngx_sprintf(p, "%V%V", &sscf->base->origin, &r->uri);
-
-    for (i = 0; i < 4; i++) {
-        if (field[i].set) {
-            *p++ = (i == 0) ? '?' : '&';
-            p = ngx_sprintf(p, "%V=", &field[i].name);
-            p = ngx_shop_escape(p, field[i].value);
-        }
-    }
-
-    location.len = p - location.data;
+    ngx_sprintf(location.data, "%V%V?%V", &sscf->base->origin, &r->uri,
+                &query);
 
     ngx_http_social_result(r, "bounced");
 
     return ngx_shop_respond_see_other(r, &location);
+}
+
+
+static ngx_int_t
+ngx_http_social_callback_answers(ngx_http_social_provider_t *sp,
+    ngx_shop_authresp_t *resp, ngx_array_t *args)
+{
+    if (ngx_shop_form_add(args, "state", &resp->state) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (resp->has_code
+        && ngx_shop_form_named(args, &sp->conf.p_code, "code", &resp->code)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (resp->has_iss
+        && ngx_shop_form_add(args, "iss", &resp->iss) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (resp->has_error
+        && ngx_shop_form_add(args, "error", &resp->error) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Those that the provider's expressions look at, such as "user" of Apple,
+ * which comes once in a lifetime.  NGX_DECLINED: one is malformed.
+ */
+
+static ngx_int_t
+ngx_http_social_callback_wanted(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_str_t *fields, ngx_array_t *args)
+{
+    ngx_int_t      rc;
+    ngx_str_t     *name, value;
+    ngx_uint_t     i, k, n;
+    ngx_keyval_t  *kv;
+
+    name = sp->conf.fields.elts;
+    n = args->nelts;
+
+    for (i = 0; i < sp->conf.fields.nelts; i++) {
+
+        kv = args->elts;
+
+        for (k = 0; k < n; k++) {
+            if (kv[k].key.len == name[i].len
+                && ngx_memcmp(kv[k].key.data, name[i].data, name[i].len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (k < n) {
+            continue;
+        }
+
+        rc = ngx_shop_query_get(r->pool, fields, (char *) name[i].data,
+                                &value);
+
+        if (rc == NGX_ERROR) {
+            return NGX_DECLINED;
+        }
+
+        if (rc == NGX_OK
+            && ngx_shop_form_push(args, &name[i], &value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws);
 static ngx_int_t ngx_http_social_exchange_hashed_nonce(
     ngx_http_social_flow_t *flow, ngx_shop_json_t *claims, ngx_str_t *nonce);
+static ngx_uint_t ngx_http_social_exchange_may_lack(
+    ngx_shop_provider_t *provider, ngx_shop_json_t *claims);
 static ngx_int_t ngx_http_social_exchange_userinfo(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_profile(
@@ -217,7 +219,7 @@ static ngx_int_t
 ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws)
 {
-    ngx_str_t              nonce, iss;
+    ngx_str_t              nonce;
     const char            *reason;
     ngx_shop_json_t       *claims;
     ngx_http_request_t    *r;
@@ -237,16 +239,11 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
 
     rules.now = ngx_time();
     rules.leeway = NGX_SHOP_OIDC_LEEWAY;
-    rules.issuer = provider->issuer;
     rules.audience = provider->client_id;
     rules.typ = jws->typ;
     rules.alg = jws->alg;
 
-    if (ngx_shop_json_string(ngx_shop_json_get(claims, "iss"), &iss) == NGX_OK
-        && ngx_shop_provider_is_issuer(provider, &iss))
-    {
-        rules.issuer = iss;
-    }
+    ngx_shop_provider_issuer(provider, claims, &rules.issuer);
 
     if (flow->presented) {
         rules.audiences = provider->aud_extra;
@@ -267,7 +264,7 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
 
         rules.nonce = &nonce;
         rules.nonce_optional = !flow->native
-                             && provider->nonce == NGX_SHOP_NONCE_IF_PRESENT;
+                    && ngx_http_social_exchange_may_lack(provider, claims);
     }
 
     if (flow->token.access_token.len) {
@@ -316,6 +313,24 @@ ngx_http_social_exchange_hashed_nonce(ngx_http_social_flow_t *flow,
     }
 
     return NGX_OK;
+}
+
+
+/* Apple says in the token that a device, an old one, has no nonce in it */
+
+static ngx_uint_t
+ngx_http_social_exchange_may_lack(ngx_shop_provider_t *provider,
+    ngx_shop_json_t *claims)
+{
+    ngx_uint_t  supported;
+
+    return provider->nonce == NGX_SHOP_NONCE_IF_PRESENT
+           || (provider->nonce == NGX_SHOP_NONCE_OR_SHA256
+               && ngx_shop_json_boolean(ngx_shop_json_get(claims,
+                                                          "nonce_supported"),
+                                        &supported)
+                  == NGX_OK
+               && !supported);
 }
 
 

@@ -64,6 +64,8 @@ static char *ngx_http_social_set_note(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_url(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
+static char *ngx_http_social_set_issuer(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_texts(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_address(ngx_conf_t *cf,
@@ -73,6 +75,8 @@ static char *ngx_http_social_fill(ngx_conf_t *cf,
 static ngx_str_t *ngx_http_social_param(ngx_http_social_block_t *block,
     ngx_str_t *name);
 static char *ngx_http_social_set_secret(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field);
+static char *ngx_http_social_set_key(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_scope(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
@@ -140,6 +144,7 @@ static ngx_conf_enum_t  ngx_http_social_client_auth[] = {
     { ngx_string("post"), NGX_SHOP_AUTH_POST },
     { ngx_string("query"), NGX_SHOP_AUTH_QUERY },
     { ngx_string("hdr:"), NGX_SHOP_AUTH_HEADER },
+    { ngx_string("jwt_es256"), NGX_SHOP_AUTH_JWT },
     { ngx_string("none"), NGX_SHOP_AUTH_NONE },
     { ngx_null_string, 0 }
 };
@@ -195,6 +200,13 @@ static ngx_conf_enum_t  ngx_http_social_ui_method[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_social_ui_proof[] = {
+    { ngx_string("none"), 0 },
+    { ngx_string("appsecret_proof"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_social_tok_format[] = {
     { ngx_string("json"), NGX_SHOP_FORMAT_JSON },
     { ngx_string("form"), NGX_SHOP_FORMAT_FORM },
@@ -206,6 +218,13 @@ static ngx_conf_enum_t  ngx_http_social_tok_format[] = {
 static ngx_conf_enum_t  ngx_http_social_key_source[] = {
     { ngx_string("jwks"), NGX_HTTP_SOCIAL_KEYS_JWKS },
     { ngx_string("client_secret"), NGX_HTTP_SOCIAL_KEYS_SECRET },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_social_iss_rule[] = {
+    { ngx_string("exact"), 0 },
+    { ngx_string("template"), 1 },
     { ngx_null_string, 0 }
 };
 
@@ -257,6 +276,10 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
       ngx_http_social_our(region), NULL, NGX_HTTP_SOCIAL_AS_HOST,
       NGX_HTTP_SOCIAL_FIRST|NGX_HTTP_SOCIAL_OURS },
 
+    { ngx_string("iss_rule"), 1, ngx_http_social_set_enum,
+      ngx_http_social_our(iss_template), ngx_http_social_iss_rule, 0,
+      NGX_HTTP_SOCIAL_FIRST|NGX_HTTP_SOCIAL_OURS },
+
     { ngx_string("scope_sep"), 1, ngx_http_social_set_text,
       ngx_http_social_our(scope_sep), NULL, NGX_HTTP_SOCIAL_AS_TEXT,
       NGX_HTTP_SOCIAL_FIRST|NGX_HTTP_SOCIAL_OURS },
@@ -272,7 +295,16 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
     { ngx_string("client_secret_file"), 1, ngx_http_social_set_secret,
       0, NULL, 0, 0 },
 
-    { ngx_string("issuer"), 1, ngx_http_social_set_url,
+    { ngx_string("team_id"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(secret.team_id), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
+
+    { ngx_string("key_id"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(secret.key_id), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
+
+    { ngx_string("key_file"), 1, ngx_http_social_set_key,
+      ngx_http_social_of(secret), NULL, 0, 0 },
+
+    { ngx_string("issuer"), 1, ngx_http_social_set_issuer,
       ngx_http_social_of(issuer), NULL, 0, 0 },
 
     { ngx_string("iss_alt"), 2, ngx_http_social_set_texts,
@@ -315,6 +347,9 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("p_code"), 1, ngx_http_social_set_text,
       ngx_http_social_of(p_code), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
+
+    { ngx_string("p_error"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(p_error), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
 
     { ngx_string("authz_extra"), 2, ngx_http_social_set_pairs,
       ngx_http_social_of(authz_extra), NULL, 1, 0 },
@@ -388,6 +423,9 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("ui_headers"), 2, ngx_http_social_set_params,
       ngx_http_social_ui(0, headers), NULL, NGX_HTTP_SOCIAL_UI_DOCS, 0 },
+
+    { ngx_string("ui_proof"), 1, ngx_http_social_set_enum,
+      ngx_http_social_of(ui_proof), ngx_http_social_ui_proof, 0, 0 },
 
     { ngx_string("ok_ui"), 2, ngx_http_social_set_rule,
       ngx_http_social_ui(0, ok), NULL, 0, 0 },
@@ -689,6 +727,54 @@ ngx_http_social_set_url(ngx_conf_t *cf, ngx_http_social_block_t *block,
 }
 
 
+/* of a template, "{tid}" stays; it is a good address with a tenant in it */
+
+static char *
+ngx_http_social_set_issuer(ngx_conf_t *cf, ngx_http_social_block_t *block,
+    ngx_http_social_field_t *field)
+{
+    char       *rv;
+    u_char     *tid;
+    ngx_str_t  *value, *issuer, filled;
+
+    if (!block->iss_template) {
+        return ngx_http_social_set_url(cf, block, field);
+    }
+
+    value = cf->args->elts;
+    issuer = ngx_http_social_at(block, field);
+
+    *issuer = value[1];
+    filled = value[1];
+
+    ngx_str_set(&block->tid, "{tid}");
+
+    rv = ngx_http_social_fill(cf, block, issuer);
+
+    if (rv == NGX_CONF_OK) {
+        ngx_str_set(&block->tid, "0");
+        rv = ngx_http_social_address(cf, block, &value[0], &filled);
+    }
+
+    ngx_str_null(&block->tid);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    tid = ngx_strlchr(issuer->data, issuer->data + issuer->len, '{');
+
+    if (tid == NULL
+        || ngx_strlchr(tid + 1, issuer->data + issuer->len, '{') != NULL)
+    {
+        return ngx_http_social_bad_field(cf, &value[1],
+                                         "an address with one {tid}");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /* these are compared only; Google leaves the scheme out in some issuers */
 
 static char *
@@ -843,12 +929,12 @@ ngx_http_social_fill(ngx_conf_t *cf, ngx_http_social_block_t *block,
 static ngx_str_t *
 ngx_http_social_param(ngx_http_social_block_t *block, ngx_str_t *name)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, n;
 
     struct {
         const char  *name;
         ngx_str_t   *value;
-    } params[4];
+    } params[5];
 
     params[0].name = "host";
     params[0].value = &block->host;
@@ -858,8 +944,12 @@ ngx_http_social_param(ngx_http_social_block_t *block, ngx_str_t *name)
     params[2].value = &block->shop;
     params[3].name = "region";
     params[3].value = &block->region;
+    params[4].name = "tid";
+    params[4].value = &block->tid;
 
-    for (i = 0; i < 4; i++) {
+    n = block->tid.len ? 5 : 4;
+
+    for (i = 0; i < n; i++) {
         if (ngx_strlen(params[i].name) == name->len
             && ngx_strncmp(params[i].name, name->data, name->len) == 0)
         {
@@ -890,6 +980,37 @@ ngx_http_social_set_secret(ngx_conf_t *cf, ngx_http_social_block_t *block,
     if (secret->len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is empty",
                            &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_social_set_key(ngx_conf_t *cf, ngx_http_social_block_t *block,
+    ngx_http_social_field_t *field)
+{
+    ngx_int_t   rc;
+    ngx_str_t  *value, pem;
+
+    value = cf->args->elts;
+
+    if (ngx_shop_file_read(cf, &value[1], NGX_HTTP_SOCIAL_SECRET_MAX, 1, &pem)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    rc = ngx_shop_secret_init(cf->pool, ngx_http_social_at(block, field),
+                              &pem);
+
+    ngx_shop_zero(pem.data, pem.len);
+
+    if (rc != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not a private key in PEM on the curve "
+                           "P-256, without a password", &value[1]);
         return NGX_CONF_ERROR;
     }
 

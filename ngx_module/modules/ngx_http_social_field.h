@@ -55,7 +55,10 @@ typedef struct {
     ngx_str_t                  shop;
     ngx_str_t                  region;
     ngx_str_t                  scope_sep;
+    ngx_uint_t                 iss_template;
 
+    ngx_str_t                  tid;         /* what "{tid}" becomes; empty:
+                                               it has no meaning here */
     ngx_uint_t                 key_source;
     ngx_uint_t                 callback_iss;
 

@@ -47,6 +47,8 @@ static const char *ngx_http_social_provider_wrong(
     ngx_http_social_block_t *block);
 static ngx_uint_t ngx_http_social_provider_docs(
     ngx_shop_provider_t *provider);
+static ngx_int_t ngx_http_social_provider_callback(ngx_conf_t *cf,
+    ngx_shop_provider_t *provider);
 static char *ngx_http_social_provider_issuer(ngx_conf_t *cf,
     ngx_http_social_block_t *block);
 static char *ngx_http_social_can_resolve(ngx_conf_t *cf,
@@ -386,6 +388,10 @@ ngx_http_social_provider_finish(ngx_conf_t *cf,
         provider->label = provider->name;
     }
 
+    if (block->iss_template) {
+        provider->tenant = block->tenant;
+    }
+
     text = ngx_http_social_provider_missing(provider);
 
     if (text != NULL) {
@@ -407,6 +413,10 @@ ngx_http_social_provider_finish(ngx_conf_t *cf,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"social_provider %V\" %s", &provider->name,
                            text);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_social_provider_callback(cf, provider) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -442,7 +452,23 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
     } else if (!told && provider->token.len == 0) {
         missing = "token";
 
+    } else if (provider->client_auth == NGX_SHOP_AUTH_JWT
+               && provider->secret.team_id.len == 0)
+    {
+        missing = "team_id";
+
+    } else if (provider->client_auth == NGX_SHOP_AUTH_JWT
+               && provider->secret.key_id.len == 0)
+    {
+        missing = "key_id";
+
+    } else if (provider->client_auth == NGX_SHOP_AUTH_JWT
+               && provider->secret.key == NULL)
+    {
+        missing = "key_file";
+
     } else if (provider->client_secret.len == 0
+               && provider->client_auth != NGX_SHOP_AUTH_JWT
                && provider->client_auth != NGX_SHOP_AUTH_NONE)
     {
         missing = "client_secret_file";
@@ -492,6 +518,24 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
 
     provider = block->provider;
 
+    if (block->iss_template) {
+
+        if (provider->oauth2 || provider->iss_alt != NULL) {
+            return "has \"iss_rule template\", which is for \"kind oidc\" "
+                   "without \"iss_alt\"";
+        }
+
+        if (!ngx_shop_provider_is_tenant(&provider->tenant)) {
+            return "needs a \"tenant\": common, organizations, consumers, "
+                   "or the id (a GUID) of one, since its name is not in "
+                   "tokens";
+        }
+
+        if (provider->discovery.len == 0) {
+            return "has \"iss_rule template\", which needs \"discovery\"";
+        }
+    }
+
     if (block->key_source == NGX_HTTP_SOCIAL_KEYS_SECRET
         && provider->algs != NGX_SHOP_JWS_HS256)
     {
@@ -519,10 +563,30 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
                "missing";
     }
 
+    if (provider->client_auth == NGX_SHOP_AUTH_JWT
+        && provider->client_secret.len)
+    {
+        return "has \"client_auth jwt_es256\", which \"client_secret_file\" "
+               "is not for";
+    }
+
+    if (provider->client_auth != NGX_SHOP_AUTH_JWT
+        && (provider->secret.team_id.len || provider->secret.key_id.len
+            || provider->secret.key != NULL))
+    {
+        return "has \"team_id\", \"key_id\" or \"key_file\", which are for "
+               "\"client_auth jwt_es256\"";
+    }
+
     if (provider->client_secret.len == 0
+        && provider->client_auth != NGX_SHOP_AUTH_JWT
         && provider->pkce == NGX_SHOP_PKCE_OFF)
     {
         return "has neither a secret nor \"pkce\"";
+    }
+
+    if (provider->ui_proof && provider->client_secret.len == 0) {
+        return "has \"ui_proof\", which needs a \"client_secret_file\"";
     }
 
     for (i = 0; i < 2; i++) {
@@ -539,6 +603,62 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
     }
 
     return NULL;
+}
+
+
+/* which fields of the callback matter, of claims and of the requests */
+
+static ngx_int_t
+ngx_http_social_provider_callback(ngx_conf_t *cf,
+    ngx_shop_provider_t *provider)
+{
+    ngx_uint_t         i, k, n;
+    ngx_array_t       *params[8];
+    ngx_shop_param_t  *param;
+
+    if (ngx_array_init(&provider->fields, cf->pool, 2, sizeof(ngx_str_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_SHOP_CLAIMS; i++) {
+        if (provider->claims[i] != NULL
+            && ngx_shop_claim_fields(provider->claims[i], &provider->fields)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    n = 0;
+    params[n++] = provider->tok_extra;
+    params[n++] = provider->tok_headers;
+
+    for (i = 0; i < 2; i++) {
+        params[n++] = provider->ui[i].query;
+        params[n++] = provider->ui[i].body;
+        params[n++] = provider->ui[i].headers;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (params[i] == NULL) {
+            continue;
+        }
+
+        param = params[i]->elts;
+
+        for (k = 0; k < params[i]->nelts; k++) {
+            if (ngx_shop_claim_fields(param[k].value, &provider->fields)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
 }
 
 

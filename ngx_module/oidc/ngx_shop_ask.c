@@ -42,6 +42,8 @@ static ngx_int_t ngx_shop_ask_client(ngx_shop_asking_t *a,
 static ngx_int_t ngx_shop_ask_basic(ngx_shop_asking_t *a);
 static ngx_int_t ngx_shop_ask_bearer(ngx_shop_asking_t *a,
     ngx_shop_userinfo_t *ui, ngx_str_t *access_token);
+static ngx_int_t ngx_shop_ask_proof(ngx_shop_asking_t *a, ngx_uint_t n,
+    ngx_str_t *access_token);
 static ngx_int_t ngx_shop_ask_authorization(ngx_shop_asking_t *a,
     ngx_str_t *scheme, ngx_str_t *access_token);
 static ngx_int_t ngx_shop_ask_params(ngx_shop_asking_t *a,
@@ -100,6 +102,7 @@ ngx_shop_ask_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     a.has_form = (ui->body != NULL || ui->bearer == NGX_SHOP_BEARER_BODY);
 
     if (ngx_shop_ask_bearer(&a, ui, access_token) != NGX_OK
+        || ngx_shop_ask_proof(&a, n, access_token) != NGX_OK
         || ngx_shop_ask_params(&a, ui->query, &a.query, 0) != NGX_OK
         || ngx_shop_ask_params(&a, ui->body, &a.form, 0) != NGX_OK
         || ngx_shop_ask_params(&a, ui->headers, NULL, 1) != NGX_OK)
@@ -174,9 +177,11 @@ static ngx_int_t
 ngx_shop_ask_client(ngx_shop_asking_t *a, ngx_shop_client_auth_e auth,
     ngx_array_t *fields)
 {
+    ngx_str_t             secret;
     ngx_shop_provider_t  *provider;
 
     provider = a->provider;
+    secret = provider->client_secret;
 
     switch (auth) {
 
@@ -188,6 +193,16 @@ ngx_shop_ask_client(ngx_shop_asking_t *a, ngx_shop_client_auth_e auth,
 
         if (ngx_shop_ask_header(a, &provider->auth_header,
                                 &provider->client_secret)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        break;
+
+    case NGX_SHOP_AUTH_JWT:
+
+        if (ngx_shop_secret(provider, ngx_time(), &secret, a->pool->log)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -215,7 +230,7 @@ ngx_shop_ask_client(ngx_shop_asking_t *a, ngx_shop_client_auth_e auth,
     }
 
     return ngx_shop_form_named(fields, &provider->p_secret, "client_secret",
-                               &provider->client_secret);
+                               &secret);
 }
 
 
@@ -286,6 +301,31 @@ ngx_shop_ask_bearer(ngx_shop_asking_t *a, ngx_shop_userinfo_t *ui,
         ngx_str_set(&bearer, "Bearer");
         return ngx_shop_ask_authorization(a, &bearer, access_token);
     }
+}
+
+
+/* Meta's: that who uses the token has the secret, which the MAC keeps */
+
+static ngx_int_t
+ngx_shop_ask_proof(ngx_shop_asking_t *a, ngx_uint_t n,
+    ngx_str_t *access_token)
+{
+    ngx_str_t  proof;
+    u_char     mac[NGX_SHOP_SHA256_LEN];
+
+    if (n != 0 || !a->provider->ui_proof) {
+        return NGX_OK;
+    }
+
+    if (ngx_shop_hmac_sha256(&a->provider->client_secret, access_token, mac,
+                             a->pool->log)
+        != NGX_OK
+        || ngx_shop_hex(a->pool, mac, NGX_SHOP_SHA256_LEN, &proof) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_form_add(&a->query, "appsecret_proof", &proof);
 }
 
 

@@ -525,6 +525,11 @@ ngx_shop_authresp_parse(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         }
     }
 
+    if (resp->has_failure && !resp->has_error) {
+        resp->has_error = 1;
+        resp->error = resp->failure;
+    }
+
     if (resp->state.len == 0) {
         *reason = "state_missing";
         return NGX_ERROR;
@@ -570,6 +575,15 @@ ngx_shop_authresp_field(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         seen = resp->has_error;
         resp->has_error = 1;
 
+    } else if (name->len
+               && name->len == provider->p_error.len
+               && ngx_memcmp(name->data, provider->p_error.data, name->len)
+                  == 0)
+    {
+        field = &resp->failure;
+        seen = resp->has_failure;
+        resp->has_failure = 1;
+
     } else {
         return NGX_OK;
     }
@@ -589,7 +603,7 @@ ngx_shop_authresp_field(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 }
 
 
-/* all four are of VSCHAR or less: RFC 6749 appendix A, RFC 9207 2 */
+/* all of them are of VSCHAR or less: RFC 6749 appendix A, RFC 9207 2 */
 
 static ngx_int_t
 ngx_shop_authresp_printable(ngx_str_t *value)

@@ -22,6 +22,8 @@
  *                                             ones left out
  *     term     ref | "'" text "'" | "tpl(" text with "{" ref "}" ")"
  *     ref      document ":" pointer [ pick ] [ "!" conversion ]
+ *              a conversion is a word, or "in:" and a pointer to a list in
+ *              the same document
  *     pick     "[" key "=" text { "&" key "=" text } "]" pointer
  *
  * It is read once, into a flat list of operations.  Each is one ref or one
@@ -63,6 +65,7 @@ enum {
     ngx_shop_claim_bool,                    /* 1 and "1", too */
     ngx_shop_claim_str,
     ngx_shop_claim_exists,
+    ngx_shop_claim_in,                      /* true, or nothing */
     ngx_shop_claim_lower,
     ngx_shop_claim_cutq
 };
@@ -76,6 +79,7 @@ typedef struct {
     ngx_array_t                path;        /* of ngx_str_t */
     ngx_array_t                pick;        /* of ngx_keyval_t */
     ngx_array_t                rest;        /* path in the element */
+    ngx_array_t                list;        /* path of "in:" */
 } ngx_shop_claim_op_t;
 
 
@@ -158,6 +162,8 @@ static ngx_int_t ngx_shop_claim_convert_bool(ngx_pool_t *pool,
     ngx_uint_t conv, ngx_shop_json_t *json, ngx_str_t *text);
 static ngx_int_t ngx_shop_claim_convert_exists(ngx_shop_json_t *json,
     ngx_str_t *text);
+static ngx_int_t ngx_shop_claim_convert_in(ngx_shop_json_t *list,
+    ngx_shop_json_t *json, ngx_str_t *text);
 static void ngx_shop_claim_true(ngx_uint_t value, ngx_str_t *text);
 
 
@@ -181,6 +187,7 @@ static const struct {
     { "str", ngx_shop_claim_str },
     { "bool", ngx_shop_claim_bool },
     { "exists", ngx_shop_claim_exists },
+    { "in", ngx_shop_claim_in },
     { "lower", ngx_shop_claim_lower },
     { "cutq", ngx_shop_claim_cutq },
     { NULL, 0 }
@@ -689,14 +696,31 @@ ngx_shop_claim_parse_conv(ngx_shop_claim_parser_t *c,
 
         if (ngx_shop_oidc_is(&word, ngx_shop_claim_convs[i].name)) {
             op->conv = ngx_shop_claim_convs[i].conv;
-            return NGX_OK;
+            break;
         }
     }
 
-    c->p = start;
+    if (ngx_shop_claim_convs[i].name == NULL) {
+        c->p = start;
+        return ngx_shop_claim_wrong(c, "\"str\", \"bool\", \"exists\", "
+                                       "\"in:\", \"lower\" or \"cutq\" is "
+                                       "missing");
+    }
 
-    return ngx_shop_claim_wrong(c, "\"str\", \"bool\", \"exists\", \"lower\" "
-                                   "or \"cutq\" is missing");
+    if (op->conv != ngx_shop_claim_in) {
+        return NGX_OK;
+    }
+
+    if (c->last - c->p < 2 || c->p[0] != ':' || c->p[1] != '/'
+        || op->doc == NGX_SHOP_DOC_CB)
+    {
+        return ngx_shop_claim_wrong(c, "a list of the same document is "
+                                       "missing");
+    }
+
+    c->p++;
+
+    return ngx_shop_claim_parse_path(c, &op->list);
 }
 
 
@@ -967,7 +991,7 @@ ngx_shop_claim_find(ngx_shop_claim_run_t *run, ngx_shop_claim_op_t *op,
     ngx_str_t *text)
 {
     ngx_int_t         rc;
-    ngx_shop_json_t  *json;
+    ngx_shop_json_t  *json, *list;
 
     if (op->doc == NGX_SHOP_DOC_CLIENT_ID || op->doc == NGX_SHOP_DOC_STATE) {
         *text = (op->doc == NGX_SHOP_DOC_STATE) ? run->docs->state
@@ -985,6 +1009,7 @@ ngx_shop_claim_find(ngx_shop_claim_run_t *run, ngx_shop_claim_op_t *op,
         return rc;
     }
 
+    list = json;
     json = ngx_shop_path_get(json, &op->path);
 
     if (op->pick.nelts) {
@@ -992,7 +1017,10 @@ ngx_shop_claim_find(ngx_shop_claim_run_t *run, ngx_shop_claim_op_t *op,
         json = ngx_shop_path_get(json, &op->rest);
     }
 
-    rc = ngx_shop_claim_convert(run->pool, op->conv, json, text);
+    rc = (op->conv == ngx_shop_claim_in)
+         ? ngx_shop_claim_convert_in(ngx_shop_path_get(list, &op->list), json,
+                                     text)
+         : ngx_shop_claim_convert(run->pool, op->conv, json, text);
 
     if (rc == NGX_OK) {
         run->used |= NGX_SHOP_DOC_BIT(op->doc);
@@ -1225,6 +1253,43 @@ ngx_shop_claim_convert_exists(ngx_shop_json_t *json, ngx_str_t *text)
 }
 
 
+/* byte by byte: that a provider's two spellings are one is not ours to say */
+
+static ngx_int_t
+ngx_shop_claim_convert_in(ngx_shop_json_t *list, ngx_shop_json_t *json,
+    ngx_str_t *text)
+{
+    size_t     i;
+    ngx_int_t  rc;
+    ngx_str_t  value, one;
+
+    rc = ngx_shop_json_string(json, &value);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (!ngx_shop_json_is_array(list)) {
+        return ngx_shop_json_string(list, &one) == NGX_DECLINED ? NGX_DECLINED
+                                                                : NGX_ERROR;
+    }
+
+    for (i = 0; i < ngx_shop_json_size(list); i++) {
+
+        if (ngx_shop_json_string(ngx_shop_json_at(list, i), &one) == NGX_OK
+            && value.len
+            && one.len == value.len
+            && ngx_memcmp(one.data, value.data, one.len) == 0)
+        {
+            ngx_shop_claim_true(1, text);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
 static void
 ngx_shop_claim_true(ngx_uint_t value, ngx_str_t *text)
 {
@@ -1234,6 +1299,45 @@ ngx_shop_claim_true(ngx_uint_t value, ngx_str_t *text)
     } else {
         ngx_str_set(text, "false");
     }
+}
+
+
+ngx_int_t
+ngx_shop_claim_fields(ngx_shop_claim_t *claim, ngx_array_t *names)
+{
+    ngx_str_t            *name;
+    ngx_uint_t            i, k;
+    ngx_shop_claim_op_t  *op;
+
+    op = claim->ops.elts;
+
+    for (i = 0; i < claim->ops.nelts; i++) {
+
+        if (op[i].doc != NGX_SHOP_DOC_CB) {
+            continue;
+        }
+
+        name = names->elts;
+
+        for (k = 0; k < names->nelts; k++) {
+            if (ngx_strcmp(name[k].data, op[i].text.data) == 0) {
+                break;
+            }
+        }
+
+        if (k < names->nelts) {
+            continue;
+        }
+
+        name = ngx_array_push(names);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        *name = op[i].text;
+    }
+
+    return NGX_OK;
 }
 
 

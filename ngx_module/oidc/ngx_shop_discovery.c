@@ -117,7 +117,7 @@ ngx_shop_discovery_issuer(ngx_shop_discovery_t *d,
         return NGX_ERROR;
     }
 
-    if (!ngx_shop_provider_is_issuer(provider, &issuer)) {
+    if (!ngx_shop_provider_is_published(provider, &issuer)) {
         d->reason = "issuer_mismatch";
         return NGX_ERROR;
     }

@@ -137,6 +137,10 @@ ngx_int_t ngx_shop_claim_eval(ngx_pool_t *pool, ngx_shop_claim_t *claim,
     ngx_shop_docs_t *docs, ngx_uint_t allowed, ngx_str_t *value,
     ngx_uint_t *used);
 
+/* adds the fields of the callback that it looks at to "names", of ngx_str_t
+ * that end with NUL; one that is there already is not added again */
+ngx_int_t ngx_shop_claim_fields(ngx_shop_claim_t *claim, ngx_array_t *names);
+
 /* a pointer (RFC 6901), as an array of ngx_str_t; "error" as above */
 ngx_array_t *ngx_shop_path_compile(ngx_pool_t *pool, ngx_str_t *text,
     ngx_shop_claim_error_t *error);
@@ -179,6 +183,7 @@ typedef enum {
     NGX_SHOP_AUTH_POST,
     NGX_SHOP_AUTH_QUERY,
     NGX_SHOP_AUTH_HEADER,                   /* auth_header */
+    NGX_SHOP_AUTH_JWT,                      /* POST, with "secret" */
     NGX_SHOP_AUTH_NONE
 } ngx_shop_client_auth_e;
 
@@ -261,15 +266,33 @@ typedef struct {
 } ngx_shop_userinfo_t;
 
 
+/* what a secret is signed with where it is a token, and the current one */
+
+typedef struct {
+    ngx_str_t                  team_id;
+    ngx_str_t                  key_id;
+    EVP_PKEY                  *key;
+
+    /* the worker's */
+
+    ngx_pool_t                *pool;        /* NULL: there is none yet */
+    ngx_str_t                  token;
+    time_t                     made;
+} ngx_shop_secret_t;
+
+
 typedef struct {
     ngx_str_t                  name;        /* of the block */
     ngx_str_t                  preset;
     ngx_str_t                  label;
     ngx_str_t                  client_id;
     ngx_str_t                  client_secret;    /* may be empty: NONE */
+    ngx_shop_secret_t          secret;
     ngx_str_t                  issuer;
     ngx_array_t               *iss_alt;     /* of ngx_str_t, or NULL */
     ngx_array_t               *aud_extra;   /* likewise: of apps' tokens */
+    ngx_str_t                  tenant;      /* of an issuer that is a
+                                               template, else empty */
     ngx_str_t                  scope;       /* "openid email profile" */
 
     /* empty: from the metadata */
@@ -286,6 +309,7 @@ typedef struct {
     ngx_str_t                  p_client_id;
     ngx_str_t                  p_secret;
     ngx_str_t                  p_code;
+    ngx_str_t                  p_error;     /* "error" where there is none */
 
     /* of authz_extra and err_map: ngx_keyval_t; raw, escaped when sent */
 
@@ -301,6 +325,8 @@ typedef struct {
     ngx_shop_userinfo_t        ui[2];
     ngx_shop_claim_t          *claims[NGX_SHOP_CLAIMS];
     ngx_array_t               *email_domains;    /* of ngx_str_t */
+    ngx_array_t                fields;      /* ngx_str_t: of the callback,
+                                               that expressions look at */
 
     ngx_uint_t                 algs;        /* 0: from the metadata */
     ngx_uint_t                 native_algs; /* of an app's token; 0: algs */
@@ -313,12 +339,30 @@ typedef struct {
     ngx_uint_t                 tok_format;  /* ngx_shop_format_e */
     ngx_uint_t                 iss_ignored; /* 1: in the callback */
     ngx_uint_t                 email_trust; /* ngx_shop_email_trust_e */
+    ngx_uint_t                 ui_proof;    /* 1: "appsecret_proof" */
 } ngx_shop_provider_t;
 
 
-/* 1: a token or a callback may call the issuer so */
+/*
+ * 1: a callback may call the issuer so.  With a "tenant" the issuer is a
+ * template, which "{tid}" stands in once, for any tenant that may sign in.
+ */
 ngx_uint_t ngx_shop_provider_is_issuer(ngx_shop_provider_t *provider,
     ngx_str_t *issuer);
+
+/* likewise, "issuer" of the metadata, which are those of many tenants */
+ngx_uint_t ngx_shop_provider_is_published(ngx_shop_provider_t *provider,
+    ngx_str_t *issuer);
+
+/*
+ * The issuer that an ID token with these claims must have; of a template, it
+ * is of the tenant that "tid" names.  Empty: it can have none.
+ */
+void ngx_shop_provider_issuer(ngx_shop_provider_t *provider,
+    ngx_shop_json_t *claims, ngx_str_t *issuer);
+
+/* 1: "common", "organizations", "consumers" or the id of one, a GUID */
+ngx_uint_t ngx_shop_provider_is_tenant(ngx_str_t *tenant);
 
 /* what "err_map" makes of a provider's error code */
 void ngx_shop_provider_error(ngx_shop_provider_t *provider,
@@ -328,6 +372,23 @@ void ngx_shop_provider_error(ngx_shop_provider_t *provider,
  * "pool" */
 ngx_int_t ngx_shop_provider_discovery_url(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_str_t *url);
+
+
+/* ngx_shop_secret.c: a client secret that is a token, signed by us */
+
+/*
+ * Takes the key, at configuration time; the current token is wiped with
+ * "pool".  NGX_ERROR: it is not one of ngx_shop_sign_key(), or no memory.
+ */
+ngx_int_t ngx_shop_secret_init(ngx_pool_t *pool, ngx_shop_secret_t *secret,
+    ngx_str_t *pem);
+
+/*
+ * The secret to send now; it is valid until the next call.  NGX_ERROR: no
+ * memory, or OpenSSL failed, which is logged.
+ */
+ngx_int_t ngx_shop_secret(ngx_shop_provider_t *provider, time_t now,
+    ngx_str_t *text, ngx_log_t *log);
 
 
 /* ngx_shop_discovery.c: what the provider says about itself */
@@ -418,18 +479,21 @@ typedef struct {
     ngx_str_t                  code;
     ngx_str_t                  iss;
     ngx_str_t                  error;
+    ngx_str_t                  failure;     /* of p_error */
 
     unsigned                   has_state:1;
     unsigned                   has_code:1;
     unsigned                   has_iss:1;
     unsigned                   has_error:1;
+    unsigned                   has_failure:1;
 } ngx_shop_authresp_t;
 
 
 /*
  * Reads the fields of a query or a form.  Unknown fields are ignored, but
  * state, code, iss and error only once; "resp" is as long-lived as "pool"
- * and "fields".  NGX_OK, or NGX_ERROR with "callback_malformed",
+ * and "fields".  What is called as "p_error" says is the error where there is
+ * no other.  NGX_OK, or NGX_ERROR with "callback_malformed",
  * "parameter_duplicated", "state_missing", "internal_error".
  */
 ngx_int_t ngx_shop_authresp_parse(ngx_pool_t *pool,

@@ -11,6 +11,30 @@
 #include "oidc/ngx_shop_oidc.h"
 
 
+/*
+ * Microsoft signs for all tenants with the same keys, and the issuer names
+ * the tenant.  So "iss" alone says nothing, and neither does "tid": they must
+ * be of one tenant, and that one must be allowed to sign in.
+ */
+
+
+#define NGX_SHOP_PROVIDER_TID  "{tid}"
+#define NGX_SHOP_GUID_LEN      36
+
+
+static ngx_uint_t ngx_shop_provider_filled(ngx_shop_provider_t *provider,
+    ngx_str_t *issuer, ngx_str_t *filling);
+static ngx_uint_t ngx_shop_provider_admits(ngx_shop_provider_t *provider,
+    ngx_str_t *tid);
+static ngx_uint_t ngx_shop_provider_is_guid(ngx_str_t *text);
+
+
+/* the tenant of all personal accounts */
+
+static u_char  ngx_shop_provider_consumers[] =
+    "9188040d-6c67-4c5b-b112-36a304b66dad";
+
+
 static ngx_str_t  ngx_shop_provider_well_known =
     ngx_string("/.well-known/openid-configuration");
 
@@ -55,11 +79,16 @@ ngx_shop_provider_discovery_url(ngx_pool_t *pool,
 ngx_uint_t
 ngx_shop_provider_is_issuer(ngx_shop_provider_t *provider, ngx_str_t *issuer)
 {
-    ngx_str_t   *alt;
+    ngx_str_t    tid, *alt;
     ngx_uint_t   i, n;
 
     if (issuer->len == 0) {
         return 0;
+    }
+
+    if (provider->tenant.len) {
+        return ngx_shop_provider_filled(provider, issuer, &tid)
+               && ngx_shop_provider_admits(provider, &tid);
     }
 
     if (issuer->len == provider->issuer.len
@@ -80,6 +109,167 @@ ngx_shop_provider_is_issuer(ngx_shop_provider_t *provider, ngx_str_t *issuer)
     }
 
     return 0;
+}
+
+
+ngx_uint_t
+ngx_shop_provider_is_published(ngx_shop_provider_t *provider,
+    ngx_str_t *issuer)
+{
+    ngx_str_t  filling;
+
+    if (ngx_shop_oidc_is(&provider->tenant, "common")
+        || ngx_shop_oidc_is(&provider->tenant, "organizations"))
+    {
+        return ngx_shop_provider_filled(provider, issuer, &filling)
+               && ngx_shop_oidc_is(&filling, "{tenantid}");
+    }
+
+    return ngx_shop_provider_is_issuer(provider, issuer);
+}
+
+
+void
+ngx_shop_provider_issuer(ngx_shop_provider_t *provider,
+    ngx_shop_json_t *claims, ngx_str_t *issuer)
+{
+    ngx_str_t  iss, tid, told;
+
+    *issuer = provider->issuer;
+
+    if (provider->tenant.len) {
+        ngx_str_null(issuer);
+    }
+
+    if (ngx_shop_json_string(ngx_shop_json_get(claims, "iss"), &iss) != NGX_OK
+        || !ngx_shop_provider_is_issuer(provider, &iss))
+    {
+        return;
+    }
+
+    if (provider->tenant.len
+        && (ngx_shop_json_string(ngx_shop_json_get(claims, "tid"), &told)
+            != NGX_OK
+            || !ngx_shop_provider_filled(provider, &iss, &tid)
+            || told.len != tid.len
+            || ngx_memcmp(told.data, tid.data, tid.len) != 0))
+    {
+        return;
+    }
+
+    *issuer = iss;
+}
+
+
+/* what stands in "issuer" where the template has "{tid}" */
+
+static ngx_uint_t
+ngx_shop_provider_filled(ngx_shop_provider_t *provider, ngx_str_t *issuer,
+    ngx_str_t *filling)
+{
+    u_char     *p;
+    size_t      head, tail;
+    ngx_str_t  *template;
+
+    template = &provider->issuer;
+
+    p = ngx_strlchr(template->data, template->data + template->len, '{');
+    if (p == NULL) {
+        return 0;
+    }
+
+    head = p - template->data;
+    p += sizeof(NGX_SHOP_PROVIDER_TID) - 1;
+    tail = template->data + template->len - p;
+
+    if (issuer->len <= head + tail
+        || ngx_memcmp(issuer->data, template->data, head) != 0
+        || ngx_memcmp(issuer->data + issuer->len - tail, p, tail) != 0)
+    {
+        return 0;
+    }
+
+    filling->data = issuer->data + head;
+    filling->len = issuer->len - head - tail;
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_shop_provider_admits(ngx_shop_provider_t *provider, ngx_str_t *tid)
+{
+    ngx_str_t   *tenant;
+    ngx_uint_t   personal;
+
+    tenant = &provider->tenant;
+
+    if (!ngx_shop_provider_is_guid(tid)) {
+        return 0;
+    }
+
+    personal = ngx_strncasecmp(tid->data, ngx_shop_provider_consumers,
+                               NGX_SHOP_GUID_LEN)
+               == 0;
+
+    if (ngx_shop_oidc_is(tenant, "common")) {
+        return 1;
+    }
+
+    if (ngx_shop_oidc_is(tenant, "organizations")) {
+        return !personal;
+    }
+
+    if (ngx_shop_oidc_is(tenant, "consumers")) {
+        return personal;
+    }
+
+    return tenant->len == NGX_SHOP_GUID_LEN
+           && ngx_strncasecmp(tid->data, tenant->data, NGX_SHOP_GUID_LEN)
+              == 0;
+}
+
+
+ngx_uint_t
+ngx_shop_provider_is_tenant(ngx_str_t *tenant)
+{
+    return ngx_shop_oidc_is(tenant, "common")
+           || ngx_shop_oidc_is(tenant, "organizations")
+           || ngx_shop_oidc_is(tenant, "consumers")
+           || ngx_shop_provider_is_guid(tenant);
+}
+
+
+static ngx_uint_t
+ngx_shop_provider_is_guid(ngx_str_t *text)
+{
+    u_char  ch, c;
+    size_t  i;
+
+    if (text->len != NGX_SHOP_GUID_LEN) {
+        return 0;
+    }
+
+    for (i = 0; i < NGX_SHOP_GUID_LEN; i++) {
+        ch = text->data[i];
+
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+
+            if (ch != '-') {
+                return 0;
+            }
+
+            continue;
+        }
+
+        c = ch | 0x20;
+
+        if (!((ch >= '0' && ch <= '9') || (c >= 'a' && c <= 'f'))) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -146,6 +146,19 @@ ngx_shop_unit_claim_values(ngx_shop_unit_t *u)
         { "ui:/name!exists", "true" },
         { "ui:/none!exists", NULL },
         { "ui:/empty!exists", NULL },
+        { "ui:/list/1!in:/list", "true" },
+        { "ui:/name!in:/list", NULL },
+        { "ui:/name!in:/nothing", NULL },
+        { "ui:/name!in:/none", NULL },
+        { "ui:/name!in:/null", NULL },
+        { "ui:/name!in:/items", NULL },
+        { "ui:/none!in:/list", NULL },
+        { "ui:/empty!in:/list", NULL },
+        { "ui:/n!in:/list", "!" },
+        { "ui:/name!in:/name", "!" },
+        { "ui:/name!in:/deep", "!" },
+        { "ui:/name!in:/list | 'x'", "x" },
+        { "tpl({ui:/list/0!in:/list}.)", "true." },
         { "ui:/yes!bool", "true" },
         { "ui:/no!bool", "false" },
 
@@ -194,6 +207,9 @@ ngx_shop_unit_claim_bools(ngx_shop_unit_t *u)
         { "ui:/name!exists", "true" },
         { "ui:/no!exists", NULL },
         { "ui:/nothing!exists", NULL },
+        { "ui:/name!in:/list | ui:/no", "false" },
+        { "ui:/list/0!in:/list | ui:/no", "true" },
+        { "ui:/list/0!in:/list && ui:/no", "false" },
         { NULL, NULL }
     };
 
@@ -251,6 +267,11 @@ ngx_shop_unit_claim_wrong(ngx_shop_unit_t *u)
         { "ui:/a && ui:/b", "true or false", 7 },
         { "ui:/a!", "\"str\"", 7 },
         { "ui:/a!STR", "\"str\"", 7 },
+        { "ui:/a!in", "a list", 9 },
+        { "ui:/a!in:", "a list", 9 },
+        { "ui:/a!in:b", "a list", 9 },
+        { "ui:/a!in:/b!str", "\"|\" or \"+\"", 12 },
+        { "cb:a!in:/b", "a list", 8 },
         { "ui:/a!str!lower", "\"|\" or \"+\"", 10 },
         { "ui:/a[", "KEY=VALUE", 7 },
         { "ui:/a[b", "KEY=VALUE", 8 },
@@ -595,7 +616,7 @@ ngx_shop_unit_claim_damaged(ngx_shop_unit_t *u)
 
     static const char  *texts[] = {
         "ui:/a~1b + 'x' | tpl({{{ui2:[primary=true&n=1]/email!lower}}})",
-        "ui:/yes!bool && cb:user/name/firstName!exists | tk:/uid",
+        "ui:/yes!bool && cb:user/name/firstName!exists | ui:/a!in:/list",
         "a{client_id}{{b}}{cb:first}{state}{tk:/n!str}",
         "/deep/a absent_or= d"
     };

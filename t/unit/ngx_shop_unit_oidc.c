@@ -7,6 +7,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <openssl/pem.h>
+
 #include "base/ngx_shop_base.h"
 #include "oidc/ngx_shop_oidc.h"
 
@@ -38,6 +40,7 @@ static void ngx_shop_unit_oidc_discovery_url(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_discovery(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_metadata(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_configured(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_loopback(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_methods(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_attempt(ngx_shop_unit_t *u);
@@ -47,6 +50,10 @@ static void ngx_shop_unit_oidc_request(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_callback(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_exchange(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_secret(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_proof(ngx_shop_unit_t *u);
+static ngx_str_t ngx_shop_unit_oidc_secret_at(ngx_shop_unit_t *u,
+    ngx_shop_provider_t *provider, time_t now);
 static void ngx_shop_unit_oidc_token(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_claims(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_names(ngx_shop_unit_t *u);
@@ -86,6 +93,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_oidc_tests[] = {
     { "row 7: metadata", ngx_shop_unit_oidc_discovery },
     { "what metadata tells", ngx_shop_unit_oidc_metadata },
     { "what a shop configured", ngx_shop_unit_oidc_configured },
+    { "row 8: an issuer of many tenants", ngx_shop_unit_oidc_tenants },
     { "loopback addresses", ngx_shop_unit_oidc_loopback },
     { "algorithms and client authentication", ngx_shop_unit_oidc_methods },
     { "row 1: an attempt", ngx_shop_unit_oidc_attempt },
@@ -95,6 +103,8 @@ ngx_shop_unit_test_t  ngx_shop_unit_oidc_tests[] = {
     { "rows 2 and 5: callback", ngx_shop_unit_oidc_callback },
     { "rows 4 and 6: answers", ngx_shop_unit_oidc_callback_check },
     { "row 17: code exchange", ngx_shop_unit_oidc_exchange },
+    { "row 17: a signed secret", ngx_shop_unit_oidc_secret },
+    { "row 17: a proof of the secret", ngx_shop_unit_oidc_proof },
     { "rows 18 and 20: token answer", ngx_shop_unit_oidc_token },
     { "row 16: subject", ngx_shop_unit_oidc_claims },
     { "row 31: names", ngx_shop_unit_oidc_names },
@@ -458,6 +468,129 @@ ngx_shop_unit_oidc_configured(ngx_shop_unit_t *u)
     rc = ngx_shop_discovery_parse(u->pool, &provider, text, &metadata, &told);
     ngx_shop_unit_oidc_told(u, rc, told, "issuer_mismatch",
                             "another issuer");
+}
+
+
+/* who is the issuer of "iss" and "tid", which tenants may sign in */
+
+static void
+ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u)
+{
+    ngx_str_t             iss, tid, text, issuer;
+    ngx_uint_t            i, k, mine;
+    ngx_shop_json_t      *claims;
+    ngx_shop_provider_t   provider;
+
+#define COMPANY   "4f1c2d3e-0a9b-4c8d-9e7f-112233445566"
+#define OTHER     "00000000-0a9b-4c8d-9e7f-112233445566"
+#define PERSONAL  "9188040d-6c67-4c5b-b112-36a304b66dad"
+
+    static struct {
+        ngx_str_t    tenant;
+        const char  *admits[4];
+        const char  *published;
+    } rules[] = {
+        { ngx_string("common"), { COMPANY, OTHER, PERSONAL, NULL },
+          "{tenantid}" },
+        { ngx_string("organizations"), { COMPANY, OTHER, NULL, NULL },
+          "{tenantid}" },
+        { ngx_string("consumers"), { PERSONAL, NULL, NULL, NULL }, PERSONAL },
+        { ngx_string(COMPANY), { COMPANY, NULL, NULL, NULL }, COMPANY },
+        { ngx_string("4F1C2D3E-0A9B-4C8D-9E7F-112233445566"),
+          { COMPANY, NULL, NULL, NULL }, COMPANY },
+        { ngx_string("shop.example"), { NULL, NULL, NULL, NULL }, NULL }
+    };
+
+    static const char  *tids[] = {
+        COMPANY, OTHER, PERSONAL, "{tid}", "{tenantid}", "", "common",
+        "4f1c2d3e-0a9b-4c8d-9e7f-11223344556",
+        "4f1c2d3e-0a9b-4c8d-9e7f-1122334455660",
+        "4f1c2d3e-0a9b-4c8d-9e7f-11223344556g",
+        "4f1c2d3e_0a9b_4c8d_9e7f_112233445566",
+        "4f1c2d3e-0a9b-4c8d-9e7f-1122334455/6", NULL
+    };
+
+    static const char  *wrong[] = {
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\"}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\",\"tid\":null}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\",\"tid\":1}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\",\"tid\":\"\"}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0\","
+            "\"tid\":\"" OTHER "\"}",
+        "{\"iss\":\"https://id.example/" COMPANY "/v2.0/\","
+            "\"tid\":\"" COMPANY "\"}",
+        "{\"iss\":\"https://id.example/" COMPANY "\","
+            "\"tid\":\"" COMPANY "\"}",
+        "{\"iss\":\"https://sts.example/" COMPANY "/v2.0\","
+            "\"tid\":\"" COMPANY "\"}",
+        "{\"iss\":\"https://id.example/{tid}/v2.0\","
+            "\"tid\":\"{tid}\"}",
+        "{\"iss\":1,\"tid\":\"" COMPANY "\"}",
+        "{\"tid\":\"" COMPANY "\"}",
+        "[]",
+        NULL
+    };
+
+    ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_str_set(&provider.issuer, "https://id.example/{tid}/v2.0");
+
+    for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+
+        provider.tenant = rules[i].tenant;
+
+        for (k = 0; tids[k] != NULL; k++) {
+
+            tid.data = (u_char *) tids[k];
+            tid.len = ngx_strlen(tids[k]);
+
+            iss.data = ngx_pnalloc(u->pool, 200);
+            iss.len = ngx_sprintf(iss.data, "https://id.example/%V/v2.0%Z",
+                                  &tid)
+                      - iss.data - 1;
+            text.data = ngx_pnalloc(u->pool, 400);
+            text.len = ngx_sprintf(text.data,
+                                   "{\"iss\":\"%V\",\"tid\":\"%V\"}", &iss,
+                                   &tid)
+                       - text.data;
+
+            for (mine = 0; rules[i].admits[mine] != NULL
+                           && ngx_strcmp(rules[i].admits[mine], tids[k]) != 0;
+                 mine++)
+            {
+                /* void */
+            }
+
+            mine = (rules[i].admits[mine] != NULL);
+
+            claims = ngx_shop_json_parse(u->pool, &text, 400);
+            ngx_shop_provider_issuer(&provider, claims, &issuer);
+
+            ngx_shop_unit_is(u, &issuer, mine ? (char *) iss.data : "",
+                             "a token");
+            ngx_shop_unit_is_int(u,
+                          ngx_shop_provider_is_issuer(&provider, &iss), mine,
+                          "%V, a callback: %V", &provider.tenant, &tid);
+            ngx_shop_unit_is_int(u,
+                          ngx_shop_provider_is_published(&provider, &iss),
+                          rules[i].published != NULL
+                          && ngx_strcmp(rules[i].published, tids[k]) == 0,
+                          "%V, metadata: %V", &provider.tenant, &tid);
+        }
+    }
+
+    ngx_str_set(&provider.tenant, "common");
+
+    for (i = 0; wrong[i] != NULL; i++) {
+        text = *ngx_shop_unit_oidc_str(u, wrong[i]);
+        claims = ngx_shop_json_parse(u->pool, &text, 400);
+
+        ngx_shop_provider_issuer(&provider, claims, &issuer);
+        ngx_shop_unit_is_int(u, issuer.len, 0, "nobody: %V", &text);
+    }
+
+#undef COMPANY
+#undef OTHER
+#undef PERSONAL
 }
 
 
@@ -953,11 +1086,32 @@ ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u)
         { "no code", "state=s", "code_missing", "issuer_missing" },
         { "an empty code", "state=s&code=&iss=https://id.example",
           "code_missing", "code_missing" },
+        { "an error of another name", "state=s&error_code=13",
+          "provider_error", "issuer_missing" },
+        { "and a code", "state=s&error_code=&code=c", "provider_error",
+          "issuer_missing" },
+        { "two errors, in one order",
+          "state=s&error_code=200&error=access_denied", "access_denied",
+          "issuer_missing" },
+        { "and the other", "state=s&error=access_denied&error_code=200",
+          "access_denied", "issuer_missing" },
+        { "that iss of another",
+          "state=s&error_code=1&iss=https://evil.example",
+          "issuer_mismatch", "issuer_mismatch" },
         { NULL, NULL, NULL, NULL }
     };
 
     ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_str_set(&provider.p_error, "error_code");
     ngx_memzero(&metadata, sizeof(ngx_shop_metadata_t));
+
+    ngx_shop_unit_ok(u, ngx_shop_authresp_parse(u->pool, &provider,
+                            ngx_shop_unit_oidc_str(u,
+                                      "state=s&error_code=1&error_code=1"),
+                                                &resp, &told)
+                        == NGX_ERROR
+                        && ngx_strcmp(told, "parameter_duplicated") == 0,
+                     "an error of another name, twice");
 
     for (i = 0; cases[i].what; i++) {
 
@@ -978,6 +1132,131 @@ ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u)
         ngx_shop_unit_oidc_told(u, rc, told, cases[i].promised,
                                 cases[i].what);
     }
+}
+
+
+/* Apple's: that its signature is right is checked by t/social_presets.t */
+
+static void
+ngx_shop_unit_oidc_secret(ngx_shop_unit_t *u)
+{
+    BIO                  *bio;
+    char                 *data;
+    EVP_PKEY             *pkey;
+    ngx_str_t             pem, token[4], part, text;
+    ngx_shop_provider_t   provider;
+
+    ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_str_null(&provider.client_secret);
+    ngx_str_set(&provider.client_id, "a\"b\\c");
+    ngx_str_set(&provider.secret.team_id, "TEAM");
+    ngx_str_set(&provider.secret.key_id, "KEY");
+
+    ngx_str_set(&pem, "-----BEGIN PRIVATE KEY-----\nAAAA\n"
+                      "-----END PRIVATE KEY-----\n");
+    ngx_shop_unit_is_int(u, ngx_shop_secret_init(u->pool, &provider.secret,
+                                                 &pem),
+                         NGX_ERROR, "no key");
+
+    pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    bio = BIO_new(BIO_s_mem());
+    (void) PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL,
+                                         NULL);
+    pem.len = BIO_get_mem_data(bio, &data);
+    pem.data = (u_char *) data;
+
+    ngx_shop_unit_is_int(u, ngx_shop_secret_init(u->pool, &provider.secret,
+                                                 &pem),
+                         NGX_OK, "a key");
+    BIO_free(bio);
+    EVP_PKEY_free(pkey);
+
+    token[0] = ngx_shop_unit_oidc_secret_at(u, &provider, 1700000000);
+    token[1] = ngx_shop_unit_oidc_secret_at(u, &provider, 1700001799);
+    token[2] = ngx_shop_unit_oidc_secret_at(u, &provider, 1700001800);
+    token[3] = ngx_shop_unit_oidc_secret_at(u, &provider, 1700001799);
+
+    ngx_shop_unit_ok(u, ngx_shop_equal(&token[0], &token[1]),
+                     "used for half an hour");
+    ngx_shop_unit_ok(u, !ngx_shop_equal(&token[1], &token[2]),
+                     "and then another one");
+    ngx_shop_unit_ok(u, !ngx_shop_equal(&token[2], &token[3]),
+                     "and where the clock was put back");
+
+    part.data = token[2].data;
+    part.len = ngx_strlchr(part.data, part.data + token[2].len, '.')
+               - part.data;
+
+    (void) ngx_shop_unbase64url(u->pool, &part, &text);
+    ngx_shop_unit_is(u, &text, "{\"alg\":\"ES256\",\"kid\":\"KEY\"}",
+                     "the header");
+
+    part.data += part.len + 1;
+    part.len = ngx_strlchr(part.data, token[2].data + token[2].len, '.')
+               - part.data;
+
+    (void) ngx_shop_unbase64url(u->pool, &part, &text);
+    ngx_shop_unit_is(u, &text, "{\"iss\":\"TEAM\",\"iat\":1700001740,"
+                     "\"exp\":1700005400,\"aud\":\"https://id.example\","
+                     "\"sub\":\"a\\\"b\\\\c\"}", "the claims");
+}
+
+
+/* as "openssl dgst -sha256 -hmac" has it */
+
+static void
+ngx_shop_unit_oidc_proof(ngx_shop_unit_t *u)
+{
+    ngx_str_t             token;
+    ngx_uint_t            n;
+    ngx_keyval_t         *header;
+    ngx_shop_ask_t        ask;
+    ngx_shop_docs_t       docs;
+    ngx_shop_metadata_t   metadata;
+    ngx_shop_provider_t   provider;
+
+    ngx_shop_unit_oidc_provider(u, &provider);
+    ngx_memzero(&metadata, sizeof(ngx_shop_metadata_t));
+    ngx_memzero(&docs, sizeof(ngx_shop_docs_t));
+
+    ngx_str_set(&provider.client_secret, "app secret");
+    ngx_str_set(&metadata.userinfo.uri, "/me");
+    ngx_str_set(&metadata.userinfo2.uri, "/me");
+    ngx_str_set(&token, "token-1");
+    provider.ui_proof = 1;
+
+    for (n = 0; n < 2; n++) {
+        ngx_shop_unit_is_int(u, ngx_shop_ask_userinfo(u->pool, &provider,
+                                                      &metadata, n, &docs,
+                                                      &token, &ask),
+                             NGX_OK, "userinfo");
+        ngx_shop_unit_is(u, &ask.url.uri,
+                         n ? "/me" : "/me?appsecret_proof=020beb5007fc7ab3ec1"
+                             "c4e3b5a0d6ca52dee69d2e77160a34c921a9c04b0290e",
+                         "the query has it, of the first one");
+
+        header = ask.headers.elts;
+        ngx_shop_unit_is(u, &header[0].value, "Bearer token-1",
+                         "the token is in a header");
+    }
+}
+
+
+static ngx_str_t
+ngx_shop_unit_oidc_secret_at(ngx_shop_unit_t *u,
+    ngx_shop_provider_t *provider, time_t now)
+{
+    ngx_str_t  token, copy;
+
+    ngx_str_null(&token);
+
+    ngx_shop_unit_is_int(u, ngx_shop_secret(provider, now, &token, u->log),
+                         NGX_OK, "a secret");
+
+    copy.len = token.len;
+    copy.data = ngx_pstrdup(u->pool, &token);
+
+    return copy;
 }
 
 

@@ -307,12 +307,18 @@ sub conf {
     $lines .= "$_ \"$conf{$_}\";\n" for sort keys %conf;
 
     my $file = ShopTest::write_file(
-        ShopTest::temp_dir() . "/$name.secret", $d->{client}{secret}, 0600);
+        ShopTest::temp_dir() . "/$name.secret",
+        $d->{team} ? $self->private_key("p256-$name") : $d->{client}{secret},
+        0600);
+
+    my $secret = $d->{team}
+        ? "team_id $d->{team}{id}; key_id $d->{team}{key}; key_file $file;"
+        : "client_secret_file $file;";
 
     return <<"END";
     social_provider $name {
         client_id          "$d->{client}{id}";
-        client_secret_file $file;
+        $secret
 $lines
     }
 END

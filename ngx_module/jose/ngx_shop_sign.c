@@ -1,0 +1,166 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+
+#include "base/ngx_shop_base.h"
+#include "jose/ngx_shop_jose.h"
+
+
+/* tokens that we sign: by ES256, the two numbers one behind the other */
+
+
+#define NGX_SHOP_SIGN_NUMBER   32
+#define NGX_SHOP_SIGN_DER_MAX  72
+
+
+static void ngx_shop_sign_cleanup(void *data);
+static ngx_int_t ngx_shop_sign_raw(EVP_PKEY *key, ngx_str_t *input,
+    u_char *raw);
+
+
+EVP_PKEY *
+ngx_shop_sign_key(ngx_pool_t *pool, ngx_str_t *pem)
+{
+    BIO                 *bio;
+    size_t               len;
+    EVP_PKEY            *key;
+    ngx_pool_cleanup_t  *cln;
+    char                 group[16];
+
+    cln = ngx_pool_cleanup_add(pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    key = NULL;
+    bio = BIO_new_mem_buf(pem->data, (int) pem->len);
+
+    /* an empty password: without any, OpenSSL would ask on the terminal */
+
+    if (bio != NULL) {
+        key = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *) "");
+        BIO_free(bio);
+    }
+
+    if (key == NULL
+        || !EVP_PKEY_is_a(key, "EC")
+        || EVP_PKEY_get_group_name(key, group, sizeof(group), &len) != 1
+        || ngx_strcmp(group, "prime256v1") != 0)
+    {
+        EVP_PKEY_free(key);
+        ERR_clear_error();
+        return NULL;
+    }
+
+    cln->handler = ngx_shop_sign_cleanup;
+    cln->data = key;
+
+    return key;
+}
+
+
+static void
+ngx_shop_sign_cleanup(void *data)
+{
+    EVP_PKEY_free(data);
+}
+
+
+ngx_int_t
+ngx_shop_sign(ngx_pool_t *pool, EVP_PKEY *key, ngx_str_t *header,
+    ngx_str_t *payload, ngx_str_t *token, ngx_log_t *log)
+{
+    u_char     *p;
+    ngx_str_t   input, text[2], signature;
+    u_char      raw[2 * NGX_SHOP_SIGN_NUMBER];
+
+    if (ngx_shop_base64url(pool, header, &text[0]) != NGX_OK
+        || ngx_shop_base64url(pool, payload, &text[1]) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    input.len = text[0].len + 1 + text[1].len;
+
+    p = ngx_pnalloc(pool, input.len + 1
+                          + ngx_base64_encoded_length(sizeof(raw)));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    input.data = p;
+    p = ngx_sprintf(p, "%V.%V", &text[0], &text[1]);
+
+    if (ngx_shop_sign_raw(key, &input, raw) != NGX_OK) {
+        ngx_ssl_error(NGX_LOG_ERR, log, 0, "could not sign by ES256");
+        return NGX_ERROR;
+    }
+
+    signature.data = raw;
+    signature.len = sizeof(raw);
+
+    if (ngx_shop_base64url(pool, &signature, &text[0]) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    *p++ = '.';
+    p = ngx_cpymem(p, text[0].data, text[0].len);
+
+    token->data = input.data;
+    token->len = p - token->data;
+
+    return NGX_OK;
+}
+
+
+/* OpenSSL signs in DER, a JWS has plain numbers: RFC 7518 3.4 */
+
+static ngx_int_t
+ngx_shop_sign_raw(EVP_PKEY *key, ngx_str_t *input, u_char *raw)
+{
+    size_t         len;
+    ngx_int_t      rc;
+    ECDSA_SIG     *sig;
+    EVP_MD_CTX    *ctx;
+    const u_char  *p;
+    u_char         der[NGX_SHOP_SIGN_DER_MAX];
+
+    rc = NGX_ERROR;
+    sig = NULL;
+    len = sizeof(der);
+
+    ctx = EVP_MD_CTX_new();
+
+    if (ctx != NULL
+        && EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, key, NULL)
+           == 1
+        && EVP_DigestSign(ctx, der, &len, input->data, input->len) == 1)
+    {
+        p = der;
+        sig = d2i_ECDSA_SIG(NULL, &p, (long) len);
+    }
+
+    if (sig != NULL
+        && BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, NGX_SHOP_SIGN_NUMBER)
+           == NGX_SHOP_SIGN_NUMBER
+        && BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + NGX_SHOP_SIGN_NUMBER,
+                        NGX_SHOP_SIGN_NUMBER)
+           == NGX_SHOP_SIGN_NUMBER)
+    {
+        rc = NGX_OK;
+    }
+
+    ECDSA_SIG_free(sig);
+    EVP_MD_CTX_free(ctx);
+
+    return rc;
+}
