@@ -218,9 +218,10 @@ sub comes_back {
 
     $shop->fails(502, $reason, "$endpoint is down: login $_") for 1 .. 10;
 
-    # a login may take a second itself where the machine is busy
+    # a login may take a second itself where the machine is busy, and nginx
+    # counts whole ones
 
-    cmp_ok($provider->count($path), '<=', 1 + ShopTest::now() - $begin,
+    cmp_ok($provider->count($path), '<=', 2 + ShopTest::now() - $begin,
            "$endpoint is down: it is asked once in a second");
 
     $provider->restore;
