@@ -4,81 +4,11 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::Activity;
 use ShopTest::HTTP;
 use ShopTest::Proxy;
-use ShopTest::Session;
 
-my %o = (location => 'add_header X-Session $shop_session;');
-
-my $shop = shop(%o);
-my $redis = $shop->redis;
-
-
-# another instance at the same Redis
-
-sub instance {
-    my (%more) = @_;
-
-    return shop(%o, redis => $redis, provider => $shop->provider,
-                backend => $shop->backend, %more);
-}
-
-# a session that was noted some minutes ago, or "ago" seconds
-
-sub session {
-    my (%more) = @_;
-    my $session = ShopTest::Session->new(redis => $redis, %more);
-
-    $session->noted(defined $more{ago} ? $more{ago} : 400);
-
-    return $session;
-}
-
-# "ID SOURCE" as the backend and the client are told
-
-sub told {
-    my ($session, $at) = @_;
-
-    my $response = ($at || $shop)->nginx->get('/', Cookie => $session->cookie);
-    my ($id) = map { $_->[1] } grep { lc $_->[0] eq 'x-customer-id' }
-               @{ $response->json->{headers} };
-
-    return (defined $id ? $id : '-') . ' ' . $response->header('X-Session');
-}
-
-sub calls { return $redis->calls->{$_[0]} || 0 }
-
-sub activity { return $redis->hash($_[0]->key('activity')) }
-
-sub visits { return activity($_[0])->{visits} }
-
-# when the session was seen, as the list of the customer's sessions says
-
-sub listed {
-    my ($session) = @_;
-    my ($hash) = $session->key =~ /(\w+)$/;
-
-    return $redis->command('ZSCORE', $session->key('sessions'), $hash);
-}
-
-# all that Redis told of changes until now has come
-
-sub settled {
-    my ($at) = @_;
-    my $probe = session(ago => 0);
-
-    wait_for { told($probe, $at) =~ /cached/ } 'the channel';
-}
-
-# what was queued before is written
-
-sub flushed {
-    my ($at, %more) = @_;
-    my $probe = session(%more);
-
-    told($probe, $at);
-    wait_for { visits($probe) } 'a later customer', 30;
-}
+my ($shop, $redis) = start();
 
 
 # --- a session that is gone, things that are not ours

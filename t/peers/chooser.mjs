@@ -28,7 +28,7 @@ const screens = {
 const languages = {
     'en-US': [ 'en', 'Sign in', 'Continue with Company' ],
     'de-AT': [ 'de', 'Anmelden', 'Weiter mit Company' ],
-    'ja-JP': [ 'ja', 'ログイン', 'Companyで続ける' ],
+    'fr-FR': [ 'fr', 'Se connecter', 'Continuer avec Company' ],
 };
 
 const browser = await chromium.launch({
