@@ -1140,11 +1140,14 @@ ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u)
 static void
 ngx_shop_unit_oidc_secret(ngx_shop_unit_t *u)
 {
-    BIO                  *bio;
-    char                 *data;
-    EVP_PKEY             *pkey;
-    ngx_str_t             pem, token[4], part, text;
-    ngx_shop_provider_t   provider;
+    BIO        *bio;
+    char       *data;
+    EVP_PKEY   *pkey;
+    ngx_str_t   pem, token[4], part, text;
+
+    /* the pool, which lives longer than this call, frees its key */
+
+    static ngx_shop_provider_t  provider;
 
     ngx_shop_unit_oidc_provider(u, &provider);
     ngx_str_null(&provider.client_secret);
