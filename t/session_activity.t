@@ -101,6 +101,7 @@ my ($shop, $redis) = start();
 
     told($_) for @sessions;
     flushed();
+    wait_for { visits($sessions[0]) } 'the first of all', 30;
 
     for my $i (0 .. $#t) {
         my ($ago, $before, $then, $text) = @{ $t[$i] };
