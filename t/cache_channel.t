@@ -202,7 +202,7 @@ for my $half (\&listeners, \&trackers) {
 
     works('one worker', $one);
 
-    my ($worker) = split ' ', `ps -o pid= --ppid @{[ $one->pid ]}`;
+    my ($worker) = $one->workers;
     my ($id) = reverse sort { $a <=> $b } listeners();
 
     $redis->command('CONFIG', 'SET', 'client-output-buffer-limit',
@@ -300,7 +300,7 @@ works('after FLUSHALL');
 
 # the worker that holds it is killed, is told to go; the server, too
 
-sub workers { return split ' ', `ps -o pid= --ppid @{[ $nginx->pid ]}` }
+sub workers { return $nginx->workers }
 
 sub holder {
     my @holders = read_file($nginx->dir . '/logs/error.log')
