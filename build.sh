@@ -264,6 +264,7 @@ install_peers() {
 
     cmd_deps peers
 
+    mkdir -p "$build"
     exec 7>"$build/peers.lock"
     flock 7
 

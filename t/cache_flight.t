@@ -123,10 +123,15 @@ sub heard {
 }
 
 
-# one read for all
+# one read for all, when all that was said of the session before is heard
 
 {
     my $s = session(view => { points => 4 });
+    my $witness = session(view => { points => 4 });
+
+    told($witness);
+    $witness->view(points => 5);
+    wait_for(sub { told($witness) eq "$witness->{customer} 5 cached" });
 
     $proxy->spoil('hold', 0, only => 'HMGET');
 

@@ -873,7 +873,10 @@ ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn, const char *reason,
         }
     }
 
-    node->failures++;
+    if (node->failures++ == 0) {
+        node->failed_at = ngx_current_msec;
+    }
+
     node->retry_at = ngx_current_msec
                       + (ngx_msec_t) ngx_random() % (backoff + 1);
     node->reason = reason;

@@ -123,6 +123,7 @@ struct ngx_shop_redis_node_s {
     ngx_uint_t                    next;     /* round robin */
 
     ngx_uint_t                    failures; /* in a row */
+    ngx_msec_t                    failed_at;  /* when the first of them was */
     ngx_msec_t                    retry_at; /* no attempt earlier */
     const char                   *reason;   /* for those who ask meanwhile */
     const char                   *why;      /* of the last one, logged */
@@ -151,6 +152,7 @@ struct ngx_shop_redis_topology_s {
     ngx_uint_t                    seed;     /* where a round begins */
     ngx_event_t                   timer;    /* the next round */
     ngx_msec_t                    asked;
+    ngx_msec_t                    known_at; /* when the last good round began */
     ngx_uint_t                    failures; /* rounds in a row */
     ngx_msec_t                    retry_at;
     const char                   *reason;
@@ -380,8 +382,8 @@ ngx_uint_t ngx_shop_redis_route_passes(ngx_shop_redis_op_t *op,
 ngx_int_t ngx_shop_redis_route_again(ngx_shop_redis_op_t *op);
 
 /*
- * Its connection failed before a byte of it was sent.  NGX_OK: it waits for
- * news of where to go, once; NGX_DECLINED: it is to fail.
+ * Its connection failed before a byte of it was sent, or there is none.
+ * NGX_OK: it waits for news of where to go, once; NGX_DECLINED: it is to fail.
  */
 ngx_int_t ngx_shop_redis_route_rescue(ngx_shop_redis_op_t *op);
 
@@ -412,6 +414,13 @@ void ngx_shop_redis_topology_lost(ngx_shop_redis_node_t *node);
 /* 1: who comes without knowing a node may wait for one; else why not */
 ngx_uint_t ngx_shop_redis_topology_may_wait(ngx_shop_redis_t *redis,
     const char **reason);
+
+/*
+ * A node cannot be asked.  1: "op" is to wait for the next round, which may
+ * tell of another node; 0: it is to fail.
+ */
+ngx_uint_t ngx_shop_redis_topology_may_tell(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_op_t *op);
 
 /* everybody may ask now, or nobody for "reason" */
 void ngx_shop_redis_topology_known(ngx_shop_redis_t *redis);

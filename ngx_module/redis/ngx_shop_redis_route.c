@@ -29,8 +29,9 @@
  * sent once more: the next node is not to be blamed for the time that others
  * took.
  *
- * One that was not sent when its connection failed waits for the next map
- * and tries once more; so a server that left in order is no fault of ours.
+ * One that was not sent when its connection failed, or since connections to
+ * its node had just failed, waits for the next map and tries once more; so a
+ * server that left in order is no fault of ours.
  */
 
 
@@ -163,6 +164,13 @@ ngx_shop_redis_route(ngx_shop_redis_op_t *op, const char **reason)
     conn = ngx_shop_redis_conn_pick(node, reason);
 
     if (conn == NULL) {
+
+        if (ngx_shop_redis_topology_may_tell(node, op)
+            && ngx_shop_redis_route_rescue(op) == NGX_OK)
+        {
+            return NGX_AGAIN;
+        }
+
         ngx_shop_redis_node_failed(node, *reason);
         ngx_shop_redis_topology_want(redis);
         return NGX_ERROR;
@@ -398,8 +406,11 @@ ngx_shop_redis_route_rescue(ngx_shop_redis_op_t *op)
 
     state->hops++;
 
-    ngx_queue_remove(&state->queue);
-    state->queued = 0;
+    if (state->queued) {
+        ngx_queue_remove(&state->queue);
+        state->queued = 0;
+    }
+
     state->conn = NULL;
 
     ngx_shop_redis_topology_want(redis);

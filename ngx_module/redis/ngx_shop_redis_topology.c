@@ -182,6 +182,38 @@ ngx_shop_redis_topology_may_wait(ngx_shop_redis_t *redis,
 }
 
 
+/*
+ * A write has nothing to fall back on, and may wait for a tenth of a second.
+ * A question waits if it waits for the answer only, and not for its turn: the
+ * last round was before the node failed, or long ago.  Nobody waits who would
+ * wait for one who does not answer a round, either.
+ */
+
+ngx_uint_t
+ngx_shop_redis_topology_may_tell(ngx_shop_redis_node_t *node,
+    ngx_shop_redis_op_t *op)
+{
+    ngx_msec_t                  ago;
+    ngx_shop_redis_topology_t  *topology;
+
+    topology = node->redis->topology;
+
+    if (topology == NULL || topology->failures) {
+        return 0;
+    }
+
+    ago = ngx_current_msec - topology->asked;
+
+    if (topology->op && ago >= NGX_SHOP_REDIS_ROUND_INTERVAL) {
+        return 0;
+    }
+
+    return ngx_shop_redis_state(op)->writes
+           || (ngx_msec_int_t) (topology->known_at - node->failed_at) <= 0
+           || ago >= NGX_SHOP_REDIS_ROUND_INTERVAL;
+}
+
+
 static void
 ngx_shop_redis_topology_round(ngx_event_t *ev)
 {
@@ -428,6 +460,7 @@ ngx_shop_redis_topology_known(ngx_shop_redis_t *redis)
     }
 
     topology->known = 1;
+    topology->known_at = topology->asked;
     topology->failures = 0;
     topology->slow = 0;
 

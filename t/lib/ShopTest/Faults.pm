@@ -326,7 +326,8 @@ sub row {
         } 'it', $o{back} || 20;
     };
 
-    Test::More::ok($back, "$name: then a change is seen that somebody made");
+    Test::More::ok($back, "$name: then a change is seen that somebody made")
+        or Test::More::diag($@);
     Test::More::is($self->ask($ended)->{who}, '-',
         "$name: ... who was signed out elsewhere is out");
     Test::More::is($self->ask($leaves)->{who}, '-',
