@@ -233,42 +233,40 @@ sub owner_of {
 }
 
 
-# the second word is the key, which may be elsewhere since the last time
+# The second word is the key, which may be elsewhere since the last time.  In
+# the course of a failover nodes may name one that is dead, or know nothing.
 
 sub command {
     my ($self, @words) = @_;
     my $tag = $words[1] =~ /\{(.+?)\}/ ? $1 : $words[1];
     my @nodes = $self->nodes;
     my $node = delete $self->{at}{$tag} || $nodes[0];
-    my $why;
 
-    for (1 .. 2 * @nodes) {
+    my $done = ShopTest::wait_for {
         my ($reply, $error) = eval { $node->try(@words) };
 
-        $why = $@ || $error;
-
-        if (!$why) {
-            $self->{at}{$tag} = $node;
-            return $reply;
-        }
-
-        # whom it names, or any other where it is dead
-
-        if ($why =~ /^(?:MOVED|(ASK)) .*:(\d+)/) {
-            my ($ask, $port) = ($1, $2);
-
-            ($node) = grep { $_->port == $port } @nodes;
-            eval { $node->command('ASKING') } if $ask;
-
-        } elsif ($@) {
+        if ($@ || ($error || '') =~ /^(?:CLUSTERDOWN|TRYAGAIN)/) {
             $node = $nodes[rand @nodes];
-
-        } else {
-            last;
+            return;
         }
-    }
 
-    die "redis: $words[0]: $why\n";
+        return [ $reply, $error ] if ($error || '') !~ /^(MOVED|ASK) .*:(\d+)/;
+
+        my ($kind, $port) = ($1, $2);
+
+        ($node) = grep { $_->port == $port } @nodes;
+        eval { $node->command('ASKING') } if $kind eq 'ASK';
+
+        return;
+    } "a node to do $words[0]", 20;
+
+    my ($reply, $error) = @$done;
+
+    die "redis: $words[0]: $error\n" if $error;
+
+    $self->{at}{$tag} = $node;
+
+    return $reply;
 }
 
 
