@@ -72,7 +72,7 @@ my $nginx = fetch_nginx(
 # sockets of the worker that are connected, or on their way
 
 sub sockets {
-    my ($pid) = $nginx->workers;
+    my ($pid) = $nginx->workers or return 0;
     my %inodes;
 
     for my $fd (glob "/proc/$pid/fd/*") {

@@ -169,7 +169,7 @@ for my $endpoint (qw(discovery token jwks userinfo)) {
     for my $how (qw(close reset)) {
         my $fresh = shop(redis => $redis, backend => $shop->backend,
                          provider => $provider,
-                         nginx_options => { timeout => 3 });
+                         nginx_options => { timeout => 8 });
 
         my $browser = $fresh->browser;
         my $url = $endpoint eq 'discovery'
@@ -226,7 +226,7 @@ for my $endpoint (qw(discovery token jwks userinfo)) {
 {
     my $fresh = shop(redis => $redis, backend => $shop->backend,
                      provider => $provider,
-                     nginx_options => { timeout => 3 });
+                     nginx_options => { timeout => 8 });
 
     $fresh->signs_in('before new keys');
     $provider->rotate('rsa-2');

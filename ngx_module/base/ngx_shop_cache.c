@@ -94,8 +94,9 @@ static void ngx_shop_cache_unlink(ngx_shop_cache_sh_t *cache,
 static void ngx_shop_cache_unlink_all(ngx_shop_cache_sh_t *cache);
 static void ngx_shop_cache_part_unlink(ngx_shop_cache_sh_t *cache,
     ngx_shop_cache_part_t *place);
-static ngx_shop_cache_link_t *ngx_shop_cache_mine(ngx_shop_cache_sh_t *cache,
+static ngx_shop_cache_link_t *ngx_shop_cache_lock_link(ngx_shop_zone_t *zone,
     ngx_uint_t link);
+static void ngx_shop_cache_unlock(ngx_shop_zone_t *zone);
 
 
 u_char *
@@ -586,45 +587,37 @@ ngx_shop_cache_links(ngx_shop_zone_t *zone)
 void
 ngx_shop_cache_open(ngx_shop_zone_t *zone, ngx_uint_t link, uint32_t server)
 {
-    ngx_slab_pool_t        *shpool;
     ngx_shop_cache_sh_t    *cache;
     ngx_shop_cache_link_t  *mine;
 
-    shpool = ngx_shop_zone_pool(zone);
     cache = ngx_shop_cache_sh(zone);
+    mine = ngx_shop_cache_lock_link(zone, link);
 
-    ngx_shmtx_lock(&shpool->mutex);
-
-    mine = ngx_shop_cache_mine(cache, link);
-
-    if (mine) {
-        ngx_shop_cache_unlink(cache, link);
-        mine->server = server;
+    if (mine == NULL) {
+        return;
     }
 
-    ngx_shmtx_unlock(&shpool->mutex);
+    ngx_shop_cache_unlink(cache, link);
+    mine->server = server;
+
+    ngx_shop_cache_unlock(zone);
 }
 
 
 void
 ngx_shop_cache_close(ngx_shop_zone_t *zone, ngx_uint_t link)
 {
-    ngx_slab_pool_t        *shpool;
-    ngx_shop_cache_sh_t    *cache;
-    ngx_shop_cache_link_t  *mine;
+    ngx_shop_cache_sh_t  *cache;
 
-    shpool = ngx_shop_zone_pool(zone);
     cache = ngx_shop_cache_sh(zone);
 
-    ngx_shmtx_lock(&shpool->mutex);
-
-    mine = ngx_shop_cache_mine(cache, link);
-
-    if (mine) {
-        ngx_shop_cache_unlink(cache, link);
+    if (ngx_shop_cache_lock_link(zone, link) == NULL) {
+        return;
     }
 
-    ngx_shmtx_unlock(&shpool->mutex);
+    ngx_shop_cache_unlink(cache, link);
+
+    ngx_shop_cache_unlock(zone);
 }
 
 
@@ -687,49 +680,43 @@ done:
 void
 ngx_shop_cache_armed(ngx_shop_zone_t *zone, ngx_uint_t link)
 {
-    ngx_slab_pool_t        *shpool;
     ngx_shop_cache_sh_t    *cache;
     ngx_shop_cache_link_t  *mine;
 
-    shpool = ngx_shop_zone_pool(zone);
     cache = ngx_shop_cache_sh(zone);
+    mine = ngx_shop_cache_lock_link(zone, link);
 
-    ngx_shmtx_lock(&shpool->mutex);
-
-    mine = ngx_shop_cache_mine(cache, link);
-
-    if (mine) {
-        mine->since = ++cache->epoch;
-        cache->arms++;
+    if (mine == NULL) {
+        return;
     }
 
-    ngx_shmtx_unlock(&shpool->mutex);
+    mine->since = ++cache->epoch;
+    cache->arms++;
+
+    ngx_shop_cache_unlock(zone);
 }
 
 
 void
 ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_uint_t link, ngx_msec_t when)
 {
-    ngx_slab_pool_t        *shpool;
     ngx_shop_cache_sh_t    *cache;
     ngx_shop_cache_link_t  *mine;
 
-    shpool = ngx_shop_zone_pool(zone);
     cache = ngx_shop_cache_sh(zone);
+    mine = ngx_shop_cache_lock_link(zone, link);
 
-    ngx_shmtx_lock(&shpool->mutex);
-
-    mine = ngx_shop_cache_mine(cache, link);
-
-    if (mine) {
-        mine->proven = when;
-        mine->armed = 1;
-
-        cache->proven = when;
-        cache->armed = 1;
+    if (mine == NULL) {
+        return;
     }
 
-    ngx_shmtx_unlock(&shpool->mutex);
+    mine->proven = when;
+    mine->armed = 1;
+
+    cache->proven = when;
+    cache->armed = 1;
+
+    ngx_shop_cache_unlock(zone);
 }
 
 
@@ -739,55 +726,45 @@ void
 ngx_shop_cache_flush(ngx_shop_zone_t *zone, ngx_uint_t link)
 {
     ngx_uint_t              i;
-    ngx_slab_pool_t        *shpool;
     ngx_shop_cache_sh_t    *cache;
-    ngx_shop_cache_link_t  *mine;
     ngx_shop_cache_part_t  *place;
 
-    shpool = ngx_shop_zone_pool(zone);
     cache = ngx_shop_cache_sh(zone);
 
-    ngx_shmtx_lock(&shpool->mutex);
+    if (ngx_shop_cache_lock_link(zone, link) == NULL) {
+        return;
+    }
 
-    mine = ngx_shop_cache_mine(cache, link);
+    cache->epoch++;
+    cache->invalidations++;
 
-    if (mine) {
-        cache->epoch++;
-        cache->invalidations++;
+    for (i = 0; i < cache->nparts; i++) {
 
-        for (i = 0; i < cache->nparts; i++) {
+        place = &cache->parts[i];
 
-            place = &cache->parts[i];
-
-            if (place->link == link || place->link == NGX_SHOP_CACHE_NONE) {
-                place->floor = cache->epoch;
-            }
+        if (place->link == link || place->link == NGX_SHOP_CACHE_NONE) {
+            place->floor = cache->epoch;
         }
     }
 
-    ngx_shmtx_unlock(&shpool->mutex);
+    ngx_shop_cache_unlock(zone);
 }
 
 
 void
 ngx_shop_cache_lost(ngx_shop_zone_t *zone, ngx_uint_t link)
 {
-    ngx_slab_pool_t        *shpool;
-    ngx_shop_cache_sh_t    *cache;
     ngx_shop_cache_link_t  *mine;
 
-    shpool = ngx_shop_zone_pool(zone);
-    cache = ngx_shop_cache_sh(zone);
+    mine = ngx_shop_cache_lock_link(zone, link);
 
-    ngx_shmtx_lock(&shpool->mutex);
-
-    mine = ngx_shop_cache_mine(cache, link);
-
-    if (mine) {
-        mine->armed = 0;
+    if (mine == NULL) {
+        return;
     }
 
-    ngx_shmtx_unlock(&shpool->mutex);
+    mine->armed = 0;
+
+    ngx_shop_cache_unlock(zone);
 }
 
 
@@ -927,10 +904,29 @@ ngx_shop_cache_part_unlink(ngx_shop_cache_sh_t *cache,
 }
 
 
-/* NULL: it is another worker's by now */
+/* NULL, without a lock: it is another worker's by now */
 
 static ngx_shop_cache_link_t *
-ngx_shop_cache_mine(ngx_shop_cache_sh_t *cache, ngx_uint_t link)
+ngx_shop_cache_lock_link(ngx_shop_zone_t *zone, ngx_uint_t link)
 {
-    return cache->holder == ngx_pid ? &cache->links[link] : NULL;
+    ngx_shop_cache_sh_t  *cache;
+
+    cache = ngx_shop_cache_sh(zone);
+
+    ngx_shmtx_lock(&ngx_shop_zone_pool(zone)->mutex);
+
+    if (cache->holder == ngx_pid) {
+        return &cache->links[link];
+    }
+
+    ngx_shop_cache_unlock(zone);
+
+    return NULL;
+}
+
+
+static void
+ngx_shop_cache_unlock(ngx_shop_zone_t *zone)
+{
+    ngx_shmtx_unlock(&ngx_shop_zone_pool(zone)->mutex);
 }

@@ -441,6 +441,50 @@ ngx_http_social_flow_unexpected(ngx_http_social_flow_t *flow,
 }
 
 
+ngx_int_t
+ngx_http_social_flow_sign_out(ngx_http_social_flow_t *flow,
+    ngx_http_social_step_pt step)
+{
+    ngx_http_request_t         *r;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+
+    ctx = ngx_http_shop_get_ctx(r);
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK
+        || ngx_http_shop_writes(r, op, &ctx->session, NULL) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = step;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+ngx_int_t
+ngx_http_social_flow_signed_out(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_session_done(flow->op->replies[0]) != NGX_OK) {
+        return ngx_http_social_flow_unexpected(flow, "the end of a session");
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_shop_fetch_t *
 ngx_http_social_flow_fetch(ngx_http_social_flow_t *flow, ngx_shop_url_t *url,
     size_t max_body)

@@ -119,6 +119,14 @@ ngx_int_t ngx_http_social_flow_response(ngx_http_social_flow_t *flow);
  */
 ngx_int_t ngx_http_social_flow_metadata(ngx_http_social_flow_t *flow);
 
+/*
+ * For a step: ends the session that the request came with, and runs on with
+ * "step", which asks whether that is done.  As flow_ask() and flow_replies().
+ */
+ngx_int_t ngx_http_social_flow_sign_out(ngx_http_social_flow_t *flow,
+    ngx_http_social_step_pt step);
+ngx_int_t ngx_http_social_flow_signed_out(ngx_http_social_flow_t *flow);
+
 /* refuses, as the replies are not what was asked for, and logs "what" */
 ngx_int_t ngx_http_social_flow_unexpected(ngx_http_social_flow_t *flow,
     const char *what);

@@ -353,38 +353,15 @@ ngx_http_social_logout(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 static ngx_int_t
 ngx_http_social_logout_end(ngx_http_social_flow_t *flow)
 {
-    ngx_shop_redis_op_t        *op;
-    ngx_http_shop_ctx_t        *ctx;
-    ngx_http_shop_main_conf_t  *smcf;
-
-    ctx = ngx_http_shop_get_ctx(flow->request);
-    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
-
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
-
-    if (op == NULL
-        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK
-        || ngx_http_shop_writes(flow->request, op, &ctx->session, NULL)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    flow->step = ngx_http_social_logout_ended;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_sign_out(flow, ngx_http_social_logout_ended);
 }
 
 
 static ngx_int_t
 ngx_http_social_logout_ended(ngx_http_social_flow_t *flow)
 {
-    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+    if (ngx_http_social_flow_signed_out(flow) != NGX_OK) {
         return NGX_ERROR;
-    }
-
-    if (ngx_shop_session_done(flow->op->replies[0]) != NGX_OK) {
-        return ngx_http_social_flow_unexpected(flow, "the end of a session");
     }
 
     return ngx_http_social_flow_answer(flow,

@@ -260,7 +260,7 @@ sub free_port {
 
 sub wait_for (&;$$) {
     my ($condition, $what, $seconds) = @_;
-    my $deadline = now() + (defined $seconds ? $seconds : 10);
+    my $deadline = now() + (defined $seconds ? $seconds : 20);
 
     while (1) {
         my $value = $condition->();
