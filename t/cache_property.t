@@ -24,7 +24,9 @@ sub is_told {
 }
 
 # what each of them may be told of points: what is written from when it was
-# sent, and what was before for 100 ms
+# sent, and what was before for a moment, in seconds
+
+my $SOON = 0.25;
 
 my (@people, %wrong, %done);
 
@@ -46,8 +48,8 @@ sub check {
     if ($s->{out}) {
         $wrong{'somebody after a sign-out'}++
             if defined $id && $s->{at} == $response->{at};
-        $wrong{'somebody 100 ms after a sign-out'}++
-            if defined $id && $sent - $s->{out} > 0.1;
+        $wrong{'somebody long after a sign-out'}++
+            if defined $id && $sent - $s->{out} > $SOON;
         return;
     }
 
@@ -60,7 +62,7 @@ sub check {
     $wrong{'points of another'}++
         if int($points / 1000) * 1000 != $s->{base};
     $wrong{'old points'}++
-        if $points != $s->{points} && $sent - $s->{since} > 0.1;
+        if $points != $s->{points} && $sent - $s->{since} > $SOON;
 }
 
 sub run {

@@ -58,15 +58,15 @@ sub works {
         my $start = ShopTest::now();
         my $sent = $start;
 
-        while ($sent - $start <= 0.1) {
+        while ($sent - $start <= 0.25) {
             last if $s->told($nginx) =~ / $n /;
             $sent = ShopTest::now();
         }
 
-        $seen += $sent - $start <= 0.1;
+        $seen += $sent - $start <= 0.25;
     }
 
-    is($seen, 20, "$name: changes are seen within 100 ms");
+    is($seen, 20, "$name: changes are seen long before the ttl ends");
 }
 
 sub listeners {

@@ -148,7 +148,7 @@ my ($answer, $time) = took('c=ECHO+1');
 
 is($answer, "error redis_timeout\n", 'no reply is a timeout');
 cmp_ok($time, '>', 0.28, 'not before its time');
-cmp_ok($time, '<', 0.6, 'nor much later');
+cmp_ok($time, '<', 1, 'nor much later');
 
 recovers('a silent server');
 
@@ -163,14 +163,14 @@ $fault->once(ECHO => [ { stall => 1 } ]);
 my $first = echo_from('/ask?c=ECHO+first');
 my $second = $nginx->connect;
 
-ShopTest::pause(0.15);
+ShopTest::pause(0.2);
 $second->send('GET', '/ask?c=ECHO+second');
 
 is($first->response->body, "error redis_timeout\n", 'the oldest times out');
 
 my $start = ShopTest::now();
 is($second->response->body, $unavailable, 'others fail with it');
-cmp_ok(ShopTest::now() - $start, '<', 0.1, 'and do not wait on');
+cmp_ok(ShopTest::now() - $start, '<', 0.18, 'and do not wait on');
 
 recovers('a connection given up');
 
@@ -257,7 +257,7 @@ recovers('a reload cut off');
 $fault->on(SCRIPT => [ { stall => 1 } ]);
 ($answer, $time) = took('s=pair+1+k+a&c=ECHO+1');
 is($answer, "error redis_timeout\n", 'a reload that hangs is a timeout');
-cmp_ok($time, '<', 0.6, 'of the operation');
+cmp_ok($time, '<', 1, 'of the operation');
 recovers('a reload that hangs');
 
 $fault->on(SCRIPT => [ { wait => 0.1 }, "+x\r\n" ]);
