@@ -22,6 +22,7 @@ ShopTest::Dialect - all providers at once, each in its own dialect
     $mock->private_key('p256-apple');       # PEM: Apple's and Alipay's
 
     $mock->play('github', 'no e-mail');     # a scene, undef: the usual
+    $mock->play('github', { person => { nick => 'ann2' } });    # made here
     $mock->mistakes;                        # what clients did wrong; cleared
     $mock->steps('github');                 # "authz token userinfo"; cleared
     $mock->secrets;                         # all codes and access tokens
@@ -438,6 +439,7 @@ sub scene {
     my $what = $self->{playing}{ $d->{name} };
 
     return {} unless defined $what;
+    return $what if ref $what;
 
     my ($scene) = grep { $_->{what} eq $what } scenes($d);
 
