@@ -180,6 +180,8 @@ refused('no tenant', 502, 'iss_mismatch', 'microsoft',
         'a token without a tenant');
 refused('a personal account where one tenant may sign in', 502,
         'iss_mismatch', 'entra', 'a personal account');
+refused('a key for other tenants', 502, 'iss_mismatch', 'microsoft',
+        'a key that is for personal accounts');
 refused('the template itself', 502, 'iss_mismatch', 'microsoft',
         { claims => { tid => '{tid}',
                       iss => 'https://login.microsoftonline.com/{tid}/v2.0' }

@@ -71,6 +71,7 @@
 
 typedef struct {
     ngx_str_t                  kid;         /* may be empty */
+    ngx_str_t                  issuer;      /* likewise: whose it says it is */
     ngx_uint_t                 algs;        /* what it may verify */
     EVP_PKEY                  *pkey;
 
@@ -105,6 +106,7 @@ typedef struct {
     ngx_str_t                  kid;         /* may be empty */
     ngx_str_t                  typ;         /* may be empty */
     ngx_str_t                  payload;     /* decoded, trusted on NGX_OK */
+    ngx_str_t                  issuer;      /* of the key, in "jwks" */
     const char                *reason;      /* on any other code */
 } ngx_shop_jws_t;
 

@@ -49,6 +49,8 @@ typedef struct {
 
 static ngx_int_t ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
     ngx_shop_json_t *json, ngx_log_t *log);
+static ngx_int_t ngx_shop_jwk_name(ngx_shop_jwks_t *jwks, ngx_str_t *text,
+    ngx_str_t *name);
 static ngx_int_t ngx_shop_jwk_public(ngx_shop_json_t *json);
 static ngx_int_t ngx_shop_jwk_usable(ngx_shop_json_t *json);
 static ngx_int_t ngx_shop_jwk_rsa(ngx_pool_t *temp, ngx_shop_json_t *json,
@@ -161,7 +163,7 @@ ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
     ngx_shop_json_t *json, ngx_log_t *log)
 {
     ngx_int_t        rc;
-    ngx_str_t        kty, alg, kid;
+    ngx_str_t        kty, alg, kid, issuer;
     ngx_uint_t       algs;
     ngx_shop_jwk_t   key, *jwk;
 
@@ -173,9 +175,12 @@ ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
     }
 
     ngx_str_null(&kid);
+    ngx_str_null(&issuer);
 
     if (ngx_shop_json_string(ngx_shop_json_get(json, "kid"), &kid)
-        == NGX_ERROR)
+        == NGX_ERROR
+        || ngx_shop_json_string(ngx_shop_json_get(json, "issuer"), &issuer)
+           == NGX_ERROR)
     {
         return NGX_DECLINED;
     }
@@ -234,11 +239,24 @@ ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
 
     *jwk = key;
 
-    if (kid.len) {
-        jwk->kid.len = kid.len;
-        jwk->kid.data = ngx_pstrdup(jwks->pool, &kid);
+    if (ngx_shop_jwk_name(jwks, &kid, &jwk->kid) != NGX_OK
+        || ngx_shop_jwk_name(jwks, &issuer, &jwk->issuer) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-        if (jwk->kid.data == NULL) {
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_jwk_name(ngx_shop_jwks_t *jwks, ngx_str_t *text, ngx_str_t *name)
+{
+    if (text->len) {
+        name->len = text->len;
+        name->data = ngx_pstrdup(jwks->pool, text);
+
+        if (name->data == NULL) {
             return NGX_ERROR;
         }
     }

@@ -357,6 +357,7 @@ ngx_shop_jws_verify_keys(ngx_shop_jws_alg_t *alg, ngx_shop_jwks_t *jwks,
         rc = ngx_shop_jws_verify_key(alg, &jwk[i], input, signature, log);
 
         if (rc == NGX_OK) {
+            jws->issuer = jwk[i].issuer;
             return NGX_OK;
         }
 

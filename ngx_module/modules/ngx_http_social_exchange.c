@@ -245,6 +245,10 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
 
     ngx_shop_provider_issuer(provider, claims, &rules.issuer);
 
+    if (!ngx_shop_provider_may_sign(provider, &jws->issuer, &rules.issuer)) {
+        return ngx_http_social_exchange_refuse(flow, "iss_mismatch");
+    }
+
     if (flow->presented) {
         rules.audiences = provider->aud_extra;
         rules.age = NGX_HTTP_SOCIAL_ATTEMPT_TIME;

@@ -361,6 +361,13 @@ ngx_uint_t ngx_shop_provider_is_published(ngx_shop_provider_t *provider,
 void ngx_shop_provider_issuer(ngx_shop_provider_t *provider,
     ngx_shop_json_t *claims, ngx_str_t *issuer);
 
+/*
+ * 1: a key that says it is of "of", if it does, may sign for "issuer"; with a
+ * "tenant" those of all of them are of "{tenantid}"
+ */
+ngx_uint_t ngx_shop_provider_may_sign(ngx_shop_provider_t *provider,
+    ngx_str_t *of, ngx_str_t *issuer);
+
 /* 1: "common", "organizations", "consumers" or the id of one, a GUID */
 ngx_uint_t ngx_shop_provider_is_tenant(ngx_str_t *tenant);
 

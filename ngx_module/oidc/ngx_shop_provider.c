@@ -14,7 +14,9 @@
 /*
  * Microsoft signs for all tenants with the same keys, and the issuer names
  * the tenant.  So "iss" alone says nothing, and neither does "tid": they must
- * be of one tenant, and that one must be allowed to sign in.
+ * be of one tenant, and that one must be allowed to sign in.  Some keys are
+ * for one tenant only, such as that of personal accounts, and say so: what
+ * they sign for another one is forged.
  */
 
 
@@ -126,6 +128,29 @@ ngx_shop_provider_is_published(ngx_shop_provider_t *provider,
     }
 
     return ngx_shop_provider_is_issuer(provider, issuer);
+}
+
+
+ngx_uint_t
+ngx_shop_provider_may_sign(ngx_shop_provider_t *provider, ngx_str_t *of,
+    ngx_str_t *issuer)
+{
+    ngx_str_t  filling;
+
+    /* elsewhere it is a member of no meaning: RFC 7517 4 */
+
+    if (provider->tenant.len == 0 || of->len == 0) {
+        return 1;
+    }
+
+    if (of->len == issuer->len
+        && ngx_memcmp(of->data, issuer->data, of->len) == 0)
+    {
+        return 1;
+    }
+
+    return ngx_shop_provider_filled(provider, of, &filling)
+           && ngx_shop_oidc_is(&filling, "{tenantid}");
 }
 
 

@@ -395,6 +395,20 @@ ngx_shop_unit_jose_sets(ngx_shop_unit_t *u)
         ngx_shop_unit_ok(u, jwks == NULL, "no JWK set: %s", malformed[i]);
     }
 
+    jwks = ngx_shop_unit_jose_set_of(u, jose_rsa,
+                                     ",\"issuer\":\"https://id.example\"");
+
+    if (ngx_shop_unit_ok(u, jwks && jwks->keys.nelts == 1,
+                         "a key of an issuer"))
+    {
+        key = jwks->keys.elts;
+        ngx_shop_unit_is(u, &key->issuer, "https://id.example", "issuer");
+    }
+
+    jwks = ngx_shop_unit_jose_set_of(u, jose_rsa, ",\"issuer\":[]");
+    ngx_shop_unit_ok(u, jwks && jwks->keys.nelts == 0,
+                     "a key of what is no issuer");
+
     jwks = ngx_shop_unit_jose_set(u, "");
     ngx_shop_unit_ok(u, jwks && jwks->keys.nelts == 0, "an empty set");
 

@@ -476,7 +476,7 @@ ngx_shop_unit_oidc_configured(ngx_shop_unit_t *u)
 static void
 ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u)
 {
-    ngx_str_t             iss, tid, text, issuer;
+    ngx_str_t             iss, tid, text, issuer, company;
     ngx_uint_t            i, k, mine;
     ngx_shop_json_t      *claims;
     ngx_shop_provider_t   provider;
@@ -533,6 +533,7 @@ ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u)
 
     ngx_shop_unit_oidc_provider(u, &provider);
     ngx_str_set(&provider.issuer, "https://id.example/{tid}/v2.0");
+    ngx_str_set(&company, "https://id.example/" COMPANY "/v2.0");
 
     for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 
@@ -575,6 +576,11 @@ ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u)
                           rules[i].published != NULL
                           && ngx_strcmp(rules[i].published, tids[k]) == 0,
                           "%V, metadata: %V", &provider.tenant, &tid);
+            ngx_shop_unit_is_int(u,
+                          ngx_shop_provider_may_sign(&provider, &iss,
+                                                     &company),
+                          k == 0 || ngx_strcmp(tids[k], "{tenantid}") == 0,
+                          "%V, a key: %V", &provider.tenant, &tid);
         }
     }
 
@@ -587,6 +593,19 @@ ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u)
         ngx_shop_provider_issuer(&provider, claims, &issuer);
         ngx_shop_unit_is_int(u, issuer.len, 0, "nobody: %V", &text);
     }
+
+    ngx_str_null(&text);
+
+    ngx_shop_unit_is_int(u, ngx_shop_provider_may_sign(&provider, &text,
+                                                       &company),
+                         1, "a key of nobody may sign for all");
+
+    ngx_str_null(&provider.tenant);
+    ngx_str_set(&text, "https://other.example");
+
+    ngx_shop_unit_is_int(u, ngx_shop_provider_may_sign(&provider, &text,
+                                                       &company),
+                         1, "a key's issuer is no matter without tenants");
 
 #undef COMPANY
 #undef OTHER

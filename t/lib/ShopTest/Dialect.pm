@@ -56,12 +56,12 @@ provider is uncertain both readings are fine, and a comment says so.
                 userinfo userinfo2" without discovery and keys
     scenes      other logins: "what", "person", "expect"; changes of the
                 "callback", the "token" answer, the "claims" of the ID token,
-                its "alg", "userinfo", "userinfo2" (a hash replaces members,
-                undef removes them, [ STATUS, DOC ] is another one); with
-                "refuse" nobody is signed in: "denied" by the customer, the
-                "provider" is at fault, the "client" or the "code", or one of
-                several: "client|provider".  With "expect" beside it either is
-                fine
+                its "alg" and "key", "userinfo", "userinfo2" (a hash replaces
+                members, undef removes them, [ STATUS, DOC ] is another one);
+                with "refuse" nobody is signed in: "denied" by the customer,
+                the "provider" is at fault, the "client" or the "code", or one
+                of several: "client|provider".  With "expect" beside it either
+                is fine
 
     authz       at          address or addresses, without the https://;
                             "{v}" is a version of Meta's
@@ -89,7 +89,7 @@ provider is uncertain both readings are fine, and a comment says so.
                 error       sub, [ STATUS, DOC ] of a refusal
     id_token    alg; claims: sub; optional: there is one if "openid" is asked
                 for
-    jwks        at, keys
+    jwks        at, keys; issuers: members "issuer" of keys
     discovery   at; document: changes of the usual one
     userinfo    at, method, headers, need, check, format, error as above
                 auth        ways to send the token: bearer, oauth, bare (the

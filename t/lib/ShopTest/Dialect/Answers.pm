@@ -123,8 +123,11 @@ sub speak_discovery {
 sub speak_jwks {
     my ($self, $d, $e) = @_;
 
+    my $of = $e->{issuers} || {};
+
     local $self->{state} = { %{ $self->{state} },
-                             publish => $e->{keys} || ['rsa-1'] };
+        publish => $e->{keys} || ['rsa-1'],
+        jwk     => { map { $_ => { issuer => $of->{$_} } } keys %$of } };
 
     return $self->serve_jwks;
 }
@@ -513,7 +516,7 @@ sub id_token {
     }
 
     local $self->{state} = {
-        %{ $self->{state} }, alg => $alg,
+        %{ $self->{state} }, alg => $alg, key => $scene->{key},
         hmac => { text => $d->{client}{secret} },
     };
 

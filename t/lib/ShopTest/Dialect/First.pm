@@ -348,10 +348,16 @@ sub microsoft {
         "https://login.microsoftonline.com/$company/v2.0",
         'https://login.microsoftonline.com/{tenantid}/v2.0', (
 
-        { what   => 'a personal account',
+        { what   => 'a personal account', key => 'rsa-2',
           claims => { tid => $consumers, iss
               => "https://login.microsoftonline.com/$consumers/v2.0" },
           expect => { subject => microsoft_subjects($consumers, '') } },
+        { what   => 'a key that is for all tenants',
+          claims => { tid => $consumers, iss
+              => "https://login.microsoftonline.com/$consumers/v2.0" },
+          expect => { subject => microsoft_subjects($consumers, '') } },
+        { what => 'a key that is for personal accounts',
+          refuse => 'provider', key => 'rsa-2' },
         { what   => 'an address whose domain the owner has proved',
           person => { id => 'proved' },
           claims => { xms_edov => '1' },
@@ -457,7 +463,18 @@ sub microsoft_of {
                 };
             },
         },
-        jwks      => { at => "$at/discovery/v2.0/keys" },
+
+        # whose tokens a key may sign; those of personal accounts have their
+        # own
+
+        jwks => {
+            at      => "$at/discovery/v2.0/keys",
+            keys    => [ 'rsa-1', 'rsa-2' ],
+            issuers => {
+                'rsa-1' => $told, 'rsa-2'
+                    => "https://login.microsoftonline.com/$consumers/v2.0",
+            },
+        },
         discovery => {
             at => "$at/v2.0/.well-known/openid-configuration",
             document => {
