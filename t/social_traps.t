@@ -517,6 +517,24 @@ for my $field (qw(code state iss error)) {
                    "$trap: $field twice", $browser);
 }
 
+for my $more ('&device_id=x', '&x=%zz&device_id=%zz') {
+    my $browser = $shop->browser;
+    my $url = $shop->attempt($browser, name => 'vk');
+
+    $url =~ s/[?&]device_id=[^&]*//g if $more =~ /%/;
+
+    $shop->refuses(400, qr/^(?:parameter_duplicated|callback_malformed)$/,
+                   $shop->callback($browser, "$url$more"),
+                   "$trap: one that is sent on, $more", $browser);
+}
+
+for my $args ('device_id=x&device_id=y', 'device_id=%zz') {
+    $shop->refuses(400, 'request_malformed',
+        $nginx->post("/_shop/token/vk?$args", '{"code":"x"}',
+                     'Content-Type' => 'application/json'),
+        "$trap: one that an app sends, $args");
+}
+
 like(authz($_), qr/#wechat_redirect$/, "$trap: $_ gets its own")
     for qw(wechat wechat_mp);
 

@@ -113,7 +113,6 @@ ngx_http_social_callback_body(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_social_callback_bounce(ngx_http_request_t *r)
 {
-    ngx_int_t                    rc;
     ngx_str_t                    fields, location, query;
     const char                  *reason;
     ngx_array_t                  args;
@@ -142,9 +141,7 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_social_callback_wanted(r, sp, &fields, &args);
-
-    if (rc == NGX_ERROR
+    if (ngx_http_social_callback_wanted(r, sp, &fields, &args) != NGX_OK
         || ngx_shop_form_encode(r->pool, &args, &query) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -154,7 +151,7 @@ ngx_http_social_callback_bounce(ngx_http_request_t *r)
 
     location.len = sscf->base->origin.len + r->uri.len + 1 + query.len;
 
-    if (rc == NGX_DECLINED || location.len > NGX_HTTP_SOCIAL_LOCATION_MAX) {
+    if (location.len > NGX_HTTP_SOCIAL_LOCATION_MAX) {
         return ngx_http_social_problem(r, NGX_HTTP_BAD_REQUEST,
                                        "callback_malformed");
     }
@@ -206,7 +203,7 @@ ngx_http_social_callback_answers(ngx_http_social_provider_t *sp,
 
 /*
  * Those that the provider's expressions look at, such as "user" of Apple,
- * which comes once in a lifetime.  NGX_DECLINED: one is malformed.
+ * which comes once in a lifetime
  */
 
 static ngx_int_t
@@ -240,12 +237,9 @@ ngx_http_social_callback_wanted(ngx_http_request_t *r,
         rc = ngx_shop_query_get(r->pool, fields, (char *) name[i].data,
                                 &value);
 
-        if (rc == NGX_ERROR) {
-            return NGX_DECLINED;
-        }
-
-        if (rc == NGX_OK
-            && ngx_shop_form_push(args, &name[i], &value) != NGX_OK)
+        if (rc == NGX_ERROR
+            || (rc == NGX_OK
+                && ngx_shop_form_push(args, &name[i], &value) != NGX_OK))
         {
             return NGX_ERROR;
         }

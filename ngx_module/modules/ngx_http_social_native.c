@@ -157,6 +157,14 @@ ngx_http_social_native_fields(ngx_http_social_flow_t *flow)
                                            reason);
     }
 
+    if (ngx_shop_authresp_wanted(r->pool, &flow->provider->conf,
+                                 &ctx->callback)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           "request_malformed");
+    }
+
     if (ngx_http_social_native_asked(flow, field) != NGX_OK) {
         return NGX_ERROR;
     }

@@ -535,7 +535,7 @@ ngx_shop_authresp_parse(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return ngx_shop_authresp_wanted(pool, provider, fields);
 }
 
 
@@ -613,6 +613,28 @@ ngx_shop_authresp_printable(ngx_str_t *value)
     for (i = 0; i < value->len; i++) {
 
         if (value->data[i] < 0x20 || value->data[i] > 0x7e) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_authresp_wanted(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_str_t *fields)
+{
+    ngx_str_t   *name, value;
+    ngx_uint_t   i;
+
+    name = provider->fields.elts;
+
+    for (i = 0; i < provider->fields.nelts; i++) {
+
+        if (ngx_shop_query_get(pool, fields, (char *) name[i].data, &value)
+            == NGX_ERROR)
+        {
             return NGX_ERROR;
         }
     }

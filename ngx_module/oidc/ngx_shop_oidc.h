@@ -500,12 +500,18 @@ typedef struct {
  * Reads the fields of a query or a form.  Unknown fields are ignored, but
  * state, code, iss and error only once; "resp" is as long-lived as "pool"
  * and "fields".  What is called as "p_error" says is the error where there is
- * no other.  NGX_OK, or NGX_ERROR with "callback_malformed",
- * "parameter_duplicated", "state_missing", "internal_error".
+ * no other.  NGX_OK, or NGX_ERROR with "callback_malformed", also by what
+ * ngx_shop_authresp_wanted() refuses, "parameter_duplicated",
+ * "state_missing", "internal_error".
  */
 ngx_int_t ngx_shop_authresp_parse(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_str_t *fields,
     ngx_shop_authresp_t *resp, const char **reason);
+
+/* NGX_ERROR: one that the provider's expressions look at is there twice, or
+ * cannot be decoded */
+ngx_int_t ngx_shop_authresp_wanted(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_str_t *fields);
 
 /*
  * Checks it against the attempt: "issuer_mismatch", "issuer_missing"
