@@ -355,6 +355,10 @@ my $shop = shop(
         picture "tpl(https://cdn.example/{ui:/data/id!str}.png)";
         ok_ui /error/code = ok;
     }
+    social_provider two {
+        preset oauth2; $endpoints userinfo2 $mock/userinfo;
+        sub tk:/user; name ui2:/name; ui2_query "who={ui:/sub}";
+    }
     social_provider google {
         $endpoints issuer $mock; jwks $mock/jwks;
     }
@@ -435,6 +439,15 @@ for my $id ('1e3', '12.0', '1e400', '18446744073709551616', 'true', '[1]',
                       %data, data => { id => { raw => $id } } } })->{refused},
          qr/claims_malformed|userinfo_malformed/, "$id is no subject");
 }
+
+$provider->forget;
+
+my $two = customer('two', { %no_token, token => { user => 'ann' } });
+
+is($two->{name}, 'Ann Example',
+   'a second userinfo that needs nothing but a parameter of the first');
+is(join(' ', map { $_->{args} } $provider->requests('/userinfo')),
+   ' who=user-1', '... which is asked before');
 
 my $google = customer('google', {});
 

@@ -363,6 +363,7 @@ ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_exchange_userinfo(ngx_http_social_flow_t *flow)
 {
+    ngx_int_t             rc;
     ngx_uint_t            n;
     ngx_shop_ask_t        ask;
     ngx_shop_fetch_t     *fetch;
@@ -378,10 +379,17 @@ ngx_http_social_exchange_userinfo(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    if (ngx_shop_ask_userinfo(fetch->pool, &flow->provider->conf, metadata, n,
-                              &flow->docs, &flow->token.access_token, &ask)
-        != NGX_OK)
-    {
+    rc = ngx_shop_ask_userinfo(fetch->pool, &flow->provider->conf, metadata,
+                               n, &flow->docs, &flow->token.access_token,
+                               &ask);
+
+    /* this step again, for the first one, with which the second is asked */
+
+    if (rc == NGX_AGAIN) {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
                                            "token_malformed");
     }

@@ -88,6 +88,7 @@ ngx_shop_ask_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_metadata_t *metadata, ngx_uint_t n, ngx_shop_docs_t *docs,
     ngx_str_t *access_token, ngx_shop_ask_t *ask)
 {
+    ngx_int_t             rc;
     ngx_shop_asking_t     a;
     ngx_shop_userinfo_t  *ui;
 
@@ -102,12 +103,23 @@ ngx_shop_ask_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     a.has_form = (ui->body != NULL || ui->bearer == NGX_SHOP_BEARER_BODY);
 
     if (ngx_shop_ask_bearer(&a, ui, access_token) != NGX_OK
-        || ngx_shop_ask_proof(&a, n, access_token) != NGX_OK
-        || ngx_shop_ask_params(&a, ui->query, &a.query, 0) != NGX_OK
-        || ngx_shop_ask_params(&a, ui->body, &a.form, 0) != NGX_OK
-        || ngx_shop_ask_params(&a, ui->headers, NULL, 1) != NGX_OK)
+        || ngx_shop_ask_proof(&a, n, access_token) != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    rc = ngx_shop_ask_params(&a, ui->query, &a.query, 0);
+
+    if (rc == NGX_OK) {
+        rc = ngx_shop_ask_params(&a, ui->body, &a.form, 0);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_shop_ask_params(&a, ui->headers, NULL, 1);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     return ngx_shop_ask_end(&a,
@@ -380,7 +392,7 @@ ngx_shop_ask_params(ngx_shop_asking_t *a, ngx_array_t *params,
         }
 
         if (rc != NGX_OK) {
-            return NGX_ERROR;
+            return rc;
         }
     }
 

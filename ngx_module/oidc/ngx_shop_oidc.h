@@ -548,7 +548,8 @@ ngx_int_t ngx_shop_ask_token(ngx_pool_t *pool,
     ngx_shop_docs_t *docs, ngx_str_t *code, ngx_str_t *verifier,
     ngx_str_t *redirect_uri, ngx_shop_ask_t *ask);
 
-/* the userinfo request, n is 0, or the second one; likewise */
+/* the userinfo request, n is 0, or the second one; likewise, and NGX_AGAIN:
+ * the document docs->wanted, which is pending, has a parameter of it */
 ngx_int_t ngx_shop_ask_userinfo(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata,
     ngx_uint_t n, ngx_shop_docs_t *docs, ngx_str_t *access_token,
