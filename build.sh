@@ -45,7 +45,7 @@ Environment:
 
     JOBS=2                  compilers and tests that run side by side
     V=1                     print the commands of the compiler
-    SHOP_TEST_NO_PEERS=1    test without a browser and packages of npm
+    SHOP_TEST_NO_PEERS=1    test without a browser and others' providers
     SHOP_BUILD=DIR          a folder instead of build/
 END
 }
@@ -93,7 +93,7 @@ packages() {
             esac
             ;;
         peers)
-            echo node=nodejs npm=npm chromium=chromium
+            echo node=nodejs npm=npm chromium=chromium sqlite3=sqlite3
             ;;
         demo)
             echo perl libcryptx-perl libjson-xs-perl libio-socket-ssl-perl
@@ -153,6 +153,50 @@ cmd_deps() {
     as_root apt-get -q update
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get -q install -y --no-install-recommends "${missing[@]}"
+}
+
+
+# The address of Debian's archive, as apt is configured here, whatever the
+# format of its sources.
+
+mirror() {
+    local codename suites uri
+
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
+
+    suites="$codename|oldstable|stable|testing|unstable|sid"
+
+    uri=$(apt-get --print-uris update \
+        | sed -nE "s#^'([^']+)/dists/($suites)/main/.*#\1#p" | head -n 1)
+
+    [ -n "$uri" ] || die "apt has no source for $codename"
+
+    echo "$uri"
+}
+
+
+# apt_in FOLDER TYPE ARGUMENT...
+#
+# apt-get with folders and a list of its own, so that the machine's are
+# neither needed nor changed; TYPE is deb or deb-src.
+
+apt_in() {
+    local apt=$1 type=$2 codename uri
+    shift 2
+
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
+    uri=$(mirror)
+
+    mkdir -p "$apt"/{lists,cache/archives/partial,empty}
+    echo "$type $uri $codename main" >"$apt/sources.list"
+
+    apt-get -q \
+        -o Dir::Etc::sourcelist="$apt/sources.list" \
+        -o Dir::Etc::sourceparts="$apt/empty" \
+        -o Dir::State::lists="$apt/lists" \
+        -o Dir::Cache="$apt/cache" \
+        -o APT::Sandbox::User= \
+        "$@"
 }
 
 
@@ -255,8 +299,31 @@ cmd_demo() {
 
 # --- test -------------------------------------------------------------------
 
-# The programs that the project is tested against, and their versions, are
-# in t/package.json.
+# Glewlwyd, an OpenID provider of Debian, with those libraries that the machine
+# lacks.  It is unpacked only: installed, it would be a service that starts.
+
+unpack_glewlwyd() {
+    local dir=$build/glewlwyd apt=$build/glewlwyd.apt deb
+
+    ! [ -d "$dir" ] || return 0
+
+    say "unpacking glewlwyd"
+
+    apt_in "$apt" deb update
+    apt_in "$apt" deb -o Debug::NoLocking=1 install -y --download-only \
+        --reinstall --no-install-recommends glewlwyd dbconfig-no-thanks
+
+    for deb in "$apt"/cache/archives/*.deb; do
+        dpkg -x "$deb" "$apt/root"
+    done
+
+    mv "$apt/root" "$dir"
+    rm -rf "$apt"
+}
+
+
+# The programs that the project is tested against.  The versions of those of
+# npm are in t/package.json.
 
 install_peers() {
     [ -z "${SHOP_TEST_NO_PEERS:-}" ] || return 0
@@ -273,6 +340,8 @@ install_peers() {
         cp t/package-lock.json t/node_modules/.installed.json
     fi
 
+    unpack_glewlwyd 7>&-
+
     exec 7>&-
 }
 
@@ -288,49 +357,13 @@ cmd_test() {
 
 # --- asan -------------------------------------------------------------------
 
-# The address of Debian's archive, as apt is configured here, whatever the
-# format of its sources.
-
-mirror() {
-    local codename suites uri
-
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
-
-    suites="$codename|oldstable|stable|testing|unstable|sid"
-
-    uri=$(apt-get --print-uris update \
-        | sed -nE "s#^'([^']+)/dists/($suites)/main/.*#\1#p" | head -n 1)
-
-    [ -n "$uri" ] || die "apt has no source for $codename"
-
-    echo "$uri"
-}
-
-
-# The upstream tarball of the machine's nginx, out of Debian's source
-# package.  apt gets folders and a list of its own, so that the machine's
-# are neither needed nor changed.
+# The upstream tarball of the machine's nginx, out of Debian's source package.
 
 fetch_nginx() {
-    local apt=$build/apt codename
-    local -a options
+    local apt=$build/apt
 
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
-
-    mkdir -p "$apt"/{lists,cache,empty}
-
-    echo "deb-src $(mirror) $codename main" >"$apt/sources.list"
-
-    options=(
-        -o Dir::Etc::sourcelist="$apt/sources.list"
-        -o Dir::Etc::sourceparts="$apt/empty"
-        -o Dir::State::lists="$apt/lists"
-        -o Dir::Cache="$apt/cache"
-        -o APT::Sandbox::User=
-    )
-
-    apt-get -q "${options[@]}" update
-    (cd "$apt" && apt-get -q "${options[@]}" source --download-only nginx)
+    apt_in "$apt" deb-src update
+    (cd "$apt" && apt_in "$apt" deb-src source --download-only nginx)
 }
 
 

@@ -19,6 +19,7 @@ ShopTest::Peer - programs of others, to be tested against
 
     ShopTest::Peer::chromium();         # path of the browser
     ShopTest::Peer::pictures();         # folder for what it saw
+    ShopTest::Peer::build();            # what build.sh has made
 
 =head1 DESCRIPTION
 
@@ -28,6 +29,8 @@ installed by "./build.sh test".
 
 A script that makes checks prints a line for each, [ok, name, what was seen]
 in JSON, and "finished" at its end; report() makes them checks of the test.
+
+L<ShopTest::Glewlwyd> is a peer that is no script.
 
 SHOP_TEST_NO_PEERS=1 skips these tests: for a system that has no node.
 Without it a missing program is a failure.
@@ -59,17 +62,26 @@ sub new {
     die "t/node_modules is missing: ./build.sh test\n"
         unless -d "$root/t/node_modules";
 
+    my $self = bless {}, $class;
+
+    return $self->spawn($script, find('node'), "$root/t/peers/$script",
+                        $json->encode($what));
+}
+
+
+# a program that ends with the test
+
+sub spawn {
+    my ($self, $name, @command) = @_;
+
     local @ShopTest::launcher = (@ShopTest::launcher,
                                  qw(setpriv --pdeathsig TERM --));
 
-    my $self = bless {
-        output => ShopTest::temp_dir('peer') . '/output',
-    }, $class;
+    $self->{output} = ShopTest::temp_dir('peer') . '/output';
 
     $self->{process} = ShopTest::spawn(
-        name    => $script,
-        command => [ find('node'), "$root/t/peers/$script",
-                     $json->encode($what) ],
+        name    => $name,
+        command => \@command,
         output  => $self->{output},
     );
 
@@ -91,8 +103,11 @@ sub find {
 sub chromium { return find('chromium') }
 
 
+sub build { return $ENV{SHOP_BUILD} || ShopTest::root() . '/build' }
+
+
 sub pictures {
-    my $build = $ENV{SHOP_BUILD} || ShopTest::root() . '/build';
+    my $build = build();
     my $dir = "$build/pictures";
 
     -d $_ or mkdir $_ or die "mkdir $_: $!\n" for $build, $dir;
