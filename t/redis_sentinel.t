@@ -161,7 +161,7 @@ sub says {
                              . join '', map { ShopTest::RedisFault::bulk($_) }
                                             @words ]);
 
-    return client($fault->url . ' sentinel=main');
+    return client($fault->url . ' sentinel=main timeout=3000');
 }
 
 my $today = redis();

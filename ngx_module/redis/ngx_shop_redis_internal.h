@@ -152,7 +152,7 @@ struct ngx_shop_redis_topology_s {
     ngx_uint_t                    seed;     /* where a round begins */
     ngx_event_t                   timer;    /* the next round */
     ngx_msec_t                    asked;
-    ngx_msec_t                    known_at; /* when the last good round began */
+    ngx_msec_t                    known_at; /* the last good one began */
     ngx_uint_t                    failures; /* rounds in a row */
     ngx_msec_t                    retry_at;
     const char                   *reason;

@@ -244,8 +244,8 @@ sub unseal {
 }
 
 
-# What is promised is 100 ms; one in ten has more, as a machine may be busy, but
-# far less than the time after which the cache asks by itself.
+# What is promised is 100 ms; one in ten has more, as a machine may be busy,
+# but far less than the time after which the cache asks by itself.
 
 sub are_soon {
     my ($name, @ms) = @_;
