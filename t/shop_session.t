@@ -300,6 +300,12 @@ is(customer(session(secret_key => 'cd' x 32)->cookie), undef,
        'shop-login-theme=1; shop-login-=2; shop-login-1234567=3; '
        . 'shop-login-123456789=4; shop-login-1234567.=5',
        'what begins like them and is none stays');
+    is(field(seen("; a=1;b"), 'Cookie'), '; a=1;b',
+       'what begins oddly stays as it is');
+    is(field(seen("; a=1; shop=$value; b=2"), 'Cookie'), '; a=1; b=2',
+       '... but for ours');
+    is(field(seen("; ; shop=$value"), 'Cookie'), undef,
+       '... and nothing is left of nothing');
     is(field(seen("shopping=1; xshop=2; shop2=3; Shop=4"), 'Cookie'),
        'shopping=1; xshop=2; shop2=3; Shop=4', 'others of a similar name stay');
     is(field(seen("a=\"; shop=$value; b=2"), 'Cookie'), 'a="; b=2',

@@ -16,6 +16,7 @@ static void ngx_shop_cookie_forget_empty(ngx_http_request_t *r);
 static ngx_int_t ngx_shop_cookie_take_line(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_str_t *name, ngx_str_t *prefix,
     ngx_array_t *cookies);
+static u_char *ngx_shop_cookie_end(u_char *p, u_char *last);
 static u_char *ngx_shop_cookie_pair(u_char *start, u_char *last,
     ngx_str_t *key, ngx_str_t *value);
 static ngx_uint_t ngx_shop_cookie_tagged(ngx_str_t *key, ngx_str_t *prefix);
@@ -115,6 +116,7 @@ ngx_shop_cookie_forget_empty(ngx_http_request_t *r)
 /*
  * What is kept moves to the left over what was cut, with the semicolon it
  * had, so the line needs no memory and "headers_in" goes on pointing to it.
+ * A line without a cookie of ours stays as it is, byte for byte.
  */
 
 static ngx_int_t
@@ -122,15 +124,12 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
     ngx_str_t *name, ngx_str_t *prefix, ngx_array_t *cookies)
 {
     u_char     *w, *last, *end, *start;
-    ngx_int_t   found;
     ngx_str_t   key, value;
 
-    found = NGX_DECLINED;
+    w = NULL;
+    last = h->value.data + h->value.len;
 
-    w = h->value.data;
-    last = w + h->value.len;
-
-    for (start = w; start < last; start = end + 1) {
+    for (start = h->value.data; start < last; start = end + 1) {
 
         end = ngx_shop_cookie_pair(start, last, &key, &value);
 
@@ -138,12 +137,18 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
              && ngx_strncmp(key.data, name->data, name->len) == 0)
             || ngx_shop_cookie_tagged(&key, prefix))
         {
-            found = NGX_OK;
+            if (w == NULL) {
+                w = ngx_shop_cookie_end(h->value.data, start);
+            }
 
             if (ngx_shop_cookie_keep(r, cookies, &key, &value) != NGX_OK) {
                 return NGX_ERROR;
             }
 
+            continue;
+        }
+
+        if (w == NULL) {
             continue;
         }
 
@@ -157,12 +162,29 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
         w = ngx_movemem(w, start, end - start);
     }
 
-    if (found == NGX_OK) {
-        ngx_memzero(w, last - w);
-        h->value.len = w - h->value.data;
+    if (w == NULL) {
+        return NGX_DECLINED;
     }
 
-    return found;
+    ngx_memzero(w, last - w);
+    h->value.len = w - h->value.data;
+
+    return NGX_OK;
+}
+
+
+/* of what is before "last", without blanks and semicolons */
+
+static u_char *
+ngx_shop_cookie_end(u_char *p, u_char *last)
+{
+    while (last > p
+           && (last[-1] == ';' || last[-1] == ' ' || last[-1] == '\t'))
+    {
+        last--;
+    }
+
+    return last;
 }
 
 
