@@ -11,7 +11,8 @@ use Crypt::PK::RSA ();
 use Digest::MD5 qw(md5_hex);
 use Digest::SHA qw(hmac_sha256 hmac_sha256_hex sha256 sha256_hex);
 use JSON::PP ();
-use MIME::Base64 qw(decode_base64url encode_base64 encode_base64url);
+use MIME::Base64 qw(decode_base64 decode_base64url encode_base64
+                    encode_base64url);
 
 my $mock = ShopTest::Dialect->new;
 my $back = 'https://shop.example.com/_shop/callback';
@@ -701,8 +702,16 @@ my $google_token = 'oauth2.googleapis.com/token';
        'Alipay: an error has status 200');
     mistake('alipay: token: signature', '... a signature that is wrong');
 
-    my $token = ask('POST', "$at?" . $signed->(@grant))->json
-        ->{alipay_system_oauth_token_response}{access_token};
+    my $answer = ask('POST', "$at?" . $signed->(@grant));
+    my $token = $answer->json->{alipay_system_oauth_token_response}
+                {access_token};
+    my ($text) = $answer->body =~ /_response":(\{.*\}),"sign":"/;
+
+    ok(Crypt::PK::RSA->new(\$mock->public_key('rsa-gateway'))
+       ->verify_message(decode_base64($answer->json->{sign}), $text,
+                        'SHA256', 'v1.5'),
+       'Alipay: signs its answers, as they are written');
+
     my $me = ask('POST', "$at?" . $signed->(auth_token => $token,
         method => 'alipay.user.info.share'))->json;
 
@@ -718,7 +727,7 @@ my $google_token = 'oauth2.googleapis.com/token';
 
     my %f = (application_key => $mock->dialect('ok')->{client}{public},
              format => 'json', method => 'users.getCurrentUser');
-    my $text = join '', map { "$_=$f{$_}" } sort keys %f;
+    $text = join '', map { "$_=$f{$_}" } sort keys %f;
 
     $f{access_token} = $token;
 

@@ -29,6 +29,25 @@ END
 
 my $team = 'client_id shop; team_id TEAM123456; key_id KEY1234567;';
 my $apple = "$team key_file $p8;";
+my $rsa = Crypt::PK::RSA->new;
+my $theirs = Crypt::PK::RSA->new;
+
+$_->generate_key(256) for $rsa, $theirs;
+
+my $rsa_file = write_file("$dir/rsa.pem", $rsa->export_key_pem('private'),
+                          0600);
+my $theirs_file = write_file("$dir/theirs.pem",
+                             $theirs->export_key_pem('public_x509'));
+
+# what is said in place of a secret, or besides
+
+my %more = (
+    alipay => "client_id shop; key_file $rsa_file; "
+              . "verify_key_file $theirs_file;",
+    apple  => $apple,
+    ok     => "$client application_key CBAXX;",
+);
+
 my $server = 'server { listen 127.0.0.1:%%port%%; '
            . 'shop_base_url http://127.0.0.1:%%port%%;';
 
@@ -97,8 +116,7 @@ for my $name (ShopTest::Preset::names()) {
     $params .= ' issuer https://x.example.com;'
         if $fields->{kind}[0] eq 'oidc' && !$fields->{issuer};
 
-    my %o = ($fields->{client_auth} || [''])->[0] eq 'jwt_es256'
-            ? (client => $apple) : ();
+    my %o = $more{$name} ? (client => $more{$name}) : ();
 
     is_good($name, $params, "$name: client id and secret are enough", %o);
     is_good('mine', "preset $name; $params", "$name: under another name", %o);
@@ -264,17 +282,13 @@ sub key_is {
 
 my $sec1 = key_is('secp256r1');
 my $p384 = key_is('secp384r1');
-my $rsa = Crypt::PK::RSA->new;
-
-$rsa->generate_key(256);
 
 is_good('apple', '', 'a key of another form', client
         => "$team key_file $sec1;");
 
 for (
     [ 'a text', $file ], [ 'another curve', $p384 ],
-    [ 'RSA', write_file("$dir/rsa.pem", $rsa->export_key_pem('private'),
-                        0600) ],
+    [ 'RSA', $rsa_file ],
     [ 'half a key', write_file("$dir/half.p8",
                                substr(read_file($p8), 0, 120), 0600) ],
     [ 'a key with a password', write_file("$dir/locked.p8", <<'END', 0600) ],

@@ -14,9 +14,9 @@ use Encode ();
 # all but those that are a frame and no provider, or no provider any more
 
 my @expected = qw(
-    amazon apple auth0 bitbucket cognito discord dropbox entra facebook
+    alipay amazon apple auth0 bitbucket cognito discord dropbox entra facebook
     github gitlab google instagram kakao keycloak klarna line linkedin
-    mailru mastodon microsoft naver okta patreon paypal pinterest qq reddit
+    mailru mastodon microsoft naver ok okta patreon paypal pinterest qq reddit
     salesforce seznam shopify_customer slack snapchat spotify telegram
     threads tiktok twitch vk wechat wechat_mp weibo wordpress x yahoo
     yahoo_japan yandex zalo

@@ -188,5 +188,26 @@ EVP_PKEY *ngx_shop_sign_key(ngx_pool_t *pool, ngx_str_t *pem);
 ngx_int_t ngx_shop_sign(ngx_pool_t *pool, EVP_PKEY *key, ngx_str_t *header,
     ngx_str_t *payload, ngx_str_t *token, ngx_log_t *log);
 
+/*
+ * Reads an RSA key of 2048 to 8192 bits in PEM: a private one without a
+ * password, PKCS#8 or PKCS#1 (RFC 8017 A.1.2), or, with "public", a public
+ * one (RFC 5280 4.1.2.7).  It is freed with "pool".  NULL: it is none, or no
+ * memory.
+ */
+EVP_PKEY *ngx_shop_sign_rsa_key(ngx_pool_t *pool, ngx_str_t *pem,
+    ngx_uint_t public);
+
+/*
+ * RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 8.2) in base64; "text" is from
+ * "pool".  NGX_ERROR: no memory, or OpenSSL failed, which is logged.
+ */
+ngx_int_t ngx_shop_sign_rsa(ngx_pool_t *pool, EVP_PKEY *key,
+    ngx_str_t *input, ngx_str_t *text, ngx_log_t *log);
+
+/* NGX_OK: "text", in base64, is such a signature of "input"; NGX_DECLINED:
+ * it is not, whyever */
+ngx_int_t ngx_shop_sign_rsa_verify(EVP_PKEY *key, ngx_str_t *input,
+    ngx_str_t *text);
+
 
 #endif /* _NGX_SHOP_JOSE_H_INCLUDED_ */

@@ -15,13 +15,23 @@
 #include "jose/ngx_shop_jose.h"
 
 
-/* tokens that we sign: by ES256, the two numbers one behind the other */
+/*
+ * What is signed outside of a provider's ID token: tokens of ours, by ES256,
+ * the two numbers one behind the other, and texts that we send or receive,
+ * by RSA (PKCS#1 v1.5) with SHA-256.
+ */
 
 
 #define NGX_SHOP_SIGN_NUMBER   32
 #define NGX_SHOP_SIGN_DER_MAX  72
 
+#define NGX_SHOP_SIGN_RSA_MIN  2048         /* bits */
+#define NGX_SHOP_SIGN_RSA_MAX  8192
+#define NGX_SHOP_SIGN_RSA_LEN  (NGX_SHOP_SIGN_RSA_MAX / 8)
 
+
+static EVP_PKEY *ngx_shop_sign_pem(ngx_pool_t *pool, ngx_str_t *pem,
+    ngx_uint_t public);
 static void ngx_shop_sign_cleanup(void *data);
 static ngx_int_t ngx_shop_sign_raw(EVP_PKEY *key, ngx_str_t *input,
     u_char *raw);
@@ -30,11 +40,53 @@ static ngx_int_t ngx_shop_sign_raw(EVP_PKEY *key, ngx_str_t *input,
 EVP_PKEY *
 ngx_shop_sign_key(ngx_pool_t *pool, ngx_str_t *pem)
 {
+    size_t     len;
+    EVP_PKEY  *key;
+    char       group[16];
+
+    key = ngx_shop_sign_pem(pool, pem, 0);
+
+    if (key == NULL
+        || !EVP_PKEY_is_a(key, "EC")
+        || EVP_PKEY_get_group_name(key, group, sizeof(group), &len) != 1
+        || ngx_strcmp(group, "prime256v1") != 0)
+    {
+        ERR_clear_error();
+        return NULL;
+    }
+
+    return key;
+}
+
+
+EVP_PKEY *
+ngx_shop_sign_rsa_key(ngx_pool_t *pool, ngx_str_t *pem, ngx_uint_t public)
+{
+    EVP_PKEY  *key;
+
+    key = ngx_shop_sign_pem(pool, pem, public);
+
+    if (key == NULL
+        || !EVP_PKEY_is_a(key, "RSA")
+        || EVP_PKEY_get_bits(key) < NGX_SHOP_SIGN_RSA_MIN
+        || EVP_PKEY_get_bits(key) > NGX_SHOP_SIGN_RSA_MAX)
+    {
+        ERR_clear_error();
+        return NULL;
+    }
+
+    return key;
+}
+
+
+/* freed with "pool", whatever the caller thinks of it */
+
+static EVP_PKEY *
+ngx_shop_sign_pem(ngx_pool_t *pool, ngx_str_t *pem, ngx_uint_t public)
+{
     BIO                 *bio;
-    size_t               len;
     EVP_PKEY            *key;
     ngx_pool_cleanup_t  *cln;
-    char                 group[16];
 
     cln = ngx_pool_cleanup_add(pool, 0);
     if (cln == NULL) {
@@ -47,22 +99,15 @@ ngx_shop_sign_key(ngx_pool_t *pool, ngx_str_t *pem)
     /* an empty password: without any, OpenSSL would ask on the terminal */
 
     if (bio != NULL) {
-        key = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *) "");
+        key = public ? PEM_read_bio_PUBKEY(bio, NULL, NULL, (void *) "")
+                     : PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *) "");
         BIO_free(bio);
     }
 
-    if (key == NULL
-        || !EVP_PKEY_is_a(key, "EC")
-        || EVP_PKEY_get_group_name(key, group, sizeof(group), &len) != 1
-        || ngx_strcmp(group, "prime256v1") != 0)
-    {
-        EVP_PKEY_free(key);
-        ERR_clear_error();
-        return NULL;
+    if (key != NULL) {
+        cln->handler = ngx_shop_sign_cleanup;
+        cln->data = key;
     }
-
-    cln->handler = ngx_shop_sign_cleanup;
-    cln->data = key;
 
     return key;
 }
@@ -163,4 +208,79 @@ ngx_shop_sign_raw(EVP_PKEY *key, ngx_str_t *input, u_char *raw)
     EVP_MD_CTX_free(ctx);
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_shop_sign_rsa(ngx_pool_t *pool, EVP_PKEY *key, ngx_str_t *input,
+    ngx_str_t *text, ngx_log_t *log)
+{
+    int          rc;
+    ngx_str_t    signature;
+    EVP_MD_CTX  *ctx;
+    u_char       raw[NGX_SHOP_SIGN_RSA_LEN];
+
+    text->data = ngx_pnalloc(pool, ngx_base64_encoded_length(sizeof(raw)));
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    signature.data = raw;
+    signature.len = sizeof(raw);
+
+    ctx = EVP_MD_CTX_new();
+
+    rc = ctx != NULL
+         && EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, key, NULL)
+            == 1
+         && EVP_DigestSign(ctx, raw, &signature.len, input->data, input->len)
+            == 1;
+
+    EVP_MD_CTX_free(ctx);
+
+    if (!rc) {
+        ngx_ssl_error(NGX_LOG_ERR, log, 0, "could not sign by RSA");
+        return NGX_ERROR;
+    }
+
+    ngx_encode_base64(text, &signature);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_sign_rsa_verify(EVP_PKEY *key, ngx_str_t *input, ngx_str_t *text)
+{
+    int          rc;
+    ngx_str_t    signature;
+    EVP_MD_CTX  *ctx;
+    u_char       raw[ngx_base64_decoded_length(
+                         ngx_base64_encoded_length(NGX_SHOP_SIGN_RSA_LEN))];
+
+    signature.data = raw;
+
+    if (text->len > ngx_base64_encoded_length(NGX_SHOP_SIGN_RSA_LEN)
+        || ngx_decode_base64(&signature, text) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx = EVP_MD_CTX_new();
+
+    rc = ctx != NULL
+         && EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", NULL, NULL, key,
+                                    NULL)
+            == 1
+         && EVP_DigestVerify(ctx, signature.data, signature.len, input->data,
+                             input->len)
+            == 1;
+
+    EVP_MD_CTX_free(ctx);
+
+    /* a wrong signature is the peer's, and no error of OpenSSL */
+
+    ERR_clear_error();
+
+    return rc ? NGX_OK : NGX_DECLINED;
 }

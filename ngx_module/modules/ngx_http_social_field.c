@@ -78,6 +78,8 @@ static char *ngx_http_social_set_secret(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_key(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
+static char *ngx_http_social_set_verify_key(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_scope(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_set_alg(ngx_conf_t *cf,
@@ -207,6 +209,14 @@ static ngx_conf_enum_t  ngx_http_social_ui_proof[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_social_sign[] = {
+    { ngx_string("none"), NGX_SHOP_SIGN_NONE },
+    { ngx_string("alipay_rsa2"), NGX_SHOP_SIGN_ALIPAY },
+    { ngx_string("ok_md5"), NGX_SHOP_SIGN_OK },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_social_tok_format[] = {
     { ngx_string("json"), NGX_SHOP_FORMAT_JSON },
     { ngx_string("form"), NGX_SHOP_FORMAT_FORM },
@@ -284,6 +294,12 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
       ngx_http_social_our(scope_sep), NULL, NGX_HTTP_SOCIAL_AS_TEXT,
       NGX_HTTP_SOCIAL_FIRST|NGX_HTTP_SOCIAL_OURS },
 
+    /* what kind of key is in "key_file" */
+
+    { ngx_string("sign"), 1, ngx_http_social_set_enum,
+      ngx_http_social_of(sign), ngx_http_social_sign, 0,
+      NGX_HTTP_SOCIAL_FIRST },
+
     /* who */
 
     { ngx_string("label"), 1, ngx_http_social_set_text,
@@ -303,6 +319,13 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("key_file"), 1, ngx_http_social_set_key,
       ngx_http_social_of(secret), NULL, 0, 0 },
+
+    { ngx_string("verify_key_file"), 1, ngx_http_social_set_verify_key,
+      ngx_http_social_of(verify_key), NULL, 0, 0 },
+
+    { ngx_string("application_key"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(application_key), NULL, NGX_HTTP_SOCIAL_AS_NAME,
+      0 },
 
     { ngx_string("issuer"), 1, ngx_http_social_set_issuer,
       ngx_http_social_of(issuer), NULL, 0, 0 },
@@ -991,10 +1014,13 @@ static char *
 ngx_http_social_set_key(ngx_conf_t *cf, ngx_http_social_block_t *block,
     ngx_http_social_field_t *field)
 {
-    ngx_int_t   rc;
-    ngx_str_t  *value, pem;
+    ngx_int_t           rc;
+    ngx_str_t          *value, pem;
+    const char         *kind;
+    ngx_shop_secret_t  *secret;
 
     value = cf->args->elts;
+    secret = ngx_http_social_at(block, field);
 
     if (ngx_shop_file_read(cf, &value[1], NGX_HTTP_SOCIAL_SECRET_MAX, 1, &pem)
         != NGX_OK)
@@ -1002,15 +1028,51 @@ ngx_http_social_set_key(ngx_conf_t *cf, ngx_http_social_block_t *block,
         return NGX_CONF_ERROR;
     }
 
-    rc = ngx_shop_secret_init(cf->pool, ngx_http_social_at(block, field),
-                              &pem);
+    if (block->provider->sign == NGX_SHOP_SIGN_ALIPAY) {
+        kind = "of RSA with 2048 to 8192 bits";
+        secret->key = ngx_shop_sign_rsa_key(cf->pool, &pem, 0);
+        rc = (secret->key != NULL) ? NGX_OK : NGX_ERROR;
+
+    } else {
+        kind = "on the curve P-256";
+        rc = ngx_shop_secret_init(cf->pool, secret, &pem);
+    }
 
     ngx_shop_zero(pem.data, pem.len);
 
     if (rc != NGX_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is not a private key in PEM on the curve "
-                           "P-256, without a password", &value[1]);
+                           "\"%V\" is not a private key in PEM %s, without "
+                           "a password", &value[1], kind);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_social_set_verify_key(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field)
+{
+    EVP_PKEY   **key;
+    ngx_str_t   *value, pem;
+
+    value = cf->args->elts;
+    key = ngx_http_social_at(block, field);
+
+    if (ngx_shop_file_read(cf, &value[1], NGX_HTTP_SOCIAL_SECRET_MAX, 0, &pem)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    *key = ngx_shop_sign_rsa_key(cf->pool, &pem, 1);
+
+    if (*key == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not a public key in PEM of RSA with "
+                           "2048 to 8192 bits", &value[1]);
         return NGX_CONF_ERROR;
     }
 

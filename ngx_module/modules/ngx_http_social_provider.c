@@ -45,6 +45,8 @@ static const char *ngx_http_social_provider_missing(
     ngx_shop_provider_t *provider);
 static const char *ngx_http_social_provider_wrong(
     ngx_http_social_block_t *block);
+static const char *ngx_http_social_provider_unsigned(
+    ngx_shop_provider_t *provider);
 static ngx_uint_t ngx_http_social_provider_docs(
     ngx_shop_provider_t *provider);
 static ngx_int_t ngx_http_social_provider_callback(ngx_conf_t *cf,
@@ -467,6 +469,21 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
     {
         missing = "key_file";
 
+    } else if (provider->sign == NGX_SHOP_SIGN_ALIPAY
+               && provider->secret.key == NULL)
+    {
+        missing = "key_file";
+
+    } else if (provider->sign == NGX_SHOP_SIGN_ALIPAY
+               && provider->verify_key == NULL)
+    {
+        missing = "verify_key_file";
+
+    } else if (provider->sign == NGX_SHOP_SIGN_OK
+               && provider->application_key.len == 0)
+    {
+        missing = "application_key";
+
     } else if (provider->client_secret.len == 0
                && provider->client_auth != NGX_SHOP_AUTH_JWT
                && provider->client_auth != NGX_SHOP_AUTH_NONE)
@@ -513,6 +530,7 @@ static const char *
 ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
 {
     ngx_uint_t            i;
+    const char           *text;
     ngx_shop_userinfo_t  *ui;
     ngx_shop_provider_t  *provider;
 
@@ -572,14 +590,22 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
 
     if (provider->client_auth != NGX_SHOP_AUTH_JWT
         && (provider->secret.team_id.len || provider->secret.key_id.len
-            || provider->secret.key != NULL))
+            || (provider->secret.key != NULL
+                && provider->sign != NGX_SHOP_SIGN_ALIPAY)))
     {
         return "has \"team_id\", \"key_id\" or \"key_file\", which are for "
                "\"client_auth jwt_es256\"";
     }
 
+    text = ngx_http_social_provider_unsigned(provider);
+
+    if (text != NULL) {
+        return text;
+    }
+
     if (provider->client_secret.len == 0
         && provider->client_auth != NGX_SHOP_AUTH_JWT
+        && provider->sign != NGX_SHOP_SIGN_ALIPAY
         && provider->pkce == NGX_SHOP_PKCE_OFF)
     {
         return "has neither a secret nor \"pkce\"";
@@ -600,6 +626,49 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
                      : "has a body for \"userinfo\", which needs "
                        "\"ui_method POST\"";
         }
+    }
+
+    return NULL;
+}
+
+
+/* what could not be signed, or would be signed by nobody */
+
+static const char *
+ngx_http_social_provider_unsigned(ngx_shop_provider_t *provider)
+{
+    if (provider->sign != NGX_SHOP_SIGN_ALIPAY && provider->verify_key != NULL)
+    {
+        return "has \"verify_key_file\", which is for \"sign alipay_rsa2\"";
+    }
+
+    if (provider->sign != NGX_SHOP_SIGN_OK && provider->application_key.len) {
+        return "has \"application_key\", which is for \"sign ok_md5\"";
+    }
+
+    if (provider->sign == NGX_SHOP_SIGN_OK
+        && provider->client_secret.len == 0)
+    {
+        return "has \"sign ok_md5\", which needs a \"client_secret_file\"";
+    }
+
+    if (provider->sign != NGX_SHOP_SIGN_ALIPAY) {
+        return NULL;
+    }
+
+    if (!provider->oauth2
+        || provider->client_auth != NGX_SHOP_AUTH_NONE
+        || provider->client_secret.len)
+    {
+        return "has \"sign alipay_rsa2\", which is for \"kind oauth2\" and "
+               "\"client_auth none\", without a \"client_secret_file\"";
+    }
+
+    /* a key of the application's own pair, as both are called public keys */
+
+    if (EVP_PKEY_eq(provider->secret.key, provider->verify_key) == 1) {
+        return "has a \"verify_key_file\" that belongs to \"key_file\": it "
+               "must be the provider's";
     }
 
     return NULL;

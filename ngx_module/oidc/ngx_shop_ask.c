@@ -44,6 +44,8 @@ static ngx_int_t ngx_shop_ask_bearer(ngx_shop_asking_t *a,
     ngx_shop_userinfo_t *ui, ngx_str_t *access_token);
 static ngx_int_t ngx_shop_ask_proof(ngx_shop_asking_t *a, ngx_uint_t n,
     ngx_str_t *access_token);
+static ngx_int_t ngx_shop_ask_sign(ngx_shop_asking_t *a,
+    ngx_str_t *access_token);
 static ngx_int_t ngx_shop_ask_authorization(ngx_shop_asking_t *a,
     ngx_str_t *scheme, ngx_str_t *access_token);
 static ngx_int_t ngx_shop_ask_params(ngx_shop_asking_t *a,
@@ -74,7 +76,8 @@ ngx_shop_ask_token(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         != NGX_OK
         || ngx_shop_ask_client(&a, metadata->client_auth, fields) != NGX_OK
         || ngx_shop_ask_params(&a, provider->tok_extra, fields, 0) != NGX_OK
-        || ngx_shop_ask_params(&a, provider->tok_headers, NULL, 1) != NGX_OK)
+        || ngx_shop_ask_params(&a, provider->tok_headers, NULL, 1) != NGX_OK
+        || ngx_shop_ask_sign(&a, NULL) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -116,6 +119,10 @@ ngx_shop_ask_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     if (rc == NGX_OK) {
         rc = ngx_shop_ask_params(&a, ui->headers, NULL, 1);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_shop_ask_sign(&a, access_token);
     }
 
     if (rc != NGX_OK) {
@@ -162,13 +169,15 @@ ngx_shop_ask_grant(ngx_shop_asking_t *a, ngx_array_t *fields,
     ngx_str_set(&grant, "authorization_code");
 
     if (ngx_shop_form_add(fields, "grant_type", &grant) != NGX_OK
-        || ngx_shop_form_named(fields, &a->provider->p_code, "code", code)
-           != NGX_OK)
+        || ngx_shop_form_add(fields, "code", code) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
+    /* Alipay's request has no such parameter */
+
     if (redirect_uri->len
+        && a->provider->sign != NGX_SHOP_SIGN_ALIPAY
         && ngx_shop_form_add(fields, "redirect_uri", redirect_uri) != NGX_OK)
     {
         return NGX_ERROR;
@@ -338,6 +347,25 @@ ngx_shop_ask_proof(ngx_shop_asking_t *a, ngx_uint_t n,
     }
 
     return ngx_shop_form_add(&a->query, "appsecret_proof", &proof);
+}
+
+
+/* after all parameters; there is no access token in the token request */
+
+static ngx_int_t
+ngx_shop_ask_sign(ngx_shop_asking_t *a, ngx_str_t *access_token)
+{
+    if (a->provider->sign == NGX_SHOP_SIGN_ALIPAY) {
+        return ngx_shop_signed_alipay(a->pool, a->provider, ngx_time(),
+                                      &a->query, &a->form);
+    }
+
+    if (a->provider->sign == NGX_SHOP_SIGN_OK && access_token != NULL) {
+        return ngx_shop_signed_ok(a->pool, a->provider, access_token,
+                                  &a->query, &a->form);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -310,6 +310,7 @@ ngx_shop_identity_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_uint_t n, ngx_uint_t status, ngx_str_t *text, ngx_shop_docs_t *docs,
     const char **reason)
 {
+    ngx_int_t         rc;
     ngx_str_t         ours, theirs;
     ngx_uint_t        doc;
     ngx_shop_json_t  *json;
@@ -339,6 +340,14 @@ ngx_shop_identity_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         && !ngx_shop_rule_holds(pool, provider->ui[n].ok, json))
     {
         *reason = "userinfo_error";
+        return NGX_ERROR;
+    }
+
+    rc = ngx_shop_signed_answer(pool, provider, text, &json);
+
+    if (rc != NGX_OK) {
+        *reason = (rc == NGX_DECLINED) ? "userinfo_error"
+                                       : "signature_invalid";
         return NGX_ERROR;
     }
 

@@ -33,6 +33,7 @@
  *                   code_refused, client_refused, id_token_missing
  *     claims        claims_malformed
  *     userinfo      userinfo_error, userinfo_malformed, userinfo_mismatch
+ *     a signed one  signature_invalid
  *
  * and "internal_error" where memory was short.
  */
@@ -205,6 +206,13 @@ typedef enum {
 
 
 typedef enum {
+    NGX_SHOP_SIGN_NONE = 0,
+    NGX_SHOP_SIGN_ALIPAY,                   /* all requests and answers */
+    NGX_SHOP_SIGN_OK                        /* userinfo requests */
+} ngx_shop_sign_e;
+
+
+typedef enum {
     NGX_SHOP_FORMAT_JSON = 0,
     NGX_SHOP_FORMAT_FORM,
     NGX_SHOP_FORMAT_AUTO
@@ -288,6 +296,8 @@ typedef struct {
     ngx_str_t                  client_id;
     ngx_str_t                  client_secret;    /* may be empty: NONE */
     ngx_shop_secret_t          secret;
+    ngx_str_t                  application_key;  /* of SIGN_OK */
+    EVP_PKEY                  *verify_key;       /* of SIGN_ALIPAY */
     ngx_str_t                  issuer;
     ngx_array_t               *iss_alt;     /* of ngx_str_t, or NULL */
     ngx_array_t               *aud_extra;   /* likewise: of apps' tokens */
@@ -308,7 +318,7 @@ typedef struct {
 
     ngx_str_t                  p_client_id;
     ngx_str_t                  p_secret;
-    ngx_str_t                  p_code;
+    ngx_str_t                  p_code;      /* in the callback */
     ngx_str_t                  p_error;     /* "error" where there is none */
 
     /* of authz_extra and err_map: ngx_keyval_t; raw, escaped when sent */
@@ -340,6 +350,7 @@ typedef struct {
     ngx_uint_t                 iss_ignored; /* 1: in the callback */
     ngx_uint_t                 email_trust; /* ngx_shop_email_trust_e */
     ngx_uint_t                 ui_proof;    /* 1: "appsecret_proof" */
+    ngx_uint_t                 sign;        /* ngx_shop_sign_e */
 } ngx_shop_provider_t;
 
 
@@ -396,6 +407,30 @@ ngx_int_t ngx_shop_secret_init(ngx_pool_t *pool, ngx_shop_secret_t *secret,
  */
 ngx_int_t ngx_shop_secret(ngx_shop_provider_t *provider, time_t now,
     ngx_str_t *text, ngx_log_t *log);
+
+
+/* ngx_shop_signed.c: requests and answers that are signed themselves */
+
+/*
+ * Adds to "query" what signs all that is in "query" and "form" (ngx_keyval_t,
+ * not escaped): Alipay's "sign_type", "timestamp" and "sign", OK.ru's
+ * "application_key" and "sig".  Strings are from "pool".  NGX_ERROR: no
+ * memory, or OpenSSL failed, which is logged.
+ */
+ngx_int_t ngx_shop_signed_alipay(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, time_t now, ngx_array_t *query,
+    ngx_array_t *form);
+ngx_int_t ngx_shop_signed_ok(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_str_t *access_token, ngx_array_t *query, ngx_array_t *form);
+
+/*
+ * Verifies an answer "text", which "json" was parsed from, where the provider
+ * signs them: "json" is then what was signed and nothing else, else it stays.
+ * NGX_DECLINED: the provider says that it failed, signed or not; NGX_ERROR:
+ * it is not signed, not by "verify_key", or no memory.
+ */
+ngx_int_t ngx_shop_signed_answer(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_str_t *text, ngx_shop_json_t **json);
 
 
 /* ngx_shop_discovery.c: what the provider says about itself */
@@ -573,8 +608,9 @@ typedef struct {
  * word counts instead), "token_malformed" (also without an access_token,
  * which RFC 6749 requires, or with one that could not stand in a header),
  * "token_type_refused" (none, or other than Bearer in any case; with "oauth2"
- * there may be none), "id_token_missing".  "expires_in", "scope" and all else
- * is not looked at.
+ * there may be none), "id_token_missing", "signature_invalid" (not signed, or
+ * not by the provider, where it signs answers).  "expires_in", "scope" and
+ * all else is not looked at.
  */
 ngx_int_t ngx_shop_token_parse(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_uint_t status, ngx_str_t *text,
@@ -620,9 +656,10 @@ ngx_int_t ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 /*
  * Reads a userinfo answer, n is 0 or 1 (the second): docs->json has it, and
  * it is pending no more.  NGX_ERROR: "userinfo_error" (status, or the rule of
- * success), "userinfo_malformed", "userinfo_mismatch" (there is an ID token,
- * and "sub" is missing or another's: OpenID Connect Core 5.3.2).  The second
- * one may be refused by 403 or 404, and tells nothing then.
+ * success), "userinfo_malformed", "signature_invalid" (as for the token),
+ * "userinfo_mismatch" (there is an ID token, and "sub" is missing or
+ * another's: OpenID Connect Core 5.3.2).  The second one may be refused by
+ * 403 or 404, and tells nothing then.
  */
 ngx_int_t ngx_shop_identity_userinfo(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_uint_t n, ngx_uint_t status,

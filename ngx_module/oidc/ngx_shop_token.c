@@ -42,6 +42,13 @@ ngx_shop_token_parse(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
+    rc = ngx_shop_signed_answer(pool, provider, text, &json);
+
+    if (rc != NGX_OK) {
+        *reason = (rc == NGX_DECLINED) ? "token_error" : "signature_invalid";
+        return NGX_ERROR;
+    }
+
     *reason = "token_malformed";
 
     if (provider->tok_root) {

@@ -52,6 +52,11 @@ static void ngx_shop_unit_oidc_callback_check(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_exchange(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_secret(ngx_shop_unit_t *u);
 static void ngx_shop_unit_oidc_proof(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_signed(ngx_shop_unit_t *u);
+static void ngx_shop_unit_oidc_signed_bits(ngx_shop_unit_t *u);
+static ngx_shop_provider_t *ngx_shop_unit_oidc_alipay(ngx_shop_unit_t *u);
+static ngx_int_t ngx_shop_unit_oidc_answer(ngx_shop_unit_t *u,
+    ngx_shop_provider_t *provider, ngx_str_t *text, ngx_str_t *told);
 static ngx_str_t ngx_shop_unit_oidc_secret_at(ngx_shop_unit_t *u,
     ngx_shop_provider_t *provider, time_t now);
 static void ngx_shop_unit_oidc_token(ngx_shop_unit_t *u);
@@ -105,6 +110,8 @@ ngx_shop_unit_test_t  ngx_shop_unit_oidc_tests[] = {
     { "row 17: code exchange", ngx_shop_unit_oidc_exchange },
     { "row 17: a signed secret", ngx_shop_unit_oidc_secret },
     { "row 17: a proof of the secret", ngx_shop_unit_oidc_proof },
+    { "the part of an answer that is signed", ngx_shop_unit_oidc_signed },
+    { "every bit of it", ngx_shop_unit_oidc_signed_bits },
     { "rows 18 and 20: token answer", ngx_shop_unit_oidc_token },
     { "row 16: subject", ngx_shop_unit_oidc_claims },
     { "row 31: names", ngx_shop_unit_oidc_names },
@@ -1261,6 +1268,227 @@ ngx_shop_unit_oidc_proof(ngx_shop_unit_t *u)
         ngx_shop_unit_is(u, &header[0].value, "Bearer token-1",
                          "the token is in a header");
     }
+}
+
+
+/* "@" is the signature of "signed" */
+
+static void
+ngx_shop_unit_oidc_signed(ngx_shop_unit_t *u)
+{
+    u_char               *at;
+    ngx_int_t             rc;
+    ngx_str_t             input, sign, head, told, *text;
+    ngx_uint_t            i;
+    ngx_shop_provider_t  *provider;
+
+    static struct {
+        const char  *text;
+        const char  *signed_text;
+        const char  *told;                  /* NULL: refused */
+        const char  *what;
+    } cases[] = {
+        { "{\"a_response\":{\"b\":1},\"sign\":\"@\"}", "{\"b\":1}",
+          "{\"a_response\":{\"b\":1}}", "an answer" },
+        { "{\"sign\":\"@\",\"a_response\":{\"b\":1}}", "{\"b\":1}",
+          "{\"a_response\":{\"b\":1}}", "the other way round" },
+        { "\n{ \"a_response\" :\t{ \"b\": 1 }\r\n, \"sign\" : \"@\" }\n",
+          "{ \"b\": 1 }", "{\"a_response\":{\"b\":1}}",
+          "blanks, those within are signed" },
+        { "{\"a_response\":{ \"b\":1},\"sign\":\"@\"}", "{\"b\":1}",
+          NULL, "a blank more" },
+        { "{\"a_response\":{\"b\":\"}\\\\\\\"}],\",\"c\":[{},[1,2]]},"
+          "\"sign\":\"@\"}",
+          "{\"b\":\"}\\\\\\\"}],\",\"c\":[{},[1,2]]}",
+          "{\"a_response\":{\"b\":\"}\\\\\\\"}],\",\"c\":[{},[1,2]]}}",
+          "braces in strings and lists" },
+        { "{\"a_response\":{\"b\":\"x\\/y\"},\"sign\":\"@\"}",
+          "{\"b\":\"x\\/y\"}", "{\"a_response\":{\"b\":\"x/y\"}}",
+          "an escaped slash, signed so" },
+        { "{\"a_response\":{\"b\":\"x\\/y\"},\"sign\":\"@\"}",
+          "{\"b\":\"x/y\"}", "{\"a_response\":{\"b\":\"x/y\"}}",
+          "an escaped slash, signed without" },
+        { "{\"a_response\":{\"b\":\"x/y\"},\"sign\":\"@\"}",
+          "{\"b\":\"x\\/y\"}", NULL, "the other way round" },
+        { "{\"a_response\":{\"b\":\"x\\\\/y\"},\"sign\":\"@\"}",
+          "{\"b\":\"x\\/y\"}", "{\"a_response\":{\"b\":\"x/y\"}}",
+          "what is told is what was signed, not what came" },
+        { "{\"c\":{\"z_response\":{\"b\":2}},\"a_response\":{\"b\":1},"
+          "\"d\":3,\"sign\":\"@\"}", "{\"b\":1}",
+          "{\"a_response\":{\"b\":1}}", "what was not signed is not told" },
+        { "{\"a_response\":{\"b\":1},\"z_response\":{\"b\":1},"
+          "\"sign\":\"@\"}", "{\"b\":1}", NULL, "two responses" },
+        { "{\"a\\u005fresponse\":{\"b\":1},\"sign\":\"@\"}",
+          "{\"b\":1}", NULL, "a name with an escape" },
+        { "{\"c\":{\"a_response\":{\"b\":1}},\"sign\":\"@\"}",
+          "{\"b\":1}", NULL, "a response that is not at the top" },
+        { "{\"a_response\":{\"b\":1},\"c\":{\"sign\":\"@\"}}",
+          "{\"b\":1}", NULL, "a signature that is not at the top" },
+        { "{\"a_response\":{\"b\":1},\"sign\":[\"@\"]}", "{\"b\":1}",
+          NULL, "a list of signatures" },
+        { "{\"a_response\":{\"b\":1},\"sign\":null}", "", NULL,
+          "no signature" },
+        { "{\"a_response\":{\"b\":1},\"sign\":\"A@\"}", "{\"b\":1}",
+          NULL, "a longer signature" },
+        { "[{\"a_response\":{\"b\":1},\"sign\":\"@\"}]", "{\"b\":1}",
+          NULL, "a list" },
+        { "{\"sign\":\"@\"}", "", NULL, "no response" },
+        { "{\"_response\":\"\",\"sign\":\"@\"}", "\"\"",
+          "{\"_response\":\"\"}", "of any kind" },
+        { "{\"a_response\":{\"b\":1},\"a_response\":{\"b\":1},"
+          "\"sign\":\"@\"}", "{\"b\":1}", NULL, "a name twice" },
+        { NULL, NULL, NULL, NULL }
+    };
+
+    provider = ngx_shop_unit_oidc_alipay(u);
+
+    for (i = 0; cases[i].text != NULL; i++) {
+
+        input = *ngx_shop_unit_oidc_str(u, cases[i].signed_text);
+
+        (void) ngx_shop_sign_rsa(u->pool, provider->secret.key, &input,
+                                 &sign, u->log);
+
+        text = ngx_shop_unit_oidc_str(u, cases[i].text);
+        at = ngx_strlchr(text->data, text->data + text->len, '@');
+
+        if (at != NULL) {
+            head.data = text->data;
+            head.len = at - text->data;
+            text = ngx_shop_unit_oidc_format(u, "%V%V%s", &head, &sign,
+                                             at + 1);
+        }
+
+        rc = ngx_shop_unit_oidc_answer(u, provider, text, &told);
+
+        ngx_shop_unit_is_int(u, rc, cases[i].told ? NGX_OK : NGX_ERROR, "%s",
+                             cases[i].what);
+
+        if (rc == NGX_OK && cases[i].told != NULL) {
+            ngx_shop_unit_is(u, &told, cases[i].told, "... told: %s",
+                             cases[i].what);
+        }
+    }
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_oidc_answer(u, provider,
+                             ngx_shop_unit_str("{\"error_response\":{}}"),
+                             &told),
+                         NGX_DECLINED, "an error need not be signed");
+
+    provider->sign = NGX_SHOP_SIGN_NONE;
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_oidc_answer(u, provider,
+                             ngx_shop_unit_str("{\"a\":1}"), &told),
+                         NGX_OK, "the answers of others stay");
+    ngx_shop_unit_is(u, &told, "{\"a\":1}", "... as they are");
+}
+
+
+/* no byte of what was signed can be another one */
+
+static void
+ngx_shop_unit_oidc_signed_bits(ngx_shop_unit_t *u)
+{
+    size_t                i, from, to;
+    ngx_int_t             rc;
+    ngx_str_t             input, sign, told, *text, part;
+    ngx_uint_t            bit, passed;
+    ngx_shop_provider_t  *provider;
+
+    provider = ngx_shop_unit_oidc_alipay(u);
+
+    ngx_str_set(&input, "{\"user_id\":\"2088102104794936\"}");
+
+    (void) ngx_shop_sign_rsa(u->pool, provider->secret.key, &input, &sign,
+                             u->log);
+
+    text = ngx_shop_unit_oidc_format(u, "{\"a_response\":%V,\"sign\":"
+                                     "\"%V\"}", &input, &sign);
+
+    from = sizeof("{\"a_response\":") - 1;
+    to = from + input.len;
+    passed = 0;
+
+    for (i = from; i < to; i++) {
+        for (bit = 1; bit < 0x100; bit <<= 1) {
+            text->data[i] ^= bit;
+            rc = ngx_shop_unit_oidc_answer(u, provider, text, &told);
+            text->data[i] ^= bit;
+
+            passed += (rc == NGX_OK);
+        }
+    }
+
+    ngx_shop_unit_is_int(u, passed, 0, "no other bit is accepted");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_oidc_answer(u, provider, text,
+                                                      &told),
+                         NGX_OK, "these are");
+
+    passed = 0;
+    part.data = text->data;
+
+    for (part.len = 0; part.len < text->len; part.len++) {
+        passed += (ngx_shop_unit_oidc_answer(u, provider, &part, &told)
+                   == NGX_OK);
+    }
+
+    ngx_shop_unit_is_int(u, passed, 0, "nor half an answer");
+}
+
+
+/* a provider that signs with the key that we have, too */
+
+static ngx_shop_provider_t *
+ngx_shop_unit_oidc_alipay(ngx_shop_unit_t *u)
+{
+    BIO                  *bio;
+    char                 *data;
+    EVP_PKEY             *pkey;
+    ngx_str_t             pem;
+    ngx_shop_provider_t  *provider;
+
+    provider = ngx_pcalloc(u->pool, sizeof(ngx_shop_provider_t));
+
+    pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t) 2048);
+    bio = BIO_new(BIO_s_mem());
+    (void) PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL,
+                                         NULL);
+    pem.len = BIO_get_mem_data(bio, &data);
+    pem.data = (u_char *) data;
+
+    provider->sign = NGX_SHOP_SIGN_ALIPAY;
+    provider->secret.key = ngx_shop_sign_rsa_key(u->pool, &pem, 0);
+    provider->verify_key = provider->secret.key;
+
+    ngx_shop_unit_ok(u, provider->secret.key != NULL, "a key");
+    ngx_shop_unit_ok(u, ngx_shop_sign_rsa_key(u->pool, &pem, 1) == NULL,
+                     "a private key is no public one");
+
+    BIO_free(bio);
+    EVP_PKEY_free(pkey);
+
+    return provider;
+}
+
+
+/* as it is read where it comes from; what it tells */
+
+static ngx_int_t
+ngx_shop_unit_oidc_answer(ngx_shop_unit_t *u, ngx_shop_provider_t *provider,
+    ngx_str_t *text, ngx_str_t *told)
+{
+    ngx_int_t         rc;
+    ngx_shop_json_t  *json;
+
+    json = ngx_shop_json_parse(u->pool, text, NGX_SHOP_TOKEN_MAX);
+
+    rc = ngx_shop_signed_answer(u->pool, provider, text, &json);
+
+    if (rc == NGX_OK) {
+        (void) ngx_shop_json_dump(u->pool, json, told);
+    }
+
+    return rc;
 }
 
 

@@ -19,7 +19,8 @@ ShopTest::Dialect - all providers at once, each in its own dialect
 
     $mock->client_id('github');  $mock->client_secret('github');
     $mock->conf('github');                  # social_provider github { ... }
-    $mock->private_key('p256-apple');       # PEM: Apple's and Alipay's
+    $mock->private_key('p256-apple');       # PEM: what a client signs with
+    $mock->public_key('rsa-gateway');       # PEM: what Alipay signs with
 
     $mock->play('github', 'no e-mail');     # a scene, undef: the usual
     $mock->play('github', { person => { nick => 'ann2' } });    # made here
@@ -44,7 +45,9 @@ provider is uncertain both readings are fine, and a comment says so.
 
 =head1 A DIALECT
 
-    client      id and secret, where the usual text would not do
+    client      id and secret, where the usual text would not do; public: a
+                third thing that the block has to say (application_key); key,
+                theirs: names of the keys that each side signs with
     conf        parameters of the preset: { host => 'mastodon.example' }
     issuer      "iss" of the ID token
     nonce       1: the ID token repeats it; 0: it does not
@@ -85,13 +88,16 @@ provider is uncertain both readings are fine, and a comment says so.
                 headers     { NAME => regular expression }, need, check
                 redirect    0: no redirect_uri needed
                 tells       1: the answer says who it is, too
-                answer      sub, the document; format: json, text, form
+                answer      sub, the document; format: json, text, form;
+                            written: sub, the text of a document, for one
+                            that is more than JSON of it
                 error       sub, [ STATUS, DOC ] of a refusal
     id_token    alg; claims: sub; optional: there is one if "openid" is asked
                 for
     jwks        at, keys; issuers: members "issuer" of keys
     discovery   at; document: changes of the usual one
-    userinfo    at, method, headers, need, check, format, error as above
+    userinfo    at, method, headers, need, check, format, error, written as
+                above
                 auth        ways to send the token: bearer, oauth, bare (the
                             whole Authorization), header:NAME, query:NAME,
                             body:NAME
@@ -204,17 +210,18 @@ sub new {
     # the client has the one part of these, the provider the other
 
     my $ecc = Crypt::PK::ECC->new;
-    my $rsa = Crypt::PK::RSA->new;
+    my @rsa = map { Crypt::PK::RSA->new } 1, 2;
 
     $ecc->generate_key('secp256r1');
-    $rsa->generate_key(256, 65537);
+    $_->generate_key(256, 65537) for @rsa;
 
     return $class->SUPER::new(
         name     => 'dialects',
         host     => '127.0.0.1',
         dialects => \%dialects,
         map      => addresses(\%dialects),
-        keys     => { 'p256-apple' => $ecc, 'rsa-alipay' => $rsa },
+        keys     => { 'p256-apple' => $ecc, 'rsa-alipay' => $rsa[0],
+                      'rsa-gateway' => $rsa[1] },
         %o,
     );
 }
@@ -307,22 +314,39 @@ sub conf {
 
     $lines .= "$_ \"$conf{$_}\";\n" for sort keys %conf;
 
-    my $file = ShopTest::write_file(
-        ShopTest::temp_dir() . "/$name.secret",
-        $d->{team} ? $self->private_key("p256-$name") : $d->{client}{secret},
-        0600);
-
-    my $secret = $d->{team}
-        ? "team_id $d->{team}{id}; key_id $d->{team}{key}; key_file $file;"
-        : "client_secret_file $file;";
-
     return <<"END";
     social_provider $name {
         client_id          "$d->{client}{id}";
-        $secret
+        @{[ $self->credentials($d) ]}
 $lines
     }
 END
+}
+
+
+sub credentials {
+    my ($self, $d) = @_;
+    my ($client, $team) = @$d{qw(client team)};
+    my $dir = ShopTest::temp_dir();
+
+    my $file = sub {
+        return ShopTest::write_file("$dir/$d->{name}.$_[0]", $_[1], 0600);
+    };
+
+    return "team_id $team->{id}; key_id $team->{key}; key_file "
+           . $file->('p8', $self->private_key("p256-$d->{name}")) . ';'
+        if $team;
+
+    return 'key_file ' . $file->('key', $self->private_key($client->{key}))
+           . '; verify_key_file '
+           . $file->('pub', $self->public_key($client->{theirs})) . ';'
+        if $client->{key};
+
+    my $public = defined $client->{public}
+                 ? "application_key $client->{public}; " : '';
+
+    return $public . 'client_secret_file '
+           . $file->('secret', $client->{secret}) . ';';
 }
 
 
@@ -330,6 +354,13 @@ sub private_key {
     my ($self, $name) = @_;
 
     return $self->{keys}{$name}->export_key_pem('private');
+}
+
+
+sub public_key {
+    my ($self, $name) = @_;
+
+    return $self->{keys}{$name}->export_key_pem('public_x509');
 }
 
 

@@ -74,7 +74,9 @@ sub say {
         'Content-Type' => $format eq 'text' ? 'text/plain'
                                             : 'application/json',
         'Cache-Control' => 'no-store',
-    ], ref $document ? ShopTest::Provider::encode($document) : $document);
+    ], !ref $document ? $document
+       : $e->{written} ? $e->{written}->($self, $document)
+       : ShopTest::Provider::encode($document));
 }
 
 
@@ -489,7 +491,7 @@ sub exchange {
     my $format = ref $e->{format} ? $e->{format}->($f, $request)
                                   : $e->{format};
 
-    return $self->say({ format => $format }, $self->changed(
+    return $self->say({ %$e, format => $format }, $self->changed(
         $d, 'token', 200, { %$document, %id_token }));
 }
 

@@ -295,13 +295,35 @@ sub weibo {
 }
 
 
-# every request is signed
+# every request is signed, and so is every answer
 
 sub alipay {
     my $at = 'openapi.alipay.com/gateway.do';
 
+    my ($token, $share) = map { "alipay_${_}_response" }
+                          qw(system_oauth_token user_info_share);
+
+    # what is done to either answer
+
+    my %bad = (
+        'is not signed' => { sign => undef },
+        'has an empty signature' => { sign => '' },
+        'has a signature of no base64' => { sign => '***' },
+        'has a signature of another text' => { sign => 'of another text' },
+        'is signed by the client' => { sign => 'by the client' },
+        'has two responses' => { alipay_another_response => { code => 1 } },
+    );
+
+    my @bad = map {
+        my $which = $_;
+
+        map { { what => "the $which answer $_", refuse => 'provider',
+                $which => $bad{$_} } } sort keys %bad;
+    } qw(token userinfo);
+
     return (alipay => {
-        client => { id => '2014072300007148' },
+        client => { id => '2014072300007148', key => 'rsa-alipay',
+                    theirs => 'rsa-gateway' },
         person => { id => '2088102104794936', name => '支付宝小助手' },
 
         authz => {
@@ -326,7 +348,9 @@ sub alipay {
             auth     => ['sign'],
             id       => 'app_id',
             redirect => 0,
+            need     => { redirect_uri => undef, auth_code => undef },
             error    => \&alipay_error,
+            written  => \&alipay_written,
             signed   => sub {
                 my ($mock, $d, $f) = @_;
                 my $wrong = alipay_wrong($mock, $f);
@@ -337,12 +361,12 @@ sub alipay {
                 my ($mock, $grant) = @_;
 
                 return {
-                    alipay_system_oauth_token_response => {
+                    $token => {
                         access_token => $grant->{access_token},
                         user_id => $grant->{person}{id},
                         expires_in => '3600', re_expires_in => '3600',
                         refresh_token => 'r' },
-                    sign => 'ERITJKEIJKJHKKKKKKKHJEREEEEEEEEEEE',
+                    sign => 'right',
                 };
             },
         },
@@ -352,17 +376,18 @@ sub alipay {
             method => 'GET POST',
             auth   => [ 'query:auth_token', 'body:auth_token' ],
             error  => \&alipay_error,
+            written => \&alipay_written,
             check  => sub { return alipay_wrong($_[0], $_[2]) },
             answer => sub {
                 my ($mock, $grant) = @_;
                 my $p = $grant->{person};
 
                 return {
-                    alipay_user_info_share_response => {
+                    $share => {
                         code => '10000', msg => 'Success',
                         user_id => $p->{id}, nick_name => $p->{name},
                         avatar => $p->{picture}, province => '浙江省' },
-                    sign => 'ERITJKEIJKJHKKKKKKKHJEREEEEEEEEEEE',
+                    sign => 'right',
                 };
             },
         },
@@ -370,18 +395,44 @@ sub alipay {
         expect => {
             subject => '2088102104794936', %no_more,
             name => '支付宝小助手',
+            picture => 'https://pictures.example/ann.png',
         },
         scenes => [
             { what => 'the customer says no',
               refuse => 'denied|client|provider',
               callback => { auth_code => undef, error => 'access_denied' } },
             { what => 'a code other than 10000', refuse => 'provider',
-              userinfo => { alipay_user_info_share_response => {
+              userinfo => { $share => {
                   code => '20000', msg => 'Service Currently Unavailable',
                   sub_code => 'isp.unknow-error' } } },
             { what => 'an error with status 200', refuse => 'provider',
               userinfo => [ 200, { error_response => {
-                  code => '40002', msg => 'Invalid Arguments' } } ] },
+                  code => '40002', msg => 'Invalid Arguments' },
+                  sign => 'right' } ] },
+            { what => 'an error that is not signed', refuse => 'provider',
+              userinfo => [ 200, { error_response => {
+                  code => '40001', msg => 'Missing Required Arguments' } } ] },
+            { what => 'the answer to another method', refuse => 'provider',
+              userinfo => [ 200, {
+                  $token => { user_id => '2088102104794999' },
+                  sign => 'right' } ] },
+            { what => 'no code, as it once was',
+              userinfo => { $share => { user_id => '2088102104794937' } },
+              expect => { subject => '2088102104794937', name => undef,
+                          picture => undef } },
+            { what => 'an application that knows customers by open_id',
+              userinfo => { $share => { code => '10000', open_id =>
+                  '074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5' } },
+              expect => { subject =>
+                  '074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5',
+                          name => undef, picture => undef } },
+            { what => 'quotes, braces and what looks like the end',
+              userinfo => { $share => { code => '10000',
+                  user_id => '2088102104794938',
+                  nick_name => '"},"sign":"\\"}{' } },
+              expect => { subject => '2088102104794938',
+                          name => '"},"sign":"\\"}{', picture => undef } },
+            @bad,
         ],
     });
 }
@@ -394,8 +445,34 @@ sub alipay_error {
         error_response => { code => '40002', msg => 'Invalid Arguments',
                             sub_code => 'isv.code-invalid',
                             sub_msg => $text },
-        sign => 'ERITJKEIJKJHKKKKKKKHJEREEEEEEEEEEE',
+        sign => 'right',
     } ];
+}
+
+
+# The signature is over the bytes of the response; those of a user's are then
+# written in another way, as some of the servers do.  "sign" says what it is.
+
+sub alipay_written {
+    my ($mock, $document) = @_;
+    my ($sign, @members) = $document->{sign};
+
+    for my $name (grep { /_response$/ } reverse sort keys %$document) {
+        my $text = ShopTest::Provider::encode($document->{$name});
+
+        $sign = MIME::Base64::encode_base64($mock->key(
+            $sign eq 'by the client' ? 'rsa-alipay' : 'rsa-gateway'
+        )->sign_message($sign eq 'of another text' ? "$text " : $text,
+                        'SHA256', 'v1.5'), '')
+            if defined $sign && $sign =~ /^(?:right|of another|by the)/;
+
+        $text =~ s{/}{\\/}g if $name =~ /_share_/;
+        push @members, qq("$name":$text);
+    }
+
+    push @members, qq("sign":"$sign") if defined $sign;
+
+    return '{' . join(',', @members) . '}';
 }
 
 
