@@ -106,12 +106,7 @@ for my $name (ShopTest::Preset::names()) {
 
     my $params = join ' ', map {
         "$_ " . ($_ eq 'tenant' ? $tenant : 'x.example.com') . ';'
-    } grep {
-        my $param = $_;
-
-        !$fields->{$param}
-            && grep { /\{$param\}/ } map { @$_ } values %$fields
-    } qw(host tenant shop region);
+    } ShopTest::Preset::needs($fields);
 
     $params .= ' issuer https://x.example.com;'
         if $fields->{kind}[0] eq 'oidc' && !$fields->{issuer};
@@ -267,6 +262,21 @@ is_wrong('mine', $_->[0], $_->[1], $_->[0], nowhere => 1)
 
 is_good('mine', "preset microsoft; tenant $_;", "tenant $_")
     for qw(common organizations consumers), $tenant, uc $tenant;
+
+# an address of several: the last one that can be
+
+is_good('mine', "preset github; $_", "GitHub: $_")
+    for '', 'host github.example.com;', 'host github.example.com:8443;';
+
+is_wrong('mine', 'preset oauth2; token http://127.0.0.1:9/t; sub tk:/id;'
+         . "\nauthz \"https://{host}/\" \"https://{shop}/\"; # here",
+         'has no "host"', 'none of several addresses can be');
+is_wrong('mine', 'preset oauth2; token http://127.0.0.1:9/t; sub tk:/id; '
+         . "host a.example;\nauthz https://b.example/ \"http://{host}/\"; "
+         . '# here', 'http is allowed for', 'the address that is taken');
+is_wrong('mine', 'preset microsoft;'
+         . "\nissuer \"https://x.example/{tid}\" https://y.example/; # here",
+         'one address', 'a template and another issuer');
 
 # a secret that is signed with a key
 

@@ -15,8 +15,9 @@ use Encode ();
 
 my @expected = qw(
     alipay amazon apple auth0 bitbucket cognito discord dropbox entra facebook
-    github gitlab google instagram kakao keycloak klarna line linkedin
-    mailru mastodon microsoft naver ok okta patreon paypal pinterest qq reddit
+    facebook_limited github gitlab google instagram kakao keycloak klarna line
+    linkedin mailru mastodon microsoft naver ok okta patreon paypal pinterest
+    qq reddit
     salesforce seznam shopify_customer slack snapchat spotify telegram
     threads tiktok twitch vk wechat wechat_mp weibo wordpress x yahoo
     yahoo_japan yandex zalo
@@ -30,9 +31,10 @@ my @rows = grep { !/^(?:oidc|oauth2)$/
 is(join(' ', @rows), join(' ', @expected), 'every preset is tested here');
 ok($mock->dialect($_), "$_: has a dialect") for @rows;
 
-# what is for phones only, has no redirect
+# what is for phones only, has no redirect; a row may have several dialects
 
-my @names = grep { $mock->dialect($_) && $mock->dialect($_)->{authz} } @rows;
+my @names = grep { $mock->dialect($_) && $mock->dialect($_)->{authz} }
+            @rows, grep { $mock->dialect($_)->{preset} } $mock->names;
 my $base = 'https://shop.example.com';
 
 my $shop = shop(

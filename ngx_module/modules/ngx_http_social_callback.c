@@ -64,6 +64,13 @@ ngx_http_social_callback(ngx_http_request_t *r,
     ngx_http_shop_ctx_t     *ctx;
     ngx_http_social_flow_t  *flow;
 
+    /* an attempt may be from before the provider became one of apps */
+
+    if (sp->conf.flow == NGX_SHOP_FLOW_NATIVE) {
+        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND,
+                                       "login_unsupported");
+    }
+
     ctx = ngx_http_shop_create_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -57,7 +57,8 @@ ngx_http_social_chooser(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 }
 
 
-/* all of them; with "*used" the first is what this browser used last */
+/* those that a link can lead to; with "*used" the first is what this browser
+ * used last */
 
 static ngx_http_social_provider_t **
 ngx_http_social_chooser_order(ngx_http_request_t *r, ngx_uint_t *n,
@@ -76,7 +77,7 @@ ngx_http_social_chooser_order(ngx_http_request_t *r, ngx_uint_t *n,
     ctx = ngx_http_shop_get_ctx(r);
 
     spp = smcf->providers.elts;
-    *n = smcf->providers.nelts;
+    *n = 0;
     *used = 0;
 
     name = NULL;
@@ -92,12 +93,17 @@ ngx_http_social_chooser_order(ngx_http_request_t *r, ngx_uint_t *n,
         }
     }
 
-    order = ngx_palloc(r->pool, *n * sizeof(ngx_http_social_provider_t *));
+    order = ngx_palloc(r->pool, smcf->providers.nelts
+                                * sizeof(ngx_http_social_provider_t *));
     if (order == NULL) {
         return NULL;
     }
 
-    ngx_memcpy(order, spp, *n * sizeof(ngx_http_social_provider_t *));
+    for (i = 0; i < smcf->providers.nelts; i++) {
+        if (spp[i]->conf.flow != NGX_SHOP_FLOW_NATIVE) {
+            order[(*n)++] = spp[i];
+        }
+    }
 
     for (i = 0; name != NULL && i < *n; i++) {
 

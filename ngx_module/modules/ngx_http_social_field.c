@@ -70,6 +70,8 @@ static char *ngx_http_social_set_texts(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 static char *ngx_http_social_address(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_str_t *name, ngx_str_t *text);
+static ngx_uint_t ngx_http_social_can_fill(ngx_http_social_block_t *block,
+    ngx_str_t *text);
 static char *ngx_http_social_fill(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_str_t *text);
 static ngx_str_t *ngx_http_social_param(ngx_http_social_block_t *block,
@@ -135,6 +137,13 @@ static char *ngx_http_social_bad_word(ngx_conf_t *cf, ngx_str_t *value,
 static ngx_conf_enum_t  ngx_http_social_kind[] = {
     { ngx_string("oidc"), 0 },
     { ngx_string("oauth2"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_social_flow[] = {
+    { ngx_string("code"), NGX_SHOP_FLOW_CODE },
+    { ngx_string("native"), NGX_SHOP_FLOW_NATIVE },
     { ngx_null_string, 0 }
 };
 
@@ -270,6 +279,10 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
       ngx_http_social_of(oauth2), ngx_http_social_kind, 0,
       NGX_HTTP_SOCIAL_FIRST },
 
+    { ngx_string("flow"), 1, ngx_http_social_set_enum,
+      ngx_http_social_of(flow), ngx_http_social_flow, 0,
+      NGX_HTTP_SOCIAL_FIRST },
+
     { ngx_string("host"), 1, ngx_http_social_set_text,
       ngx_http_social_our(host), NULL, NGX_HTTP_SOCIAL_AS_PORT,
       NGX_HTTP_SOCIAL_FIRST|NGX_HTTP_SOCIAL_OURS },
@@ -327,7 +340,7 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
       ngx_http_social_of(application_key), NULL, NGX_HTTP_SOCIAL_AS_NAME,
       0 },
 
-    { ngx_string("issuer"), 1, ngx_http_social_set_issuer,
+    { ngx_string("issuer"), 2, ngx_http_social_set_issuer,
       ngx_http_social_of(issuer), NULL, 0, 0 },
 
     { ngx_string("iss_alt"), 2, ngx_http_social_set_texts,
@@ -339,22 +352,22 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     /* where */
 
-    { ngx_string("discovery"), 1, ngx_http_social_set_url,
+    { ngx_string("discovery"), 2, ngx_http_social_set_url,
       ngx_http_social_of(discovery), NULL, 0, 0 },
 
-    { ngx_string("authz"), 1, ngx_http_social_set_url,
+    { ngx_string("authz"), 2, ngx_http_social_set_url,
       ngx_http_social_of(authz), NULL, 0, 0 },
 
-    { ngx_string("token"), 1, ngx_http_social_set_url,
+    { ngx_string("token"), 2, ngx_http_social_set_url,
       ngx_http_social_of(token), NULL, 0, 0 },
 
-    { ngx_string("userinfo"), 1, ngx_http_social_set_url,
+    { ngx_string("userinfo"), 2, ngx_http_social_set_url,
       ngx_http_social_of(userinfo), NULL, 0, 0 },
 
-    { ngx_string("userinfo2"), 1, ngx_http_social_set_url,
+    { ngx_string("userinfo2"), 2, ngx_http_social_set_url,
       ngx_http_social_of(userinfo2), NULL, 0, 0 },
 
-    { ngx_string("jwks"), 1, ngx_http_social_set_url,
+    { ngx_string("jwks"), 2, ngx_http_social_set_url,
       ngx_http_social_of(jwks), NULL, 0, 0 },
 
     /* the authorization request and its answer */
@@ -735,16 +748,25 @@ ngx_http_social_set_note(ngx_conf_t *cf, ngx_http_social_block_t *block,
 }
 
 
+/* the last one whose placeholders have values, else the first */
+
 static char *
 ngx_http_social_set_url(ngx_conf_t *cf, ngx_http_social_block_t *block,
     ngx_http_social_field_t *field)
 {
-    ngx_str_t  *value, *text;
+    ngx_str_t   *value, *text;
+    ngx_uint_t   i;
 
     value = cf->args->elts;
     text = ngx_http_social_at(block, field);
 
-    *text = value[1];
+    for (i = cf->args->nelts - 1; i > 1; i--) {
+        if (ngx_http_social_can_fill(block, &value[i])) {
+            break;
+        }
+    }
+
+    *text = value[i];
 
     return ngx_http_social_address(cf, block, &value[0], text);
 }
@@ -766,6 +788,11 @@ ngx_http_social_set_issuer(ngx_conf_t *cf, ngx_http_social_block_t *block,
 
     value = cf->args->elts;
     issuer = ngx_http_social_at(block, field);
+
+    if (cf->args->nelts != 2) {
+        return ngx_http_social_bad_field(cf, &value[2],
+                                         "one address with {tid}");
+    }
 
     *issuer = value[1];
     filled = value[1];
@@ -865,6 +892,38 @@ ngx_http_social_address(ngx_conf_t *cf, ngx_http_social_block_t *block,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* 0: the block, and the preset, leave out what stands in braces */
+
+static ngx_uint_t
+ngx_http_social_can_fill(ngx_http_social_block_t *block, ngx_str_t *text)
+{
+    u_char     *p, *q, *last;
+    ngx_str_t   name, *param;
+
+    last = text->data + text->len;
+
+    for (p = text->data; p != last; p++) {
+
+        if (*p != '{') {
+            continue;
+        }
+
+        q = ngx_strlchr(p, last, '}');
+
+        name.data = p + 1;
+        name.len = q ? (size_t) (q - name.data) : 0;
+
+        param = ngx_http_social_param(block, &name);
+
+        if (param != NULL && param->len == 0) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -40,6 +40,11 @@ ngx_http_social_login(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
     ngx_str_t                link;
     ngx_http_social_flow_t  *flow;
 
+    if (sp->conf.flow == NGX_SHOP_FLOW_NATIVE) {
+        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND,
+                                       "login_unsupported");
+    }
+
     /* only the customer starts a login: a link from elsewhere shows where */
 
     if (ngx_shop_is_cross_site(r)) {

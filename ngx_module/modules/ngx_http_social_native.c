@@ -375,9 +375,10 @@ ngx_http_social_native_asked(ngx_http_social_flow_t *flow, ngx_str_t *field)
 static ngx_int_t
 ngx_http_social_native_given(ngx_http_social_flow_t *flow, ngx_str_t *field)
 {
-    u_char      *dot;
-    ngx_str_t    signed_part, uri;
-    ngx_uint_t   n;
+    u_char               *dot;
+    ngx_str_t             signed_part, uri;
+    ngx_uint_t            n;
+    ngx_shop_provider_t  *provider;
 
     n = (field[NGX_HTTP_SOCIAL_ID_TOKEN].len != 0)
         + (field[NGX_HTTP_SOCIAL_CREDENTIAL].len != 0)
@@ -389,10 +390,17 @@ ngx_http_social_native_given(ngx_http_social_flow_t *flow, ngx_str_t *field)
                                              : "token_missing");
     }
 
+    provider = &flow->provider->conf;
+
     flow->step = ngx_http_social_native_metadata;
     flow->attempt.nonce = field[NGX_HTTP_SOCIAL_NONCE];
 
     if (field[NGX_HTTP_SOCIAL_CODE].len) {
+
+        if (provider->flow != NGX_SHOP_FLOW_CODE) {
+            return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                               "code_unsupported");
+        }
 
         /* what Google's library for pages has in place of one */
 
@@ -414,9 +422,18 @@ ngx_http_social_native_given(ngx_http_social_flow_t *flow, ngx_str_t *field)
     flow->token.id_token = field[flow->json ? NGX_HTTP_SOCIAL_ID_TOKEN
                                             : NGX_HTTP_SOCIAL_CREDENTIAL];
 
-    if (flow->provider->conf.oauth2) {
+    if (provider->oauth2) {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
                                            "id_token_unsupported");
+    }
+
+    if (provider->flow == NGX_SHOP_FLOW_NATIVE
+        && (provider->nonce == NGX_SHOP_NONCE_STRICT
+            || provider->nonce == NGX_SHOP_NONCE_OR_SHA256)
+        && flow->attempt.nonce.len == 0)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           "nonce_missing");
     }
 
     signed_part = flow->token.id_token;

@@ -429,14 +429,15 @@ ngx_http_social_provider_finish(ngx_conf_t *cf,
 static const char *
 ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
 {
-    ngx_uint_t   docs, told;
+    ngx_uint_t   docs, code, told;
     const char  *missing;
 
     docs = ngx_http_social_provider_docs(provider);
+    code = (provider->flow == NGX_SHOP_FLOW_CODE);
 
     /* the metadata may have what is not said */
 
-    told = !provider->oauth2 || provider->discovery.len;
+    told = code && (!provider->oauth2 || provider->discovery.len);
     missing = NULL;
 
     if (provider->client_id.len == 0) {
@@ -445,14 +446,22 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
     } else if (!provider->oauth2 && provider->issuer.len == 0) {
         missing = "issuer";
 
-    } else if (!provider->oauth2 && provider->scope.len == 0) {
+    } else if (code && !provider->oauth2 && provider->scope.len == 0) {
         missing = "scope";
 
-    } else if (!told && provider->authz.len == 0) {
+    } else if (provider->flow != NGX_SHOP_FLOW_NATIVE
+               && !told && provider->authz.len == 0)
+    {
         missing = "authz";
 
-    } else if (!told && provider->token.len == 0) {
+    } else if (code && !told && provider->token.len == 0) {
         missing = "token";
+
+    } else if (provider->flow == NGX_SHOP_FLOW_NATIVE
+               && provider->algs != NGX_SHOP_JWS_HS256
+               && provider->jwks.len == 0)
+    {
+        missing = "jwks";
 
     } else if (provider->client_auth == NGX_SHOP_AUTH_JWT
                && provider->secret.team_id.len == 0)
@@ -493,7 +502,7 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
     } else if (provider->claims[NGX_SHOP_CLAIM_SUB] == NULL) {
         missing = "sub";
 
-    } else if (!told
+    } else if (code && !told
                && provider->userinfo.len == 0
                && (docs & NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI)))
     {
@@ -552,6 +561,10 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
         if (provider->discovery.len == 0) {
             return "has \"iss_rule template\", which needs \"discovery\"";
         }
+    }
+
+    if (provider->flow != NGX_SHOP_FLOW_CODE && provider->oauth2) {
+        return "has a \"flow\" that is for \"kind oidc\"";
     }
 
     if (block->key_source == NGX_HTTP_SOCIAL_KEYS_SECRET
@@ -831,10 +844,11 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
         }
     }
 
-    if (conf->authz.len && conf->token.len
-        && (conf->oauth2
-            || conf->jwks.len
-            || conf->algs == NGX_SHOP_JWS_HS256))
+    if (conf->flow != NGX_SHOP_FLOW_CODE
+        || (conf->authz.len && conf->token.len
+            && (conf->oauth2
+                || conf->jwks.len
+                || conf->algs == NGX_SHOP_JWS_HS256)))
     {
         return NGX_CONF_OK;
     }

@@ -289,8 +289,10 @@ ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
         return NGX_ERROR;
     }
 
-    if (metadata->authz.host.len == 0
-        || metadata->token.host.len == 0
+    if ((metadata->authz.host.len == 0
+         && provider->flow != NGX_SHOP_FLOW_NATIVE)
+        || (metadata->token.host.len == 0
+            && provider->flow == NGX_SHOP_FLOW_CODE)
         || (metadata->jwks.host.len == 0
             && (metadata->algs & NGX_SHOP_JWS_ASYMMETRIC)))
     {

@@ -178,6 +178,14 @@ ngx_uint_t ngx_shop_rule_holds(ngx_pool_t *pool, ngx_shop_rule_t *rule,
 
 /* ngx_shop_provider.c: what a shop said about a provider */
 
+/* how customers come */
+
+typedef enum {
+    NGX_SHOP_FLOW_CODE = 0,                 /* by redirects, with a code */
+    NGX_SHOP_FLOW_NATIVE                    /* an app has an ID token */
+} ngx_shop_flow_e;
+
+
 typedef enum {
     NGX_SHOP_AUTH_UNSET = 0,                /* as the metadata says */
     NGX_SHOP_AUTH_BASIC,
@@ -340,6 +348,7 @@ typedef struct {
 
     ngx_uint_t                 algs;        /* 0: from the metadata */
     ngx_uint_t                 native_algs; /* of an app's token; 0: algs */
+    ngx_uint_t                 flow;        /* ngx_shop_flow_e */
     ngx_uint_t                 oauth2;      /* 1: there is no ID token */
     ngx_uint_t                 client_auth; /* ngx_shop_client_auth_e */
     ngx_uint_t                 nonce;       /* ngx_shop_nonce_e */

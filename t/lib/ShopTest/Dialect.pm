@@ -48,6 +48,7 @@ provider is uncertain both readings are fine, and a comment says so.
     client      id and secret, where the usual text would not do; public: a
                 third thing that the block has to say (application_key); key,
                 theirs: names of the keys that each side signs with
+    preset      its name, where it is not that of the dialect
     conf        parameters of the preset: { host => 'mastodon.example' }
     issuer      "iss" of the ID token
     nonce       1: the ID token repeats it; 0: it does not
@@ -297,7 +298,8 @@ sub conf {
     require ShopTest::Preset;
 
     my $d = $self->{dialects}{$name};
-    my $row = ShopTest::Preset::fields($name);
+    my $preset = $d->{preset} || $name;
+    my $row = ShopTest::Preset::fields($preset);
     my $text = join ' ', map { @$_ } values %$row;
     my %conf = %{ $d->{conf} || {} };
 
@@ -306,7 +308,7 @@ sub conf {
     delete @conf{ grep { $_ ne 'issuer' && $text !~ /\{$_\}/ } keys %conf };
     delete $conf{issuer} if $row->{issuer};
 
-    my $lines = ShopTest::Preset::redirected($name, $self->port, %conf);
+    my $lines = ShopTest::Preset::redirected($preset, $self->port, %conf);
 
     $lines .= "discovery \"@{[ $self->address('https://'
                                               . $d->{discovery}{at}) ]}\";\n"
@@ -316,6 +318,7 @@ sub conf {
 
     return <<"END";
     social_provider $name {
+        preset             $preset;
         client_id          "$d->{client}{id}";
         @{[ $self->credentials($d) ]}
 $lines

@@ -15,6 +15,7 @@ ShopTest::Preset - the rows of ngx_module/oidc/presets, for tests
 
     my $fields = ShopTest::Preset::fields('github');    # { sub => [...] }
     my $notes = ShopTest::Preset::notes('github');      # { label => [...] }
+    my @needs = ShopTest::Preset::needs($fields);       # host, ...
 
 =head1 DESCRIPTION
 
@@ -101,6 +102,24 @@ sub notes {
 }
 
 
+# the parameters that a block has to say: those that the row does not say
+# itself, and that the first one of several addresses has
+
+sub needs {
+    my ($fields) = @_;
+    my %needs;
+
+    for my $field (sort keys %$fields) {
+        my @values = @{ $fields->{$field} };
+
+        @values = $values[0] if $is_address{$field} || $field eq 'issuer';
+        $needs{$_} = 1 for map { /\{(host|tenant|shop|region)\}/g } @values;
+    }
+
+    return grep { !$fields->{$_} } sort keys %needs;
+}
+
+
 sub redirected {
     my ($name, $port, %params) = @_;
     my $fields = fields($name);
@@ -114,7 +133,11 @@ sub redirected {
     for my $field (sort keys %$fields) {
         next unless $is_address{$field};
 
-        my $url = $fields->{$field}[0];
+        my ($url) = grep {
+            !grep { !defined $params{$_} } /\{([a-z]+)\}/g
+        } reverse @{ $fields->{$field} };
+
+        die "preset $name: $field lacks a parameter\n" unless defined $url;
 
         $url =~ s/\{([a-z]+)\}/$params{$1}/g;
         $url =~ s{^https://}{http://127.0.0.1:$port/https/}

@@ -156,7 +156,24 @@ sub linkedin {
 }
 
 
+# a server of one's own has all below one name
+
 sub github {
+    my $host = 'github.example.com';
+
+    return (
+        github            => github_at('github.com', 'api.github.com'),
+        github_enterprise => {
+            %{ github_at($host, "$host/api/v3") },
+            preset => 'github', conf => { host => $host },
+        },
+    );
+}
+
+
+sub github_at {
+    my ($host, $api) = @_;
+
     my @emails = (
         { email => 'public@example.org', primary => \0, verified => \1,
           visibility => 'public' },
@@ -164,20 +181,20 @@ sub github {
           visibility => undef },
     );
 
-    return (github => {
-        issuer => 'https://github.com/login/oauth',
+    return {
+        issuer => "https://$host/login/oauth",
         person => { id => 583231 },
 
         authz => {
-            at    => 'github.com/login/oauth/authorize',
+            at    => "$host/login/oauth/authorize",
             scope => 'read:user user:email',
             pkce  => 'wanted',
             back  => sub {
-                return { iss => 'https://github.com/login/oauth' };
+                return { iss => "https://$host/login/oauth" };
             },
         },
         token => {
-            at   => 'github.com/login/oauth/access_token',
+            at   => "$host/login/oauth/access_token",
             auth => [ 'post', 'basic' ],
             format => sub {
                 my ($f, $request) = @_;
@@ -199,7 +216,7 @@ sub github {
             },
         },
         userinfo => {
-            at      => 'api.github.com/user',
+            at      => "$api/user",
             headers => { 'user-agent' => qr/\S/ },
             status  => 403,
             answer  => sub {
@@ -215,7 +232,7 @@ sub github {
             },
         },
         userinfo2 => {
-            at      => 'api.github.com/user/emails',
+            at      => "$api/user/emails",
             headers => { 'user-agent' => qr/\S/ },
             status  => 403,
             answer  => sub { return \@emails },
@@ -247,7 +264,7 @@ sub github {
             { what => 'the iss of another', refuse => 'client',
               callback => { iss => 'https://github.example' } },
         ],
-    });
+    };
 }
 
 
