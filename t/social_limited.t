@@ -196,7 +196,7 @@ wrong(block('preset oauth2; flow native; client_auth none; sub tk:/id; '
             . 'jwks https://a.example/keys;'),
       'is for "kind oidc"', 'no ID tokens', nowhere => 1);
 wrong(block("preset oidc; issuer https://a.example;\nflow app; # here"),
-      '"code", "native"', 'another flow');
+      '"code", "native", "telegram_widget"', 'another flow');
 
 is(join('; ', $mock->mistakes), '', 'no mistake');
 

@@ -29,6 +29,9 @@ END
 
 my $team = 'client_id shop; team_id TEAM123456; key_id KEY1234567;';
 my $apple = "$team key_file $p8;";
+my $bot = 'client_id 42; client_secret_file '
+        . write_file("$dir/bot.token", "42:AAF\n", 0600) . ';';
+
 my $rsa = Crypt::PK::RSA->new;
 my $theirs = Crypt::PK::RSA->new;
 
@@ -46,6 +49,7 @@ my %more = (
               . "verify_key_file $theirs_file;",
     apple  => $apple,
     ok     => "$client application_key CBAXX;",
+    telegram_widget => $bot,
 );
 
 my $server = 'server { listen 127.0.0.1:%%port%%; '

@@ -19,7 +19,7 @@ my @expected = qw(
     linkedin mailru mastodon microsoft naver ok okta patreon paypal pinterest
     qq reddit
     salesforce seznam shopify_customer slack snapchat spotify telegram
-    threads tiktok twitch vk wechat wechat_mp weibo wordpress x yahoo
+    telegram_widget     threads tiktok twitch vk wechat wechat_mp weibo wordpress x yahoo
     yahoo_japan yandex zalo
 );
 

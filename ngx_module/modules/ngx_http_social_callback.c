@@ -18,6 +18,8 @@
  *         state      find the attempt's cookie, compare all it is bound to
  *         spend      use the state up, once for all servers
  *         answer     what the provider says in the URL: "iss", "error"
+ *         signed     or, Telegram's widget, who it is, which is used up as
+ *                    the state was: no exchange follows
  *     exchange
  *         token      exchange the code
  *         keys       the provider's keys, from the zone, or fetched
@@ -54,6 +56,7 @@ static ngx_int_t ngx_http_social_callback_replayed(
 static ngx_int_t ngx_http_social_callback_spend(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_callback_spent(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_callback_answer(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_callback_signed(ngx_http_social_flow_t *flow);
 
 
 ngx_int_t
@@ -562,7 +565,9 @@ ngx_http_social_callback_spent(ngx_http_social_flow_t *flow)
     }
 
     flow->spent = 1;
-    flow->step = ngx_http_social_callback_answer;
+    flow->step = (flow->provider->conf.flow == NGX_SHOP_FLOW_WIDGET)
+                 ? ngx_http_social_callback_signed
+                 : ngx_http_social_callback_answer;
 
     return NGX_OK;
 }
@@ -641,4 +646,36 @@ ngx_http_social_callback_answer(ngx_http_social_flow_t *flow)
     flow->step = ngx_http_social_exchange;
 
     return NGX_OK;
+}
+
+
+/*
+ * Nothing in what is signed is of this attempt, so it would be good for one of
+ * somebody else's as well: it is good once.
+ */
+
+static ngx_int_t
+ngx_http_social_callback_signed(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t             mac;
+    const char           *reason;
+    ngx_http_request_t   *r;
+    ngx_http_shop_ctx_t  *ctx;
+
+    r = flow->request;
+    ctx = ngx_http_shop_get_ctx(r);
+
+    if (ngx_shop_widget_check(r->pool, &flow->provider->conf, &ctx->callback,
+                              ngx_time(), NGX_HTTP_SOCIAL_ATTEMPT_TIME,
+                              &flow->docs.json[NGX_SHOP_DOC_ID], &mac,
+                              &reason)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           reason);
+    }
+
+    flow->step = ngx_http_social_native_spend;
+
+    return ngx_http_social_attempt_id(flow, &mac);
 }

@@ -144,6 +144,7 @@ static ngx_conf_enum_t  ngx_http_social_kind[] = {
 static ngx_conf_enum_t  ngx_http_social_flow[] = {
     { ngx_string("code"), NGX_SHOP_FLOW_CODE },
     { ngx_string("native"), NGX_SHOP_FLOW_NATIVE },
+    { ngx_string("telegram_widget"), NGX_SHOP_FLOW_WIDGET },
     { ngx_null_string, 0 }
 };
 

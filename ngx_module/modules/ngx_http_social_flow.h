@@ -160,7 +160,8 @@ ngx_int_t ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow);
 
 
-/* ngx_http_social_native.c: the steps after the claims and at the end */
+/* ngx_http_social_native.c: the steps after claims that are good once, and at
+ * the end */
 ngx_int_t ngx_http_social_native_spend(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_native_answer(ngx_http_social_flow_t *flow);
 

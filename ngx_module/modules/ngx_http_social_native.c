@@ -422,7 +422,7 @@ ngx_http_social_native_given(ngx_http_social_flow_t *flow, ngx_str_t *field)
     flow->token.id_token = field[flow->json ? NGX_HTTP_SOCIAL_ID_TOKEN
                                             : NGX_HTTP_SOCIAL_CREDENTIAL];
 
-    if (provider->oauth2) {
+    if (provider->oauth2 || provider->flow == NGX_SHOP_FLOW_WIDGET) {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
                                            "id_token_unsupported");
     }

@@ -47,6 +47,8 @@ static const char *ngx_http_social_provider_wrong(
     ngx_http_social_block_t *block);
 static const char *ngx_http_social_provider_unsigned(
     ngx_shop_provider_t *provider);
+static ngx_uint_t ngx_http_social_provider_is_bot(
+    ngx_shop_provider_t *provider);
 static ngx_uint_t ngx_http_social_provider_docs(
     ngx_shop_provider_t *provider);
 static ngx_int_t ngx_http_social_provider_callback(ngx_conf_t *cf,
@@ -567,6 +569,13 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
         return "has a \"flow\" that is for \"kind oidc\"";
     }
 
+    if (provider->flow == NGX_SHOP_FLOW_WIDGET
+        && !ngx_http_social_provider_is_bot(provider))
+    {
+        return "needs in \"client_secret_file\" the token of the bot, which "
+               "begins with its id, the \"client_id\", and a colon";
+    }
+
     if (block->key_source == NGX_HTTP_SOCIAL_KEYS_SECRET
         && provider->algs != NGX_SHOP_JWS_HS256)
     {
@@ -685,6 +694,20 @@ ngx_http_social_provider_unsigned(ngx_shop_provider_t *provider)
     }
 
     return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_social_provider_is_bot(ngx_shop_provider_t *provider)
+{
+    ngx_str_t  *id, *token;
+
+    id = &provider->client_id;
+    token = &provider->client_secret;
+
+    return token->len > id->len + 1
+           && ngx_strncmp(token->data, id->data, id->len) == 0
+           && token->data[id->len] == ':';
 }
 
 

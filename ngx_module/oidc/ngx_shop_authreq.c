@@ -48,6 +48,8 @@ static uint64_t ngx_shop_authreq_get(u_char *p, size_t len);
 static ngx_int_t ngx_shop_authreq_fields(ngx_array_t *fields,
     ngx_shop_provider_t *provider, ngx_shop_attempt_t *attempt,
     ngx_str_t *redirect_uri, ngx_str_t *challenge);
+static ngx_int_t ngx_shop_authreq_extra(ngx_array_t *fields,
+    ngx_shop_provider_t *provider);
 static ngx_int_t ngx_shop_authresp_field(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_str_t *name, ngx_str_t *value,
     ngx_shop_authresp_t *resp, const char **reason);
@@ -58,6 +60,11 @@ static const char  *ngx_shop_authreq_names[] = {
     "response_type", "response_mode", "client_id", "redirect_uri", "scope",
     "state", "nonce", "code_challenge", "code_challenge_method", "request",
     "request_uri", NULL
+};
+
+
+static const char  *ngx_shop_authreq_widget_names[] = {
+    "bot_id", "origin", "return_to", NULL
 };
 
 
@@ -334,7 +341,8 @@ ngx_shop_authreq_get(u_char *p, size_t len)
 ngx_uint_t
 ngx_shop_authreq_reserved(ngx_shop_provider_t *provider, ngx_str_t *name)
 {
-    ngx_uint_t  i;
+    ngx_uint_t    i;
+    const char  **names;
 
     if (name->len
         && name->len == provider->p_client_id.len
@@ -344,9 +352,12 @@ ngx_shop_authreq_reserved(ngx_shop_provider_t *provider, ngx_str_t *name)
         return 1;
     }
 
-    for (i = 0; ngx_shop_authreq_names[i] != NULL; i++) {
+    names = (provider->flow == NGX_SHOP_FLOW_WIDGET)
+            ? ngx_shop_authreq_widget_names : ngx_shop_authreq_names;
 
-        if (ngx_shop_oidc_is(name, ngx_shop_authreq_names[i])) {
+    for (i = 0; names[i] != NULL; i++) {
+
+        if (ngx_shop_oidc_is(name, names[i])) {
             return 1;
         }
     }
@@ -361,6 +372,7 @@ ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_str_t *redirect_uri, ngx_str_t *url, ngx_log_t *log)
 {
     u_char       *p, *q;
+    ngx_int_t     rc;
     ngx_str_t     challenge, query, *origin, *uri;
     ngx_array_t   fields;
 
@@ -375,10 +387,18 @@ ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (ngx_array_init(&fields, pool, 16, sizeof(ngx_keyval_t)) != NGX_OK
-        || ngx_shop_authreq_fields(&fields, provider, attempt, redirect_uri,
-                                   &challenge)
-           != NGX_OK
+    if (ngx_array_init(&fields, pool, 16, sizeof(ngx_keyval_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = (provider->flow == NGX_SHOP_FLOW_WIDGET)
+         ? ngx_shop_widget_fields(pool, provider, attempt, redirect_uri,
+                                  &fields)
+         : ngx_shop_authreq_fields(&fields, provider, attempt, redirect_uri,
+                                   &challenge);
+
+    if (rc != NGX_OK
+        || ngx_shop_authreq_extra(&fields, provider) != NGX_OK
         || ngx_shop_form_encode(pool, &fields, &query) != NGX_OK)
     {
         return NGX_ERROR;
@@ -425,9 +445,7 @@ ngx_shop_authreq_fields(ngx_array_t *fields, ngx_shop_provider_t *provider,
     ngx_shop_attempt_t *attempt, ngx_str_t *redirect_uri,
     ngx_str_t *challenge)
 {
-    ngx_str_t      code, form_post, s256;
-    ngx_uint_t     i, n;
-    ngx_keyval_t  *extra;
+    ngx_str_t  code, form_post, s256;
 
     ngx_str_set(&code, "code");
     ngx_str_set(&form_post, "form_post");
@@ -479,6 +497,16 @@ ngx_shop_authreq_fields(ngx_array_t *fields, ngx_shop_provider_t *provider,
     {
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_authreq_extra(ngx_array_t *fields, ngx_shop_provider_t *provider)
+{
+    ngx_uint_t     i, n;
+    ngx_keyval_t  *extra;
 
     n = provider->authz_extra ? provider->authz_extra->nelts : 0;
     extra = n ? provider->authz_extra->elts : NULL;

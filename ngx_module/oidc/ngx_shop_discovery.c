@@ -294,6 +294,7 @@ ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
         || (metadata->token.host.len == 0
             && provider->flow == NGX_SHOP_FLOW_CODE)
         || (metadata->jwks.host.len == 0
+            && provider->flow != NGX_SHOP_FLOW_WIDGET
             && (metadata->algs & NGX_SHOP_JWS_ASYMMETRIC)))
     {
         d->reason = "endpoint_missing";

@@ -26,6 +26,9 @@
  *     metadata      metadata_malformed, endpoint_missing, endpoint_insecure,
  *                   client_auth_unsupported, alg_unsupported,
  *                   issuer_mismatch
+ *     signed fields callback_malformed, parameter_duplicated,
+ *                   signature_missing, signature_invalid, token_expired,
+ *                   token_not_yet_valid, claims_malformed
  *     callback      callback_malformed, parameter_duplicated,
  *                   state_missing, issuer_mismatch, issuer_missing,
  *                   access_denied, provider_error, code_missing
@@ -62,7 +65,8 @@
 
 
 typedef enum {
-    NGX_SHOP_DOC_ID = 0,                    /* claims of the ID token */
+    NGX_SHOP_DOC_ID = 0,                    /* claims of the ID token, or
+                                               Telegram's signed fields */
     NGX_SHOP_DOC_UI,                        /* userinfo */
     NGX_SHOP_DOC_UI2,                       /* a second one */
     NGX_SHOP_DOC_TK,                        /* the token answer */
@@ -182,7 +186,8 @@ ngx_uint_t ngx_shop_rule_holds(ngx_pool_t *pool, ngx_shop_rule_t *rule,
 
 typedef enum {
     NGX_SHOP_FLOW_CODE = 0,                 /* by redirects, with a code */
-    NGX_SHOP_FLOW_NATIVE                    /* an app has an ID token */
+    NGX_SHOP_FLOW_NATIVE,                   /* an app has an ID token */
+    NGX_SHOP_FLOW_WIDGET                    /* Telegram's: signed fields */
 } ngx_shop_flow_e;
 
 
@@ -567,6 +572,29 @@ ngx_int_t ngx_shop_authresp_wanted(ngx_pool_t *pool,
  */
 ngx_int_t ngx_shop_authresp_check(ngx_shop_provider_t *provider,
     ngx_shop_metadata_t *metadata, ngx_shop_authresp_t *resp,
+    const char **reason);
+
+
+/* ngx_shop_widget.c: Telegram's login widget */
+
+/*
+ * Adds to "fields" what it is asked with: the bot, the page's origin, and
+ * where to return to, with the state.  Memory is from "pool".
+ */
+ngx_int_t ngx_shop_widget_fields(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_attempt_t *attempt,
+    ngx_str_t *redirect_uri, ngx_array_t *fields);
+
+/*
+ * Verifies the fields of the callback, which are at most NGX_SHOP_CALLBACK_MAX
+ * bytes and hold "state" once, by the token of the bot, the client secret.
+ * They must not be older than "age" seconds.  NGX_OK: "claims" has those that
+ * are known, as texts, and "mac" is what signs them; NGX_ERROR: "reason" says
+ * why.  All is from "pool".
+ */
+ngx_int_t ngx_shop_widget_check(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_str_t *callback, time_t now,
+    time_t age, ngx_shop_json_t **claims, ngx_str_t *mac,
     const char **reason);
 
 
