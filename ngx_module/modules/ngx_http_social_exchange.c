@@ -14,6 +14,7 @@
 /* the code becomes an identity: see ngx_http_social_callback.c */
 
 
+static void ngx_http_social_exchange_docs(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_tokens(ngx_http_social_flow_t *flow);
 static ngx_uint_t ngx_http_social_exchange_algs(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_verify(ngx_http_social_flow_t *flow);
@@ -25,6 +26,7 @@ static ngx_int_t ngx_http_social_exchange_hashed_nonce(
     ngx_http_social_flow_t *flow, ngx_shop_json_t *claims, ngx_str_t *nonce);
 static ngx_uint_t ngx_http_social_exchange_may_lack(
     ngx_shop_provider_t *provider, ngx_shop_json_t *claims);
+static ngx_int_t ngx_http_social_exchange_owner(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_userinfo(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_profile(
@@ -38,16 +40,45 @@ static ngx_int_t ngx_http_social_exchange_refuse(ngx_http_social_flow_t *flow,
 ngx_int_t
 ngx_http_social_exchange(ngx_http_social_flow_t *flow)
 {
-    ngx_shop_ask_t         ask;
-    ngx_shop_docs_t       *docs;
-    ngx_shop_fetch_t      *fetch;
-    ngx_shop_metadata_t   *metadata;
+    ngx_shop_ask_t        ask;
+    ngx_shop_fetch_t     *fetch;
+    ngx_shop_metadata_t  *metadata;
+
+    metadata = &flow->metadata->metadata;
+
+    ngx_http_social_exchange_docs(flow);
+
+    fetch = ngx_http_social_flow_fetch(flow, &metadata->token,
+                                       NGX_SHOP_TOKEN_MAX);
+
+    if (fetch == NULL
+        || ngx_shop_ask_token(fetch->pool, &flow->provider->conf, metadata,
+                              &flow->docs, &flow->resp.code,
+                              &flow->attempt.verifier, &flow->redirect_uri,
+                              &ask)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_exchange_tokens;
+
+    return ngx_http_social_exchange_ask(flow, fetch, &ask);
+}
+
+
+static void
+ngx_http_social_exchange_docs(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_docs_t      *docs;
+    ngx_shop_metadata_t  *metadata;
 
     metadata = &flow->metadata->metadata;
     docs = &flow->docs;
 
     docs->callback = ngx_http_shop_get_ctx(flow->request)->callback;
     docs->client_id = flow->provider->conf.client_id;
+    docs->client_secret = flow->provider->conf.client_secret;
     docs->state = flow->attempt.state;
     docs->pending = 0;
 
@@ -58,22 +89,6 @@ ngx_http_social_exchange(ngx_http_social_flow_t *flow)
     if (metadata->userinfo2.host.len) {
         docs->pending |= NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI2);
     }
-
-    fetch = ngx_http_social_flow_fetch(flow, &metadata->token,
-                                       NGX_SHOP_TOKEN_MAX);
-
-    if (fetch == NULL
-        || ngx_shop_ask_token(fetch->pool, &flow->provider->conf, metadata,
-                              docs, &flow->resp.code, &flow->attempt.verifier,
-                              &flow->redirect_uri, &ask)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    flow->step = ngx_http_social_exchange_tokens;
-
-    return ngx_http_social_exchange_ask(flow, fetch, &ask);
 }
 
 
@@ -338,6 +353,63 @@ ngx_http_social_exchange_may_lack(ngx_shop_provider_t *provider,
 }
 
 
+/* nothing is done with an access token before it is known to be for us */
+
+ngx_int_t
+ngx_http_social_exchange_tokeninfo(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_ask_t        ask;
+    ngx_shop_fetch_t     *fetch;
+    ngx_shop_metadata_t  *metadata;
+
+    metadata = &flow->metadata->metadata;
+
+    ngx_http_social_exchange_docs(flow);
+
+    fetch = ngx_http_social_flow_fetch(flow, &metadata->tokeninfo,
+                                       NGX_SHOP_USERINFO_MAX);
+
+    if (fetch == NULL
+        || ngx_shop_ask_userinfo(fetch->pool, &flow->provider->conf, metadata,
+                                 NGX_SHOP_TOKENINFO, &flow->docs,
+                                 &flow->token.access_token, &ask)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_exchange_owner;
+
+    return ngx_http_social_exchange_ask(flow, fetch, &ask);
+}
+
+
+static ngx_int_t
+ngx_http_social_exchange_owner(ngx_http_social_flow_t *flow)
+{
+    const char  *reason;
+
+    if (ngx_http_social_flow_response(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_tokeninfo(flow->request->pool, &flow->provider->conf,
+                           flow->fetch->status, &flow->fetch->response,
+                           ngx_time(), &flow->docs, &flow->owner, &reason)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow,
+                                   ngx_strncmp(reason, "tokeninfo_", 10) == 0
+                                   ? NGX_HTTP_BAD_GATEWAY
+                                   : NGX_HTTP_BAD_REQUEST, reason);
+    }
+
+    flow->step = ngx_http_social_exchange_identity;
+
+    return NGX_OK;
+}
+
+
 /* asks for what is missing until nothing is; a document is asked for once */
 
 ngx_int_t
@@ -351,6 +423,13 @@ ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow)
 
     if (rc == NGX_ERROR) {
         return ngx_http_social_exchange_refuse(flow, reason);
+    }
+
+    if (rc == NGX_OK
+        && flow->owner.len
+        && !ngx_shop_equal(&flow->owner, &flow->identity.subject))
+    {
+        return ngx_http_social_exchange_refuse(flow, "userinfo_mismatch");
     }
 
     flow->step = (rc == NGX_AGAIN) ? ngx_http_social_exchange_userinfo

@@ -123,6 +123,10 @@ static char *ngx_http_social_bad_word(ngx_conf_t *cf, ngx_str_t *value,
     (offsetof(ngx_shop_provider_t, claims) + (n) * sizeof(ngx_shop_claim_t *))
 
 
+#define ngx_http_social_ti(field)                                             \
+    ngx_http_social_ui(NGX_SHOP_TOKENINFO, field)
+
+
 /* what parameters of the requests may be made of */
 
 #define NGX_HTTP_SOCIAL_TOK_DOCS  NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_CB)
@@ -132,6 +136,8 @@ static char *ngx_http_social_bad_word(ngx_conf_t *cf, ngx_str_t *value,
 
 #define NGX_HTTP_SOCIAL_UI2_DOCS                                              \
     (NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI) | NGX_HTTP_SOCIAL_UI_DOCS)
+
+#define NGX_HTTP_SOCIAL_TI_DOCS  NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_CLIENT_SECRET)
 
 
 static ngx_conf_enum_t  ngx_http_social_kind[] = {
@@ -368,6 +374,9 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
     { ngx_string("userinfo2"), 2, ngx_http_social_set_url,
       ngx_http_social_of(userinfo2), NULL, 0, 0 },
 
+    { ngx_string("tokeninfo"), 2, ngx_http_social_set_url,
+      ngx_http_social_of(tokeninfo), NULL, 0, 0 },
+
     { ngx_string("jwks"), 2, ngx_http_social_set_url,
       ngx_http_social_of(jwks), NULL, 0, 0 },
 
@@ -485,6 +494,30 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("ok_ui2"), 2, ngx_http_social_set_rule,
       ngx_http_social_ui(1, ok), NULL, 0, 0 },
+
+    /* what is known of an access token */
+
+    { ngx_string("ti_auth"), 1, ngx_http_social_set_enum,
+      ngx_http_social_ti(bearer), ngx_http_social_ui_auth,
+      ngx_http_social_ti(bearer_name), 0 },
+
+    { ngx_string("ti_query"), 2, ngx_http_social_set_params,
+      ngx_http_social_ti(query), NULL, NGX_HTTP_SOCIAL_TI_DOCS, 0 },
+
+    { ngx_string("ok_ti"), 2, ngx_http_social_set_rule,
+      ngx_http_social_ti(ok), NULL, 0, 0 },
+
+    { ngx_string("ti_client"), 2, ngx_http_social_set_claim,
+      ngx_http_social_of(ti_client), NULL,
+      NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_TI), 0 },
+
+    { ngx_string("ti_sub"), 2, ngx_http_social_set_claim,
+      ngx_http_social_of(ti_sub), NULL,
+      NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_TI), 0 },
+
+    { ngx_string("ti_expires"), 2, ngx_http_social_set_claim,
+      ngx_http_social_of(ti_expires), NULL,
+      NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_TI), 0 },
 
     /* the claims: those that a decision hangs on are not the callback's */
 

@@ -22,7 +22,7 @@
  */
 
 
-#define NGX_HTTP_SOCIAL_FIELDS_MAX  80
+#define NGX_HTTP_SOCIAL_FIELDS_MAX  100
 
 
 typedef enum {

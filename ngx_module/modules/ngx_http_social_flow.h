@@ -57,6 +57,8 @@ struct ngx_http_social_flow_s {
     ngx_shop_authresp_t           resp;
     ngx_shop_token_t              token;
     ngx_shop_docs_t               docs;     /* what the provider tells */
+    ngx_str_t                     owner;    /* of an access token that an app
+                                               brought, else empty */
     ngx_shop_identity_t           identity;
     ngx_str_t                     customer;
     ngx_shop_session_t            session;
@@ -72,7 +74,7 @@ struct ngx_http_social_flow_s {
     unsigned                      native:1; /* no attempt of ours: the nonce
                                                and the verifier, if any, are
                                                an app's */
-    unsigned                      presented:1;   /* and so is the ID token */
+    unsigned                      presented:1;   /* and so is the token */
     unsigned                      json:1;   /* says who it is, leads nowhere */
     unsigned                      done:1;
 };
@@ -153,10 +155,11 @@ ngx_int_t ngx_http_social_attempt_id(ngx_http_social_flow_t *flow,
 
 
 /* ngx_http_social_exchange.c: the first step, and where those come in who
- * have an ID token, or its claims, already; the last one goes on to the
- * sign-in */
+ * have an ID token, or its claims, or an access token already; the last one
+ * goes on to the sign-in */
 ngx_int_t ngx_http_social_exchange(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow);
+ngx_int_t ngx_http_social_exchange_tokeninfo(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow);
 
 

@@ -22,6 +22,7 @@
  *     with an ID token: keys, verify (see ngx_http_social_exchange.c)
  *         spend      use the token up, once for all servers
  *     with a code: all of the exchange
+ *     with an access token: tokeninfo, that it is for us; userinfo
  *
  *     signin     see ngx_http_social_callback.c
  *         answer     JSON for an app
@@ -35,6 +36,8 @@
  *  -  a token is good for a few minutes and once.  It is known by what is
  *     signed and not by all of it: to a signature by ECDSA there is always a
  *     second one that is good as well;
+ *  -  an access token is good for as long and as often as the provider says:
+ *     it is asked each time, and apps keep theirs for weeks;
  *  -  a nonce is the app's, and is compared where it is told.  It makes
  *     nothing good for longer: it can be read in the token;
  *  -  a code that was given to our callback is not taken: there are a state
@@ -51,6 +54,7 @@ enum {
     NGX_HTTP_SOCIAL_CODE,
     NGX_HTTP_SOCIAL_VERIFIER,
     NGX_HTTP_SOCIAL_REDIRECT_URI,
+    NGX_HTTP_SOCIAL_ACCESS_TOKEN,           /* not looked at beside others */
     NGX_HTTP_SOCIAL_FIELDS
 };
 
@@ -71,6 +75,8 @@ static ngx_int_t ngx_http_social_native_asked(ngx_http_social_flow_t *flow,
     ngx_str_t *field);
 static ngx_int_t ngx_http_social_native_given(ngx_http_social_flow_t *flow,
     ngx_str_t *field);
+static ngx_int_t ngx_http_social_native_access_token(
+    ngx_http_social_flow_t *flow, ngx_str_t *token);
 static ngx_int_t ngx_http_social_native_metadata(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_native_spent(ngx_http_social_flow_t *flow);
@@ -83,7 +89,8 @@ static const char  *ngx_http_social_native_names[] = {
     "nonce",
     "code",
     "code_verifier",
-    "redirect_uri"
+    "redirect_uri",
+    "access_token"
 };
 
 
@@ -384,6 +391,11 @@ ngx_http_social_native_given(ngx_http_social_flow_t *flow, ngx_str_t *field)
         + (field[NGX_HTTP_SOCIAL_CREDENTIAL].len != 0)
         + (field[NGX_HTTP_SOCIAL_CODE].len != 0);
 
+    if (n == 0 && field[NGX_HTTP_SOCIAL_ACCESS_TOKEN].len) {
+        return ngx_http_social_native_access_token(flow,
+                                       &field[NGX_HTTP_SOCIAL_ACCESS_TOKEN]);
+    }
+
     if (n != 1) {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
                                            n ? "request_malformed"
@@ -452,6 +464,38 @@ ngx_http_social_native_given(ngx_http_social_flow_t *flow, ngx_str_t *field)
 
 
 static ngx_int_t
+ngx_http_social_native_access_token(ngx_http_social_flow_t *flow,
+    ngx_str_t *token)
+{
+    u_char     buf[NGX_SHOP_SHA256_LEN];
+    ngx_str_t  random;
+
+    if (flow->provider->conf.tokeninfo.len == 0) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           "access_token_unsupported");
+    }
+
+    flow->presented = 1;
+    flow->token.access_token = *token;
+    flow->step = ngx_http_social_native_metadata;
+
+    /* each time it is another login */
+
+    random.data = buf;
+    random.len = NGX_SHOP_SHA256_LEN;
+
+    if (ngx_shop_random(buf, NGX_SHOP_SHA256_LEN,
+                        flow->request->connection->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_attempt_id(flow, &random);
+}
+
+
+static ngx_int_t
 ngx_http_social_native_metadata(ngx_http_social_flow_t *flow)
 {
     ngx_int_t  rc;
@@ -459,8 +503,10 @@ ngx_http_social_native_metadata(ngx_http_social_flow_t *flow)
     rc = ngx_http_social_flow_metadata(flow);
 
     if (rc == NGX_OK) {
-        flow->step = flow->presented ? ngx_http_social_exchange_keys
-                                     : ngx_http_social_exchange;
+        flow->step = flow->token.access_token.len
+                     ? ngx_http_social_exchange_tokeninfo
+                     : flow->presented ? ngx_http_social_exchange_keys
+                                       : ngx_http_social_exchange;
     }
 
     return rc;

@@ -514,6 +514,12 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
                && (docs & NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI2)))
     {
         missing = "userinfo2";
+
+    } else if (provider->tokeninfo.len && provider->ti_client == NULL) {
+        missing = "ti_client";
+
+    } else if (provider->tokeninfo.len && provider->ti_sub == NULL) {
+        missing = "ti_sub";
     }
 
     return missing;
@@ -631,6 +637,14 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
         && provider->pkce == NGX_SHOP_PKCE_OFF)
     {
         return "has neither a secret nor \"pkce\"";
+    }
+
+    if (provider->tokeninfo.len && !provider->oauth2) {
+        return "has \"tokeninfo\", which is for \"kind oauth2\"";
+    }
+
+    if (provider->ui[NGX_SHOP_TOKENINFO].bearer == NGX_SHOP_BEARER_BODY) {
+        return "has a body for \"tokeninfo\", which is asked by GET";
     }
 
     if (provider->ui_proof && provider->client_secret.len == 0) {
@@ -832,7 +846,7 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t   *clcf;
     ngx_http_shop_main_conf_t  *shop;
 
-    ngx_str_t                  *endpoint[4];
+    ngx_str_t                  *endpoint[5];
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     shop = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);
@@ -857,8 +871,9 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
     endpoint[1] = &conf->userinfo;
     endpoint[2] = &conf->userinfo2;
     endpoint[3] = &conf->jwks;
+    endpoint[4] = &conf->tokeninfo;
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 5; i++) {
         if (endpoint[i]->len
             && ngx_http_social_can_resolve(cf, sp, endpoint[i], &url)
                != NGX_CONF_OK)

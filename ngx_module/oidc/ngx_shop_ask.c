@@ -92,10 +92,15 @@ ngx_shop_ask_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_str_t *access_token, ngx_shop_ask_t *ask)
 {
     ngx_int_t             rc;
+    ngx_shop_url_t       *url[3];
     ngx_shop_asking_t     a;
     ngx_shop_userinfo_t  *ui;
 
     ui = &provider->ui[n];
+
+    url[0] = &metadata->userinfo;
+    url[1] = &metadata->userinfo2;
+    url[NGX_SHOP_TOKENINFO] = &metadata->tokeninfo;
 
     if (ngx_shop_ask_init(&a, pool, provider, docs, ask) != NGX_OK) {
         return NGX_ERROR;
@@ -129,9 +134,7 @@ ngx_shop_ask_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return rc;
     }
 
-    return ngx_shop_ask_end(&a,
-                            n ? &metadata->userinfo2 : &metadata->userinfo,
-                            ui->post);
+    return ngx_shop_ask_end(&a, url[n], ui->post);
 }
 
 

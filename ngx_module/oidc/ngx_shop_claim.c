@@ -88,6 +88,7 @@ static ngx_int_t ngx_shop_claim_wrong(ngx_shop_claim_parser_t *c,
     const char *what);
 static void ngx_shop_claim_blanks(ngx_shop_claim_parser_t *c);
 static size_t ngx_shop_claim_word(ngx_shop_claim_parser_t *c);
+static ngx_shop_rule_t *ngx_shop_rule_parse(ngx_shop_claim_parser_t *c);
 static ngx_uint_t ngx_shop_claim_ends_path(u_char ch);
 
 
@@ -99,6 +100,7 @@ static const struct {
     { "ui", NGX_SHOP_DOC_UI },
     { "ui2", NGX_SHOP_DOC_UI2 },
     { "tk", NGX_SHOP_DOC_TK },
+    { "ti", NGX_SHOP_DOC_TI },
     { "cb", NGX_SHOP_DOC_CB },
     { NULL, 0 }
 };
@@ -416,6 +418,13 @@ ngx_shop_claim_parse_doc(ngx_shop_claim_parser_t *c, ngx_shop_claim_op_t *op)
             op->doc = NGX_SHOP_DOC_STATE;
             return NGX_OK;
         }
+
+        if (ngx_shop_oidc_is(&word, "client_secret")
+            && (c->allowed & NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_CLIENT_SECRET)))
+        {
+            op->doc = NGX_SHOP_DOC_CLIENT_SECRET;
+            return NGX_OK;
+        }
     }
 
     for (i = 0; ngx_shop_claim_docs[i].name != NULL; i++) {
@@ -428,8 +437,8 @@ ngx_shop_claim_parse_doc(ngx_shop_claim_parser_t *c, ngx_shop_claim_op_t *op)
         || c->p == c->last || *c->p != ':')
     {
         c->p = name;
-        return ngx_shop_claim_wrong(c, "\"id:\", \"ui:\", \"ui2:\", \"tk:\" "
-                                       "or \"cb:\" is missing");
+        return ngx_shop_claim_wrong(c, "\"id:\", \"ui:\", \"ui2:\", \"ti:\", "
+                                       "\"tk:\" or \"cb:\" is missing");
     }
 
     op->doc = ngx_shop_claim_docs[i].doc;
@@ -779,9 +788,48 @@ ngx_shop_rule_t *
 ngx_shop_rule_compile(ngx_pool_t *pool, ngx_str_t *text,
     ngx_shop_claim_error_t *error)
 {
-    ngx_uint_t                i;
-    ngx_shop_rule_t          *rule;
+    ngx_shop_rule_t          *first, **next;
     ngx_shop_claim_parser_t   c;
+
+    ngx_memzero(&c, sizeof(ngx_shop_claim_parser_t));
+
+    c.pool = pool;
+    c.start = text->data;
+    c.p = text->data;
+    c.last = text->data + text->len;
+    c.what = "no memory";
+
+    next = &first;
+
+    for ( ;; ) {
+        *next = ngx_shop_rule_parse(&c);
+
+        if (*next == NULL) {
+            error->what = c.what;
+            error->at = c.p - c.start + 1;
+            return NULL;
+        }
+
+        if (c.p == c.last) {
+            return first;
+        }
+
+        next = &(*next)->next;
+
+        c.p += sizeof("&&") - 1;
+        ngx_shop_claim_blanks(&c);
+    }
+}
+
+
+/* one of them, up to the end or to "&&" */
+
+static ngx_shop_rule_t *
+ngx_shop_rule_parse(ngx_shop_claim_parser_t *c)
+{
+    u_char           *p;
+    ngx_uint_t        i;
+    ngx_shop_rule_t  *rule;
 
     static const struct {
         const char  *text;
@@ -794,58 +842,55 @@ ngx_shop_rule_compile(ngx_pool_t *pool, ngx_str_t *text,
         { NULL, 0 }
     };
 
-    ngx_memzero(&c, sizeof(ngx_shop_claim_parser_t));
-
-    c.pool = pool;
-    c.start = text->data;
-    c.p = text->data;
-    c.last = text->data + text->len;
-    c.what = "no memory";
-
-    rule = ngx_pcalloc(pool, sizeof(ngx_shop_rule_t));
+    rule = ngx_pcalloc(c->pool, sizeof(ngx_shop_rule_t));
 
     if (rule == NULL
-        || ngx_shop_claim_parse_path(&c, &rule->path) != NGX_OK)
+        || ngx_shop_claim_parse_path(c, &rule->path) != NGX_OK)
     {
-        goto wrong;
+        return NULL;
     }
 
-    ngx_shop_claim_blanks(&c);
+    ngx_shop_claim_blanks(c);
 
     for (i = 0; ops[i].text != NULL; i++) {
 
-        if ((size_t) (c.last - c.p) >= ngx_strlen(ops[i].text)
-            && ngx_memcmp(c.p, ops[i].text, ngx_strlen(ops[i].text)) == 0)
+        if ((size_t) (c->last - c->p) >= ngx_strlen(ops[i].text)
+            && ngx_memcmp(c->p, ops[i].text, ngx_strlen(ops[i].text)) == 0)
         {
             break;
         }
     }
 
     if (ops[i].text == NULL) {
-        c.what = "\"=\", \"!=\", \"absent\" or \"absent_or=\" is missing";
-        goto wrong;
+        c->what = "\"=\", \"!=\", \"absent\" or \"absent_or=\" is missing";
+        return NULL;
     }
 
     rule->op = ops[i].op;
-    c.p += ngx_strlen(ops[i].text);
+    c->p += ngx_strlen(ops[i].text);
 
-    ngx_shop_claim_blanks(&c);
+    ngx_shop_claim_blanks(c);
 
-    rule->value.data = c.p;
-    rule->value.len = c.last - c.p;
-
-    if ((rule->value.len == 0) != (rule->op == NGX_SHOP_RULE_ABSENT)) {
-        c.what = rule->value.len ? "nothing more is expected"
-                                 : "a value is missing";
-        goto wrong;
+    for (p = c->p; p != c->last; p++) {
+        if (c->last - p > 1 && p[0] == '&' && p[1] == '&') {
+            break;
+        }
     }
 
+    rule->value.data = c->p;
+    rule->value.len = p - c->p;
+
+    while (rule->value.len && rule->value.data[rule->value.len - 1] == ' ') {
+        rule->value.len--;
+    }
+
+    if ((rule->value.len == 0) != (rule->op == NGX_SHOP_RULE_ABSENT)) {
+        c->what = rule->value.len ? "nothing more is expected"
+                                  : "a value is missing";
+        return NULL;
+    }
+
+    c->p = p;
+
     return rule;
-
-wrong:
-
-    error->what = c.what;
-    error->at = c.p - c.start + 1;
-
-    return NULL;
 }

@@ -55,6 +55,8 @@ static ngx_int_t ngx_shop_claim_convert_exists(ngx_shop_json_t *json,
 static ngx_int_t ngx_shop_claim_convert_in(ngx_shop_json_t *list,
     ngx_shop_json_t *json, ngx_str_t *text);
 static void ngx_shop_claim_true(ngx_uint_t value, ngx_str_t *text);
+static ngx_uint_t ngx_shop_rule_is_met(ngx_pool_t *pool,
+    ngx_shop_rule_t *rule, ngx_shop_json_t *json);
 
 
 ngx_int_t
@@ -233,10 +235,22 @@ ngx_shop_claim_find(ngx_shop_claim_run_t *run, ngx_shop_claim_op_t *op,
     ngx_int_t         rc;
     ngx_shop_json_t  *json, *list;
 
-    if (op->doc == NGX_SHOP_DOC_CLIENT_ID || op->doc == NGX_SHOP_DOC_STATE) {
-        *text = (op->doc == NGX_SHOP_DOC_STATE) ? run->docs->state
-                                                : run->docs->client_id;
+    switch (op->doc) {
+
+    case NGX_SHOP_DOC_CLIENT_ID:
+        *text = run->docs->client_id;
         return text->len ? NGX_OK : NGX_DECLINED;
+
+    case NGX_SHOP_DOC_CLIENT_SECRET:
+        *text = run->docs->client_secret;
+        return text->len ? NGX_OK : NGX_DECLINED;
+
+    case NGX_SHOP_DOC_STATE:
+        *text = run->docs->state;
+        return text->len ? NGX_OK : NGX_DECLINED;
+
+    default:
+        break;
     }
 
     if (!(run->allowed & NGX_SHOP_DOC_BIT(op->doc))) {
@@ -614,6 +628,20 @@ ngx_shop_path_get(ngx_shop_json_t *json, ngx_array_t *path)
 
 ngx_uint_t
 ngx_shop_rule_holds(ngx_pool_t *pool, ngx_shop_rule_t *rule,
+    ngx_shop_json_t *json)
+{
+    for ( /* void */ ; rule != NULL; rule = rule->next) {
+        if (!ngx_shop_rule_is_met(pool, rule, json)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_shop_rule_is_met(ngx_pool_t *pool, ngx_shop_rule_t *rule,
     ngx_shop_json_t *json)
 {
     ngx_str_t   text;

@@ -282,6 +282,10 @@ ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
             && ngx_shop_discovery_endpoint(d, "", &provider->userinfo2,
                                            &metadata->userinfo2)
                != NGX_OK)
+        || (provider->tokeninfo.len
+            && ngx_shop_discovery_endpoint(d, "", &provider->tokeninfo,
+                                           &metadata->tokeninfo)
+               != NGX_OK)
         || ngx_shop_discovery_endpoint(d, "end_session_endpoint",
                                        &none, &metadata->logout)
            != NGX_OK)

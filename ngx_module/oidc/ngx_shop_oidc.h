@@ -37,6 +37,8 @@
  *     claims        claims_malformed
  *     userinfo      userinfo_error, userinfo_malformed, userinfo_mismatch
  *     a signed one  signature_invalid
+ *     token's info  token_refused, tokeninfo_error, tokeninfo_malformed,
+ *                   aud_mismatch, token_expired
  *
  * and "internal_error" where memory was short.
  */
@@ -70,10 +72,12 @@ typedef enum {
     NGX_SHOP_DOC_UI,                        /* userinfo */
     NGX_SHOP_DOC_UI2,                       /* a second one */
     NGX_SHOP_DOC_TK,                        /* the token answer */
+    NGX_SHOP_DOC_TI,                        /* what is known of a token */
     NGX_SHOP_DOC_CB,                        /* fields of the callback */
 
     NGX_SHOP_DOC_CLIENT_ID,                 /* of templates alone */
     NGX_SHOP_DOC_STATE,
+    NGX_SHOP_DOC_CLIENT_SECRET,
     NGX_SHOP_DOC_TEXT
 } ngx_shop_doc_e;
 
@@ -94,11 +98,13 @@ typedef enum {
 /* the documents of one login, as far as they are there */
 
 typedef struct {
-    ngx_shop_json_t           *json[4];     /* ID, UI, UI2, TK; NULL: none */
+    ngx_shop_json_t           *json[5];     /* ID, UI, UI2, TK, TI; NULL:
+                                               none */
     ngx_uint_t                 pending;     /* bits: could be asked for */
     ngx_uint_t                 wanted;      /* ngx_shop_doc_e, see there */
     ngx_str_t                  callback;    /* its query or form, raw */
     ngx_str_t                  client_id;
+    ngx_str_t                  client_secret;
     ngx_str_t                  state;
 } ngx_shop_docs_t;
 
@@ -164,15 +170,18 @@ typedef enum {
 } ngx_shop_rule_e;
 
 
-typedef struct {
+typedef struct ngx_shop_rule_s  ngx_shop_rule_t;
+
+struct ngx_shop_rule_s {
     ngx_array_t                path;
     ngx_uint_t                 op;          /* ngx_shop_rule_e */
     ngx_str_t                  value;       /* of the configuration */
-} ngx_shop_rule_t;
+    ngx_shop_rule_t           *next;        /* has to hold, too */
+};
 
 
 /* "POINTER = VALUE", "POINTER != VALUE", "POINTER absent",
- * "POINTER absent_or= VALUE" */
+ * "POINTER absent_or= VALUE", or several of them with "&&" between */
 ngx_shop_rule_t *ngx_shop_rule_compile(ngx_pool_t *pool, ngx_str_t *text,
     ngx_shop_claim_error_t *error);
 
@@ -274,7 +283,7 @@ typedef struct {
 } ngx_shop_param_t;
 
 
-/* how a userinfo endpoint is asked */
+/* how a userinfo endpoint is asked, or another one with an access token */
 
 typedef struct {
     ngx_uint_t                 post;
@@ -325,6 +334,8 @@ typedef struct {
     ngx_str_t                  token;
     ngx_str_t                  userinfo;
     ngx_str_t                  userinfo2;   /* not in the metadata */
+    ngx_str_t                  tokeninfo;   /* likewise; empty: apps bring no
+                                               access token */
     ngx_str_t                  jwks;
 
     /* what the parameters are called; empty: as in RFC 6749 */
@@ -345,7 +356,10 @@ typedef struct {
     ngx_str_t                  auth_header;
     ngx_array_t               *err_map;     /* their error, a standard one */
 
-    ngx_shop_userinfo_t        ui[2];
+    ngx_shop_userinfo_t        ui[3];       /* the third: of a token */
+    ngx_shop_claim_t          *ti_client;   /* whose app it was given to */
+    ngx_shop_claim_t          *ti_sub;      /* and by whom */
+    ngx_shop_claim_t          *ti_expires;  /* seconds; NULL: not told */
     ngx_shop_claim_t          *claims[NGX_SHOP_CLAIMS];
     ngx_array_t               *email_domains;    /* of ngx_str_t */
     ngx_array_t                fields;      /* ngx_str_t: of the callback,
@@ -454,6 +468,7 @@ typedef struct {
     ngx_shop_url_t             token;
     ngx_shop_url_t             userinfo;    /* host.len == 0: has none */
     ngx_shop_url_t             userinfo2;   /* likewise */
+    ngx_shop_url_t             tokeninfo;   /* likewise */
     ngx_shop_url_t             jwks;
     ngx_shop_url_t             logout;      /* host.len == 0: has none */
     ngx_uint_t                 algs;        /* asymmetric, of the ID token;
@@ -620,8 +635,13 @@ ngx_int_t ngx_shop_ask_token(ngx_pool_t *pool,
     ngx_shop_docs_t *docs, ngx_str_t *code, ngx_str_t *verifier,
     ngx_str_t *redirect_uri, ngx_shop_ask_t *ask);
 
-/* the userinfo request, n is 0, or the second one; likewise, and NGX_AGAIN:
- * the document docs->wanted, which is pending, has a parameter of it */
+#define NGX_SHOP_TOKENINFO  2
+
+/*
+ * The userinfo request, n is 0, or the second one, or NGX_SHOP_TOKENINFO, what
+ * an access token is; likewise, and NGX_AGAIN: the document docs->wanted,
+ * which is pending, has a parameter of it.
+ */
 ngx_int_t ngx_shop_ask_userinfo(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata,
     ngx_uint_t n, ngx_shop_docs_t *docs, ngx_str_t *access_token,
@@ -701,6 +721,21 @@ ngx_int_t ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 ngx_int_t ngx_shop_identity_userinfo(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_uint_t n, ngx_uint_t status,
     ngx_str_t *text, ngx_shop_docs_t *docs, const char **reason);
+
+
+/* ngx_shop_tokeninfo.c: whose access token it is */
+
+/*
+ * Reads what a provider with "tokeninfo" tells of one that an app brought:
+ * docs->json has it.  NGX_OK: it is for the client id, or one of "aud_extra",
+ * and "owner" is whose it is, who the identity must be; NGX_ERROR:
+ * "token_refused" (status 400 or 401, or the rule of success), "aud_mismatch",
+ * "token_expired", which are the token's fault; "tokeninfo_error",
+ * "tokeninfo_malformed".
+ */
+ngx_int_t ngx_shop_tokeninfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_uint_t status, ngx_str_t *text, time_t now, ngx_shop_docs_t *docs,
+    ngx_str_t *owner, const char **reason);
 
 
 /* presets/NAME.conf, compiled in: lines of a block "social_provider", up to

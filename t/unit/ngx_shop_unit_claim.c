@@ -539,6 +539,11 @@ ngx_shop_unit_claim_rules(ngx_shop_unit_t *u)
         { "/n absent_or= 42", 1 },
         { "/n absent_or= 0", 0 },
         { "/deep absent_or= 0", 0 },
+        { "/name = Ann && /n = 42", 1 },
+        { "/name = Ann&&/none absent&&  /yes = true", 1 },
+        { "/name = Ann && /n = 41", 0 },
+        { "/name = ann && /n = 42", 0 },
+        { "/none absent && /name = Ann && /no = true", 0 },
         { NULL, 0 }
     };
 
@@ -575,6 +580,11 @@ ngx_shop_unit_claim_rules_wrong(ngx_shop_unit_t *u)
         { "/a absent b", "nothing more", 11 },
         { "/a absent_or=", "a value", 14 },
         { "/a~ = b", "\"~\"", 3 },
+        { "/a = b &&", "is missing", 10 },
+        { "/a = b && c = d", "\"/\"", 11 },
+        { "/a = && /c = d", "a value", 6 },
+        { "/a absent b && /c = d", "nothing more", 11 },
+        { "/a = b && /c", "is missing", 13 },
         { NULL, NULL, 0 }
     };
 

@@ -28,6 +28,7 @@ ShopTest::Dialect - all providers at once, each in its own dialect
     $mock->steps('github');                 # "authz token userinfo"; cleared
     $mock->secrets;                         # all codes and access tokens
     $mock->native('facebook_limited', { nonce => 'x' });    # an ID token
+    $mock->access_token('facebook');        # one as an app has it
 
 =head1 DESCRIPTION
 
@@ -106,6 +107,10 @@ provider is uncertain both readings are fine, and a comment says so.
                 empty       1: a body of nothing and without a type
                 answer      sub, the document
     userinfo2   the second one
+    tokeninfo   what an access token is: at, headers, need, error as above
+                field       what the token is sent in; undef: as a bearer
+                answer      sub, the document, of a grant, whose changes are
+                            in it, or of undef
 
 Subs get the mock, the grant (person, client_id, access_token, ...) and the
 fields of the request.
@@ -255,7 +260,9 @@ sub addresses {
     my @map;
 
     for my $name (sort keys %$dialects) {
-        for my $kind (qw(authz token jwks discovery userinfo userinfo2)) {
+        for my $kind (qw(authz token jwks discovery userinfo userinfo2
+                         tokeninfo))
+        {
             my $e = $dialects->{$name}{$kind} or next;
 
             for my $address (ref $e->{at} ? @{ $e->{at} } : $e->{at}) {
@@ -286,6 +293,10 @@ sub mistakes { return @{ $_[0]->control('violations') } }
 sub steps { return $_[0]->control('steps', $_[1]) }
 
 sub secrets { return @{ $_[0]->control('secrets') } }
+
+# what tokeninfo says of it may have changes, or be [ STATUS, DOC ]
+
+sub access_token { return $_[0]->control('access_token', [ @_[1, 2] ]) }
 
 sub native { return $_[0]->control('native', [ @_[1, 2] ]) }
 
@@ -390,6 +401,17 @@ sub steered {
 
     if ($what eq 'secrets') {
         return [ keys %{ $self->{codes} }, keys %{ $self->{grants} } ];
+    }
+
+    if ($what eq 'access_token') {
+        my ($name, $changes) = @$argument;
+        my $token = ShopTest::Provider::random_text();
+
+        $self->{grants}{$token} = {
+            name => $name, person => $self->who($self->{dialects}{$name}),
+            access_token => $token, changes => $changes };
+
+        return $token;
     }
 
     if ($what eq 'native') {

@@ -36,7 +36,7 @@ my $folder = File::Basename::dirname(__FILE__)
     . '/../../../ngx_module/oidc/presets';
 
 my %is_address = map { $_ => 1 }
-    qw(discovery authz token userinfo userinfo2 jwks);
+    qw(discovery authz token userinfo userinfo2 jwks tokeninfo);
 
 
 sub names {

@@ -579,6 +579,40 @@ sub speak_userinfo {
 }
 
 
+# A token that nobody knows is no mistake, as an app may send anything.
+
+sub speak_tokeninfo {
+    my ($self, $d, $e, $request) = @_;
+    my $f = query_fields($request->{args});
+    my @wrong = $request->{method} eq 'GET' ? () : ('method');
+
+    push @wrong, map { "$_ is repeated" } grep { ref $f->{$_} }
+                 sort keys %$f;
+    push @wrong, $self->wrong_headers($e->{headers}, $request);
+    push @wrong, $self->wrong_fields($e->{need}, $f);
+
+    my $token = $f->{ $e->{field} || '' };
+
+    ($token) = ($request->{first}{authorization} || '') =~ /^Bearer (\S+)$/
+        if !defined $e->{field};
+
+    push @wrong, 'no access token' if !defined $token;
+
+    return $self->no($d, $e, 'tokeninfo', 400, 'invalid_request', @wrong)
+        if @wrong;
+
+    my $grant = $self->{grants}{$token};
+
+    return $self->say($e, @{ $grant->{changes} })
+        if $grant && ref $grant->{changes} eq 'ARRAY';
+
+    my $answer = $e->{answer}->($self, $grant);
+
+    return $self->say($e, ref $answer eq 'ARRAY' ? @$answer
+                                                 : (200, $answer));
+}
+
+
 # whose access token came, and whether in a way that is known here
 
 sub bearer {

@@ -144,6 +144,19 @@ sub kakao {
                 userinfo_endpoint => 'https://kapi.kakao.com/v1/oidc/userinfo',
             },
         },
+        tokeninfo => {
+            at     => 'kapi.kakao.com/v1/user/access_token_info',
+            answer => sub {
+                my ($mock, $grant) = @_;
+
+                return [ 401, { msg => 'this access token does not exist',
+                                code => -401 } ] if !$grant;
+
+                return ShopTest::Provider::apply({
+                    id => number($grant->{person}{id}), expires_in => 7199,
+                    app_id => 1234 }, $grant->{changes});
+            },
+        },
         userinfo => {
             at     => 'kapi.kakao.com/v2/user/me',
             method => 'GET POST',

@@ -264,6 +264,35 @@ sub facebook {
             },
         },
 
+        # the question is asked with a token of the app itself
+
+        tokeninfo => {
+            at     => [ 'graph.facebook.com/debug_token',
+                        'graph.facebook.com/{v}/debug_token' ],
+            field  => 'input_token',
+            need   => { access_token =>
+                            '1234567890|0123456789abcdef0123456789abcdef' },
+            error  => \&graph_error,
+            answer => sub {
+                my ($mock, $grant) = @_;
+
+                return { data => {
+                    error => { code => 190, message => 'Invalid OAuth access '
+                                                       . 'token.' },
+                    is_valid => \0, scopes => [],
+                } } if !$grant;
+
+                return { data => ShopTest::Provider::apply({
+                    app_id => '1234567890', type => 'USER',
+                    application => 'Shop', is_valid => \1,
+                    data_access_expires_at => time + 7776000,
+                    expires_at => time + 5183944, issued_at => time - 5,
+                    scopes => [ 'email', 'public_profile' ],
+                    user_id => $grant->{person}{id},
+                }, $grant->{changes}) };
+            },
+        },
+
         # no flag says that the address was ever verified
 
         expect => {
