@@ -52,6 +52,18 @@ END
         userinfo           $issuer/plain/userinfo;
         sub                ui:/sub;
     }
+    social_provider asked {
+        preset             oauth2;
+        client_id          shop;
+        client_secret_file @{[ ShopTest::temp_dir() ]}/other.secret;
+        authz              $issuer/plain/authorize;
+        token              $issuer/plain/token;
+        userinfo           $issuer/plain/userinfo;
+        sub                ui:/sub;
+        tokeninfo          $issuer/plain/userinfo;
+        ti_client          ti:/aud;
+        ti_sub             ti:/sub;
+    }
 END
 
 my $nginx = $shop->nginx;
@@ -738,16 +750,24 @@ for my $after (0 .. 20) {
 }
 
 for my $how (qw(close reset)) {
-    my $c = $nginx->connect;
+    my $c;
 
-    $provider->set({ fault => { token => { stall => 60 } } });
-    $c->send('POST', '/_shop/token/work', headers => \@json,
-             body => JSON::PP::encode_json({ code => $provider->grant }));
+    for ([ work => 'token', { code => $provider->grant } ],
+         [ asked => 'userinfo', { access_token => 'x' } ])
+    {
+        my ($name, $endpoint, $fields) = @$_;
 
-    wait_for { $provider->stalled } 'the provider to be asked';
-    $c->$how;
-    wait_for { !$provider->stalled } 'the request to be given up';
-    $provider->restore;
+        $c = $nginx->connect;
+
+        $provider->set({ fault => { $endpoint => { stall => 60 } } });
+        $c->send('POST', "/_shop/token/$name", headers => \@json,
+                 body => JSON::PP::encode_json($fields));
+
+        wait_for { $provider->stalled } 'the provider to be asked';
+        $c->$how;
+        wait_for { !$provider->stalled } 'the request to be given up';
+        $provider->restore;
+    }
 
     for my $text ("Content-Length: 100\r\n\r\n{\"id_",
                   "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"i")
@@ -760,6 +780,22 @@ for my $how (qw(close reset)) {
 
     $shop->is_idle("$how in the midst", $proxy->port);
 }
+
+
+# --- the provider fails while it is asked whose an access token is
+
+for ([ 'provider_timeout', 504, { stall => 60 } ],
+     [ 'provider_unavailable', 502, { cut => 20 } ],
+     [ 'tokeninfo_error', 502, { status => 500 } ])
+{
+    my ($reason, $status, $fault) = @$_;
+
+    $provider->set({ fault => { userinfo => $fault } });
+    refused("tokeninfo: $reason", $status, $reason,
+            app({ access_token => 'x' }, name => 'asked'));
+    $provider->restore;
+}
+
 
 accepted('after all of it', { id_token => token() });
 
