@@ -154,7 +154,8 @@ is_wrong('mine', "$oauth2 sub ui:/id; ui_body a=b;", 'ui_method POST',
 
 is_good('mine', <<"END", 'every field');
     $oauth2
-    kind oauth2; host id.example.com:8443; tenant t; shop s; region eu;
+    kind oauth2; flow code; host id.example.com:8443; tenant t; shop s;
+    region eu;
     label Mine; issuer "https://{host}/{tenant}/{shop}/{region}";
     iss_alt https://a.example https://b.example; callback_iss expect;
     userinfo2 http://127.0.0.1:9/u2; scope a b; scope_sep ,;
@@ -170,6 +171,9 @@ is_good('mine', <<"END", 'every field');
     ui_headers User-Agent=x; ok_ui /code = ok;
     ui2_method GET; ui2_auth scheme:OAuth; ui2_query 'openid={ui:/openid}';
     ui2_headers X-A=b; ok_ui2 /ret = 0;
+    tokeninfo http://127.0.0.1:9/i; ti_auth query:token;
+    ti_query 'app={client_id}|{client_secret}'; ok_ti "/a = b && /c absent";
+    ti_client ti:/aud; ti_sub ti:/id!str; ti_expires ti:/exp!str;
     sub tk:/unionid | tk:/openid; email "ui2:[primary=true]/email!lower";
     email_verified ui2:/a!bool && ui2:/b!bool; name "ui:/a + ui:/b | 'x'";
     given_name cb:user/name/firstName; family_name ui:/f;
@@ -191,6 +195,8 @@ my %wrong = (
     'client_auth jwt'            => '"hdr:NAME"',
     'ui_auth cookie:a'           => '"bearer"',
     'ui_proof hmac'              => '"appsecret_proof"',
+    'flow implicit'              => '"code", "native", "telegram_widget"',
+    'ti_client ui:/aud'          => 'not believed',
     'p_error a=b'                => 'a name of',
     'pkce plain'                 => '"s256_hex"',
     'email_trust domain:'        => 'host names with commas',
