@@ -25,6 +25,9 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
     demo                a shop to sign in to on 127.0.0.1:8080, until Ctrl-C
     test [ARGUMENT...]  all tests; arguments are those of prove, e.g. t/unit.t
     asan [ARGUMENT...]  all tests under AddressSanitizer and UBSan
+    fuzz [OPTION...] [TARGET...]
+                        looks for bytes that break what reads bytes of others;
+                        options are in t/fuzz/run
     matrix [RELEASE]    builds and tests in another Debian: trixie or sid
     bench [OPTION...]   measures against others, and prints the tables of
                         docs/performance.md; options are in t/bench/figures
@@ -39,7 +42,8 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
                         are build, test, peers, demo, lint, asan, matrix
                         and bench
 
-"demo", "test", "asan", "matrix", "bench" and "lint" install what they need.
+"demo", "test", "asan", "fuzz", "matrix", "bench" and "lint" install what they
+need.
 
 Environment:
 
@@ -388,14 +392,12 @@ sanitized_nginx() {
 # sees.  The module gets UBSan besides, and -Bsymbolic: its "ngx_modules" is
 # not to be taken for nginx's.
 
-cmd_asan() {
-    local address='-fsanitize=address -fno-omit-frame-pointer'
+sanitized_build() {
+    local objs=$1 address='-fsanitize=address -fno-omit-frame-pointer'
     local undefined='-fsanitize=undefined -fno-sanitize=function'
     local debug='-g -O1 -fPIC -DNGX_DEBUG_PALLOC=1'
     local -a NGX_CONF_FLAGS
 
-    cmd_deps build test asan
-    install_peers
     sanitized_nginx
 
     # shellcheck source=/dev/null
@@ -407,10 +409,10 @@ cmd_asan() {
         --with-ld-opt="$address -Wl,-E" \
         "${NGX_CONF_FLAGS[@]}"
 
-    configure_and_make "$build/asan/src" "$build/asan/objs" modules \
+    configure_and_make "$build/asan/src" "$objs" modules \
         --with-cc=clang \
-        --with-cc-opt="$debug $address $undefined" \
-        --with-ld-opt="$address $undefined -Wl,-Bsymbolic" \
+        --with-cc-opt="$debug $address $undefined ${2:-}" \
+        --with-ld-opt="$address $undefined -Wl,-Bsymbolic ${3:-}" \
         "${NGX_CONF_FLAGS[@]}" \
         --add-dynamic-module="$root" \
         --add-dynamic-module="$root/t/unit"
@@ -430,15 +432,43 @@ END
     chmod 755 "$build/asan/run-nginx"
 
     export TEST_NGINX_BINARY=$build/asan/run-nginx
-    export TEST_NGINX_MODULE=$build/asan/objs/ngx_http_shop_module.so
-    export TEST_NGINX_UNIT_MODULE=$build/asan/objs/ngx_shop_unit_module.so
-    export TEST_TIMEOUT=${TEST_TIMEOUT:-300}
+    export TEST_NGINX_MODULE=$objs/ngx_http_shop_module.so
+    export TEST_NGINX_UNIT_MODULE=$objs/ngx_shop_unit_module.so
 
     export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
     export UBSAN_OPTIONS=print_stacktrace=1
     export LSAN_OPTIONS=suppressions=$root/t/lsan.supp:print_suppressions=0
+}
+
+
+cmd_asan() {
+    cmd_deps build test asan
+    install_peers
+    sanitized_build "$build/asan/objs"
+
+    export TEST_TIMEOUT=${TEST_TIMEOUT:-300}
 
     prove -j "${JOBS:-2}" "$@"
+}
+
+
+# --- fuzz -------------------------------------------------------------------
+
+# libFuzzer without its main(): it is run by a directive, in "nginx -t".
+
+cmd_fuzz() {
+    local fuzzer
+
+    cmd_deps build test asan
+
+    fuzzer=$(clang -print-file-name="libclang_rt.fuzzer_no_main-$(uname -m).a")
+
+    [ -f "$fuzzer" ] || die "fuzz: clang has no libFuzzer"
+
+    sanitized_build "$build/fuzz/objs" \
+        '-fsanitize=fuzzer-no-link -DNGX_SHOP_FUZZ=1' "$fuzzer -lstdc++"
+
+    exec t/fuzz/run "$build/fuzz" "$@"
 }
 
 
@@ -622,7 +652,7 @@ command=${1:-build}
 [ $# = 0 ] || shift
 
 case $command in
-    deps|build|demo|test|asan|matrix|bench|lint|install)
+    deps|build|demo|test|asan|fuzz|matrix|bench|lint|install)
         "cmd_$command" "$@"
         ;;
     help|-h|--help)

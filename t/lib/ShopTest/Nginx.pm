@@ -295,7 +295,7 @@ sub check {
     );
 
     ShopTest::stop_process($process, 'KILL', 1)
-        unless ShopTest::wait_exit($process, 60);
+        unless ShopTest::wait_exit($process, $o{seconds} || 60);
 
     return ($process->{status} >> 8 || $process->{status} & 127,
             ShopTest::read_file($output));
