@@ -242,6 +242,7 @@ configure_and_make() {
         if [ "$target" = modules ]; then
             cat config t/unit/config ngx_module/redis/*.{awk,lua} \
                 ngx_module/http/texts/*
+            echo t/fuzz/*.[ch]
         fi
     } | sha256sum)
 
@@ -571,7 +572,7 @@ cmd_lint() {
     cmd_deps build lint
     cmd_build
 
-    sources=("$root"/ngx_module/*/*.c "$root"/t/unit/*.c)
+    sources=("$root"/ngx_module/*/*.c "$root"/t/{unit,fuzz}/*.c)
     warnings=(
         -Wall -Wextra -Werror -Wno-unused-parameter -Wpointer-arith -Wvla
         -Wdeclaration-after-statement -Wmissing-prototypes -Wshadow
@@ -593,7 +594,7 @@ cmd_lint() {
     say "lint: cppcheck"
     cppcheck -q --enable=warning,performance,portability --inline-suppr \
         --error-exitcode=1 -j "${JOBS:-2}" -I ngx_module ngx_module t/unit \
-        || failed=1
+        t/fuzz || failed=1
 
     # NGX_DEBUG is off, since the debug form of ngx_queue_remove() looks like
     # a use of NULL to it

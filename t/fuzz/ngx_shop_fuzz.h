@@ -43,7 +43,7 @@ typedef void (*ngx_shop_fuzz_pt)(ngx_shop_fuzz_t *fuzz);
 
 /* says so and aborts */
 void ngx_shop_fuzz_broken(const char *condition, const char *file,
-    ngx_uint_t line);
+    ngx_uint_t line) __attribute__((noreturn));
 
 /* cuts what is before the first line feed, or all, off "text" */
 ngx_str_t ngx_shop_fuzz_line(ngx_str_t *text);

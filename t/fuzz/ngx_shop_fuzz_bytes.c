@@ -323,6 +323,7 @@ ngx_shop_fuzz_reply(ngx_shop_fuzz_t *fuzz)
     ngx_shop_fuzz_must(ngx_shop_fuzz_reply_by(fuzz, 1, &bytes) == rc);
 
     if (rc == NGX_OK) {
+        ngx_shop_fuzz_must(whole != NULL && bytes != NULL);
         ngx_shop_fuzz_must(whole->type == bytes->type);
         ngx_shop_fuzz_reply_look(fuzz, whole);
     }
@@ -336,6 +337,8 @@ ngx_shop_fuzz_reply_by(ngx_shop_fuzz_t *fuzz, size_t step,
     size_t                    i, n;
     ngx_int_t                 rc;
     ngx_shop_redis_reader_t  *reader;
+
+    *reply = NULL;
 
     reader = ngx_shop_redis_reader_create();
     if (reader == NULL) {
