@@ -49,7 +49,8 @@ L<ShopTest::Dialect> (all providers, each as it is),
 L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says),
 L<ShopTest::Faults> (what is promised of any fault), L<ShopTest::Network>,
 L<ShopTest::Demo>, L<ShopTest::Peer> (programs of others),
-L<ShopTest::Glewlwyd> (a provider of others) and
+L<ShopTest::Glewlwyd> (a provider of others), L<ShopTest::Loyalty> (what
+points ought to be) and
 L<ShopTest::Shop> (all of it at once, and sign-in in one call).
 
 =head1 ENVIRONMENT

@@ -1,0 +1,724 @@
+package ShopTest::Loyalty;
+
+# Copyright (C) The ngx_shop authors
+
+=head1 NAME
+
+ShopTest::Loyalty - what points and tiers a customer ought to have
+
+=head1 SYNOPSIS
+
+    use ShopTest::Loyalty;
+
+    my $customer = ShopTest::Loyalty->new(
+        tiers => [ { name => 'bronze' },
+                   { name => 'silver', points => 1000, window => '365d',
+                     grace => '30d', downgrade => 'one' } ],
+        earn  => [ { what => 'order', points => 1, per => 100,
+                     pending => '14d', expires => '365d',
+                     multiply => { silver => 1500 } } ],
+    );
+
+    $customer->book($now, { id => 'e1', type => 'order', time => $now,
+                            order => 'o1', total => 4999 });   # "booked"
+
+    $customer->settle($now);        # what is due until then is done
+    $customer->active;  $customer->pending;  $customer->tier;
+    $customer->lots;                # { id => points left }, pending below 0
+    $customer->{ledger};            # [ "KIND POINTS LOT BALANCE EVENT", ... ]
+
+=head1 DESCRIPTION
+
+A model of one customer, against which the real thing is compared: simple,
+slow, in integers only.  Money is in minor units, a multiplier in thousandths,
+times are UNIX seconds, durations "14d", "12h", "1M" (a month of the calendar)
+and the like.
+
+Where a sentence can be read in two ways, it is said here which one it is:
+
+Points without "pending" are active at once and have no date of activation;
+those that never expire either lie in no lot, "-".
+
+What a refund takes back counts less where its order counted, at the time of
+the order: so it does not matter which of the two was told first.  "min" is
+compared with the order as it was placed.
+
+A validity that ends in a calendar's year looks back at that year.  "grace"
+makes that period longer.
+
+=cut
+
+use strict;
+use warnings;
+
+use List::Util qw(max min sum0);
+use Time::Local qw(timegm);
+
+
+use constant {
+    DAY  => 86400,
+    KEPT => 400 * 86400,
+    SKEW => 300,
+    MAX  => 9007199254740991,
+};
+
+my %seconds = (s => 1, m => 60, h => 3600, d => DAY, w => 7 * DAY);
+
+
+sub new {
+    my ($class, %program) = @_;
+
+    return bless {
+        program       => { tiers => [], earn => [], %program },
+        clock         => 0,
+        lots          => [],
+        ledger        => [],
+        qualifying    => [],        # { time, points }
+        orders        => {},
+        seen          => {},
+        paid          => {},        # times, by the number of a rule
+        grants        => [],
+        held          => -1,        # a number of a tier
+    }, $class;
+}
+
+
+# --- numbers and time -----------------------------------------------------
+
+
+# "12.5" in minor units; undef: not an amount
+
+sub minor {
+    my ($text, $decimals) = @_;
+    my ($whole, $part) = $text =~ /^(\d{1,16})(?:\.(\d+))?$/ or return;
+
+    $part = '' unless defined $part;
+    return if length $part > $decimals;
+
+    my $amount = $whole . $part . '0' x ($decimals - length $part);
+
+    $amount =~ s/^0+(?=\d)//;
+
+    return if length $amount > 16 || $amount > MAX;
+
+    return $amount + 0;
+}
+
+
+# a duration after "time"; days and longer ones end with that day
+
+sub after {
+    my ($time, $duration) = @_;
+    my ($n, $unit) = $duration =~ /^(\d+)([smhdwMy])$/
+        or die "no duration: $duration\n";
+    return $time + $n * $seconds{$unit} if $unit =~ /[smh]/;
+
+    return midnight($seconds{$unit} ? $time + $n * $seconds{$unit}
+                    : months($time, $unit eq 'y' ? 12 * $n : $n));
+}
+
+
+sub midnight { return (int($_[0] / DAY) + 1) * DAY }
+
+
+# the 31st of January and one month are the last of February
+
+sub months {
+    my ($time, $n) = @_;
+    my ($day, $month, $year) = (gmtime $time)[3, 4, 5];
+
+    $month += $n;
+    $year += 1900 + int($month / 12);
+    $month %= 12;
+
+    my $next = $month == 11 ? timegm(0, 0, 0, 1, 0, $year + 1)
+                            : timegm(0, 0, 0, 1, $month + 1, $year);
+    my $last = (gmtime($next - DAY))[3];
+
+    return timegm(0, 0, 0, min($day, $last), $month, $year) + $time % DAY;
+}
+
+
+sub year { return (gmtime $_[0])[5] + 1900 }
+
+sub year_start { return timegm(0, 0, 0, 1, 0, $_[0]) }
+
+
+# the start of the day, week, month or year of the calendar
+
+sub period {
+    my ($time, $unit) = @_;
+    my ($day, $month, $weekday) = (gmtime $time)[3, 4, 6];
+    my $today = $time - $time % DAY;
+
+    return $today if $unit eq 'day';
+    return $today - ($weekday + 6) % 7 * DAY if $unit eq 'week';
+    return $today - ($day - 1) * DAY if $unit eq 'month';
+
+    return year_start(year($time));
+}
+
+
+# --- events ---------------------------------------------------------------
+
+
+sub book {
+    my ($self, $now, $event) = @_;
+    my $content = join "\0", map { "$_=$event->{$_}" } sort keys %$event;
+    my $seen = $self->{seen}{$event->{id}};
+
+    $self->settle($now);
+    $now = $self->{clock};
+
+    if ($seen && int($now / DAY) - int($seen->{at} / DAY) <= 400) {
+        return 'duplicate' if $seen->{content} eq $content;
+        return 'refused id_reused';
+    }
+
+    return 'refused too_old' if $event->{time} < $now - KEPT;
+    return 'refused in_future' if $event->{time} > $now + SKEW;
+
+    my $type = $event->{type};
+    my $status = $self->$type($event);
+
+    if ($status !~ /^refused/) {
+        $self->{seen}{$event->{id}} = { at => $now, content => $content };
+        $self->raise;
+    }
+
+    return $status;
+}
+
+
+sub enter {
+    my ($self, $kind, $points, $lot, $event) = @_;
+
+    push @{ $self->{ledger} },
+         "$kind $points $lot " . $self->active . " $event";
+}
+
+
+# --- the ledger -----------------------------------------------------------
+
+
+sub lot_id {
+    my ($lot) = @_;
+
+    return $lot->{activates} || $lot->{expires}
+        ? "$lot->{activates}:$lot->{expires}" : '-';
+}
+
+
+sub active {
+    my ($self) = @_;
+
+    return sum0 map { $_->{left} } $self->spendable;
+}
+
+
+sub pending {
+    my ($self) = @_;
+
+    return sum0 map { $_->{left} } grep { $_->{pending} } @{ $self->{lots} };
+}
+
+
+sub lots {
+    my ($self) = @_;
+
+    return { map { lot_id($_) => $_->{pending} ? -$_->{left} : $_->{left} }
+             grep { $_->{left} } @{ $self->{lots} } };
+}
+
+
+# soonest expiry first, then earliest activation, then id
+
+sub ordered {
+    return sort {
+        ($a->{expires} || 9e18) <=> ($b->{expires} || 9e18)
+        || $a->{activates} <=> $b->{activates}
+    } @_;
+}
+
+
+sub spendable {
+    my ($self) = @_;
+
+    return ordered(grep { !$_->{pending} } @{ $self->{lots} });
+}
+
+
+sub put {
+    my ($self, $kind, $points, $activates, $expires, $event) = @_;
+    my $new = { activates => $activates, expires => $expires, left => 0,
+                pending => $activates > $self->{clock} };
+    my ($lot) = grep { lot_id($_) eq lot_id($new) } @{ $self->{lots} };
+
+    push @{ $self->{lots} }, $lot = $new unless $lot;
+
+    $lot->{left} += $points;
+    $self->enter($kind, $points, lot_id($lot), $event->{id});
+
+    $self->expire($lot) if $expires && $expires <= $self->{clock};
+}
+
+
+# returns how many there were too few
+
+sub take {
+    my ($self, $kind, $points, $event, @lots) = @_;
+
+    for my $lot (@lots) {
+        my $n = min($points, $lot->{left}) or next;
+
+        $points -= $n;
+        $lot->{left} -= $n;
+        $self->enter($kind, -$n, lot_id($lot), $event->{id});
+    }
+
+    return $points;
+}
+
+
+sub expire {
+    my ($self, $lot) = @_;
+    my $n = $lot->{left};
+
+    $lot->{left} = 0;
+    $self->enter('expired', -$n, lot_id($lot), '-') if $n;
+}
+
+
+# Activations and expiries in the order of their dates, then reassessments.
+# A clock that goes back changes nothing.
+
+sub settle {
+    my ($self, $now) = @_;
+    my @due;
+
+    for my $lot (grep { $_->{left} } @{ $self->{lots} }) {
+        push @due, [ $lot->{activates}, 0, $lot ]
+            if $lot->{pending} && $lot->{activates} <= $now;
+        push @due, [ $lot->{expires}, 1, $lot ]
+            if $lot->{expires} && $lot->{expires} <= $now;
+    }
+
+    for my $due (sort { $a->[0] <=> $b->[0] || $a->[1] <=> $b->[1]
+                        || lot_id($a->[2]) cmp lot_id($b->[2]) } @due)
+    {
+        my ($at, $ends, $lot) = @$due;
+
+        if ($ends) {
+            $self->expire($lot);
+
+        } else {
+            $lot->{pending} = 0;
+            $self->enter("released:$lot->{left}", 0, lot_id($lot), '-');
+        }
+    }
+
+    @{ $self->{lots} } = grep { $_->{left} } @{ $self->{lots} };
+
+    $self->reassess($now);
+    $self->{clock} = max($self->{clock}, $now);
+    $self->raise;
+}
+
+
+sub fits {
+    my ($self, $points) = @_;
+
+    return $self->active + $self->pending + $points <= MAX
+           && $self->qualifying + $points <= MAX;
+}
+
+
+sub qualifying { return sum0 map { $_->{points} } @{ $_[0]->{qualifying} } }
+
+
+sub qualify {
+    my ($self, $time, $points) = @_;
+
+    push @{ $self->{qualifying} }, { time => $time, points => $points };
+}
+
+
+# --- what is earned -------------------------------------------------------
+
+
+# the rules for WHAT that pay now, each with its number
+
+sub rules {
+    my ($self, $what, $event) = @_;
+    my $earn = $self->{program}{earn};
+
+    return grep { $self->pays($_, $event) }
+           map { { %{ $earn->[$_] }, n => $_ } }
+           grep { $earn->[$_]{what} eq $what } 0 .. $#$earn;
+}
+
+
+sub pays {
+    my ($self, $rule, $event) = @_;
+    my $paid = $self->{paid}{$rule->{n}} || [];
+    my $time = $event->{time};
+
+    return 0 if defined $rule->{tier} && $rule->{tier} ne $self->tier;
+    return 0 if $rule->{min} && ($event->{total} || 0) < $rule->{min};
+
+    return 0 if $rule->{every} && @$paid
+                && $time < $paid->[-1] + seconds($rule->{every});
+
+    if (my ($n, $unit) = ($rule->{limit} || '') =~ m{^(\d+)/(\w+)$}) {
+        my $start = period($time, $unit);
+
+        return 0 if $n <= grep { period($_, $unit) == $start } @$paid;
+    }
+
+    return 1;
+}
+
+
+sub seconds {
+    my ($n, $unit) = $_[0] =~ /^(\d+)([smhdw])$/;
+
+    return $n * $seconds{$unit};
+}
+
+
+sub dates {
+    my ($rule, $time) = @_;
+    my $activates = $rule->{pending} ? after($time, $rule->{pending}) : 0;
+    my $expires = $rule->{expires}
+                  ? after($activates || $time, $rule->{expires}) : 0;
+
+    return ($activates, $expires);
+}
+
+
+# all that is not money: so many points, if there is room
+
+sub reward {
+    my ($self, $what, $event) = @_;
+
+    for my $rule ($self->rules($what, $event)) {
+        next unless $self->fits($rule->{points});
+
+        push @{ $self->{paid}{$rule->{n}} }, $event->{time};
+
+        $self->qualify($event->{time}, $rule->{points});
+        $self->put($what =~ /^(\w+)/, $rule->{points},
+                   dates($rule, $event->{time}), $event);
+    }
+
+    return 'booked';
+}
+
+
+sub login {
+    my ($self, $event) = @_;
+
+    $self->reward('signup', { %$event, id => 'signup' })
+        unless $self->{signed_up}++;
+
+    return $self->reward('login', $event);
+}
+
+
+sub custom {
+    my ($self, $event) = @_;
+
+    return $self->reward("custom:$event->{name}", $event);
+}
+
+
+# days in a row; each multiple of "days" pays
+
+sub visit {
+    my ($self, $event) = @_;
+    my $day = int($event->{time} / DAY);
+    my $last = $self->{last_day};
+
+    $self->reward('visit', $event);
+
+    return 'booked' if defined $last && $day <= $last;
+
+    $self->{streak} = defined $last && $day == $last + 1
+                      ? $self->{streak} + 1 : 1;
+    $self->{last_day} = $day;
+
+    for my $rule ($self->rules('streak', $event)) {
+        next if $self->{streak} % $rule->{days};
+
+        $self->qualify($event->{time}, $rule->{points});
+        $self->put('streak', $rule->{points}, dates($rule, $event->{time}),
+                   $event);
+    }
+
+    return 'booked';
+}
+
+
+# --- orders and refunds ---------------------------------------------------
+
+
+# what a line of an order is worth for so much money
+
+sub worth {
+    my ($line, $net) = @_;
+    my $times = $line->{per} ? int($net / $line->{per}) : $net > 0;
+
+    return int($times * $line->{points} * $line->{factor} / 1000);
+}
+
+
+sub net {
+    my ($order) = @_;
+
+    return max(0, $order->{total} - $order->{refunded});
+}
+
+
+sub order {
+    my ($self, $event) = @_;
+    my $kept = $self->{orders}{$event->{order}} || { refunded => 0 };
+
+    return 'refused order_booked' if defined $kept->{total};
+
+    my @rules = $self->rules('order', $event);
+    my $factor = max 1000, map { ($_->{multiply} || {})->{$self->tier} || 0 }
+                           @rules;
+
+    my $order = { %$kept, total => $event->{total}, time => $event->{time} };
+    my (@lots, %in);
+
+    for my $rule (@rules) {
+        my @dates = dates($rule, $event->{time});
+        my $lot = lot_id({ activates => $dates[0], expires => $dates[1] });
+        my $line = { %$rule, factor => $factor, lot => $lot };
+
+        push @{ $order->{lines} }, $line;
+
+        my $points = worth($line, net($order)) or next;
+
+        push @lots, [ $lot, @dates ] unless $in{$lot};
+        $in{$lot} += $points;
+    }
+
+    my $points = sum0 values %in;
+
+    return 'refused too_large' unless $self->fits($points);
+
+    $self->{orders}{$event->{order}} = $order;
+    push @{ $self->{paid}{$_->{n}} }, $event->{time} for @rules;
+
+    $self->qualify($event->{time}, $points);
+    $self->put('order', $in{$_->[0]}, @$_[1, 2], $event) for @lots;
+
+    return 'booked';
+}
+
+
+sub refund {
+    my ($self, $event) = @_;
+    my $order = $self->{orders}{$event->{order}} ||= { refunded => 0 };
+
+    if (!defined $order->{total}) {
+        $order->{refunded} += $event->{total};
+        return 'kept';
+    }
+
+    my $before = net($order);
+
+    $order->{refunded} += $event->{total};
+
+    my $reverse = sum0 map { worth($_, $before) - worth($_, net($order)) }
+                       @{ $order->{lines} };
+    my %own = map { $_->{lot} => 1 } @{ $order->{lines} };
+    my @own = ordered(grep { $own{lot_id($_)} } @{ $self->{lots} });
+
+    my $missing = $self->take('reversed', $reverse, $event,
+        (grep { $_->{pending} } @own), (grep { !$_->{pending} } @own),
+        $self->spendable);
+
+    $self->enter("shortfall:$missing", 0, '-', $event->{id}) if $missing;
+    $self->qualify($order->{time}, -$reverse) if $reverse;
+
+    return 'booked';
+}
+
+
+sub spend {
+    my ($self, $event) = @_;
+
+    return 'refused too_few_points' if $event->{points} > $self->active;
+
+    $self->take('spent', $event->{points}, $event, $self->spendable);
+
+    return 'booked';
+}
+
+
+sub adjust {
+    my ($self, $event) = @_;
+    my $points = $event->{points};
+
+    if ($points < 0) {
+        return 'refused too_few_points' if -$points > $self->active;
+        $self->take('adjusted', -$points, $event, $self->spendable);
+
+    } else {
+        return 'refused too_large' unless $self->fits($points);
+        $self->put('adjusted', $points, 0, 0, $event);
+    }
+
+    $self->qualify($event->{time}, $points) if $event->{qualifying};
+
+    return 'booked';
+}
+
+
+# --- tiers ----------------------------------------------------------------
+
+
+sub grant {
+    my ($self, $event) = @_;
+    my ($n) = grep { $self->{program}{tiers}[$_]{name} eq $event->{tier} }
+              0 .. $#{ $self->{program}{tiers} };
+
+    return 'refused unknown_tier' unless defined $n;
+
+    push @{ $self->{grants} }, { n => $n, until => $event->{until} };
+
+    return 'booked';
+}
+
+
+# the higher of earned and granted
+
+sub tier {
+    my ($self) = @_;
+    my $n = max $self->{held}, map { $_->{n} }
+                grep { $_->{until} > $self->{clock} } @{ $self->{grants} };
+
+    return $n < 0 ? '' : $self->{program}{tiers}[$n]{name};
+}
+
+
+# until when it is held, 0: for ever
+
+sub tier_until {
+    my ($self) = @_;
+    my @grants = sort { $b->{n} <=> $a->{n} || $b->{until} <=> $a->{until} }
+                 grep { $_->{n} > $self->{held}
+                        && $_->{until} > $self->{clock} }
+                 @{ $self->{grants} };
+
+    return @grants ? $grants[0]{until} : $self->{until} || 0;
+}
+
+
+# whether one has what tier N asks for, from "start" on and before "end"
+
+sub qualifies {
+    my ($self, $n, $start, $end) = @_;
+    my $tier = $self->{program}{tiers}[$n];
+    my $within = sub { $_[0] >= $start && $_[0] < $end };
+
+    my @orders = grep { $within->($_->{time}) && net($_) > 0 }
+                 grep { defined $_->{total} } values %{ $self->{orders} };
+
+    my %is = (
+        points => sum0(map { $_->{points} } grep { $within->($_->{time}) }
+                       @{ $self->{qualifying} }),
+        spend  => sum0(map { net($_) } @orders),
+        orders => scalar @orders,
+    );
+
+    my @asked = grep { defined $tier->{$_} } sort keys %is;
+    my @met = grep { $is{$_} >= $tier->{$_} } @asked;
+
+    return 1 if !@asked;
+    return ($tier->{match} || 'any') eq 'all' ? @met == @asked : @met > 0;
+}
+
+
+# the period that counts for tier N at "at"; "ended": of a validity that
+# ended then
+
+sub window {
+    my ($self, $n, $at, $ended) = @_;
+    my $window = $self->{program}{tiers}[$n]{window} || 'lifetime';
+
+    return (0, 9e18) if $window eq 'lifetime';
+
+    if ($window eq 'calendar') {
+        my $year = year(defined $ended ? $ended - 1 : $at);
+
+        return (year_start($year), max($at, year_start($year + 1)));
+    }
+
+    return ($at - seconds($window) + 1, 9e18);
+}
+
+
+sub reached {
+    my ($self, $at, $ended) = @_;
+
+    for my $n (reverse 0 .. $#{ $self->{program}{tiers} }) {
+        return $n if $self->qualifies($n, $self->window($n, $at, $ended));
+    }
+
+    return -1;
+}
+
+
+sub hold {
+    my ($self, $n, $at) = @_;
+    my $tier = $n < 0 ? {} : $self->{program}{tiers}[$n];
+    my $valid = $tier->{valid} || $tier->{window} || 'lifetime';
+
+    $self->{held} = $n;
+    $self->{since} = $at;
+    $self->{until} = $valid eq 'lifetime' ? undef
+                   : $valid eq 'calendar' ? year_start(year($at) + 2)
+                   : after($at, $valid);
+}
+
+
+# an upgrade is immediate
+
+sub raise {
+    my ($self) = @_;
+    my $n = $self->reached($self->{clock});
+
+    $self->hold($n, $self->{clock}) if $n > $self->{held};
+}
+
+
+# what has ended until then, one validity after the other
+
+sub reassess {
+    my ($self, $now) = @_;
+
+    while (defined $self->{until}) {
+        my $tier = $self->{program}{tiers}[$self->{held}];
+        my $at = $self->{until} + seconds($tier->{grace} || '0d');
+
+        last if $at > $now;
+
+        my $n = $self->reached($at, $self->{until});
+
+        if ($n < $self->{held}) {
+            my $policy = $tier->{downgrade} || 'balance';
+
+            $n = $policy eq 'balance' ? $n
+               : $policy eq 'one'     ? $self->{held} - 1 : $self->{held};
+        }
+
+        $self->hold($n, $at);
+    }
+}
+
+
+1;
