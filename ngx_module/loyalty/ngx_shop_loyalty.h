@@ -190,7 +190,7 @@ ngx_int_t ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
     ngx_shop_view_t *view, time_t now, ngx_shop_evaluation_t *result);
 
 
-/* ngx_shop_loyalty_store.c: view and ledger in Redis */
+/* ngx_shop_loyalty_store.c: the view in Redis */
 
 /* what ngx_shop_loyalty_read() adds: the number of commands */
 #define NGX_SHOP_LOYALTY_READ_COMMANDS  1
@@ -208,22 +208,32 @@ ngx_int_t ngx_shop_loyalty_read(ngx_shop_redis_t *redis,
 ngx_int_t ngx_shop_loyalty_view(ngx_pool_t *pool,
     ngx_shop_redis_reply_t *reply, ngx_shop_view_t *view);
 
-/* what ngx_shop_loyalty_earn() adds: the number of commands */
-#define NGX_SHOP_LOYALTY_EARN_COMMANDS  1
+/* ngx_shop_ledger.c: what is booked */
+
+/* what ngx_shop_ledger_book() adds: the number of commands */
+#define NGX_SHOP_LEDGER_COMMANDS  1
+
+typedef struct {
+    ngx_str_t                  kind;        /* "login" */
+    ngx_str_t                  id;          /* 1..128 bytes */
+    time_t                     time;
+} ngx_shop_event_t;
+
 
 /*
- * Adds the booking of a login to an operation, after the customer was
- * created: "signup" once in a customer's life, "login" by its cooldown, both
- * idempotent by "event" (the login's attempt, 1..128 bytes), with their
- * ledger entries, and the view; one atomic script in the customer's slot.
- * NGX_ERROR: no memory.
+ * Adds the booking of an event to an operation, after the customer was
+ * created: what the rules give for it, the ledger entries, lots and the view,
+ * in one atomic script in the customer's slot, and once for each id.  A
+ * "login" earns "signup" too, once in a customer's life.  NGX_ERROR: no
+ * memory.
  */
-ngx_int_t ngx_shop_loyalty_earn(ngx_shop_redis_t *redis,
+ngx_int_t ngx_shop_ledger_book(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_shop_program_t *program,
-    ngx_str_t *customer, ngx_str_t *event, time_t now);
+    ngx_str_t *customer, ngx_shop_event_t *event, time_t now);
 
-/* NGX_OK: booked (or nothing to book); NGX_ERROR: the reply is a fault */
-ngx_int_t ngx_shop_loyalty_earned(ngx_shop_redis_reply_t *reply);
+/* NGX_OK: booked, or there was nothing to book; NGX_ERROR: the reply is a
+ * fault */
+ngx_int_t ngx_shop_ledger_booked(ngx_shop_redis_reply_t *reply);
 
 
 /* ngx_shop_view_pack.c: a view as few bytes, for the cache */

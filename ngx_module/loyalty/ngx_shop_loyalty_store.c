@@ -27,10 +27,7 @@ enum {
 };
 
 
-#define NGX_SHOP_VIEW_TEXT_MAX   4096
-
-#define NGX_SHOP_EARN_KEYS       4
-#define NGX_SHOP_EARN_ARGS       5      /* and two for each tier */
+#define NGX_SHOP_VIEW_TEXT_MAX  4096
 
 
 static ngx_int_t ngx_shop_view_text(ngx_pool_t *pool,
@@ -198,86 +195,4 @@ ngx_shop_view_time(ngx_shop_redis_reply_t *reply, ngx_uint_t i,
     *value = (time_t) n;
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_shop_loyalty_earn(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
-    ngx_shop_program_t *program, ngx_str_t *customer, ngx_str_t *event,
-    time_t now)
-{
-    int64_t           signup, login, every;
-    ngx_str_t         keys[NGX_SHOP_EARN_KEYS], *args, *arg;
-    ngx_uint_t        i, nargs;
-    ngx_shop_earn_t  *earn;
-    ngx_shop_tier_t  *tier;
-
-    static const char  *kinds[NGX_SHOP_EARN_KEYS] = {
-        "view", "ledger", "seen", "activity"
-    };
-
-    for (i = 0; i < NGX_SHOP_EARN_KEYS; i++) {
-        if (ngx_shop_redis_customer_key(redis, op->pool, kinds[i], customer,
-                                        NULL, &keys[i])
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    signup = 0;
-    login = 0;
-    every = 0;
-
-    earn = program->earn.elts;
-
-    for (i = 0; i < program->earn.nelts; i++) {
-
-        if (earn[i].what == NGX_SHOP_EARN_SIGNUP) {
-            signup = earn[i].points;
-
-        } else {
-            login = earn[i].points;
-            every = earn[i].every;
-        }
-    }
-
-    nargs = NGX_SHOP_EARN_ARGS + 2 * program->tiers.nelts;
-
-    args = ngx_palloc(op->pool, nargs * sizeof(ngx_str_t));
-    if (args == NULL) {
-        return NGX_ERROR;
-    }
-
-    args[1] = *event;
-
-    if (ngx_shop_decimal(op->pool, now, &args[0]) != NGX_OK
-        || ngx_shop_decimal(op->pool, signup, &args[2]) != NGX_OK
-        || ngx_shop_decimal(op->pool, login, &args[3]) != NGX_OK
-        || ngx_shop_decimal(op->pool, every, &args[4]) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    arg = &args[NGX_SHOP_EARN_ARGS];
-    tier = program->tiers.elts;
-
-    for (i = 0; i < program->tiers.nelts; i++) {
-
-        *arg++ = tier[i].name;
-
-        if (ngx_shop_decimal(op->pool, tier[i].points, arg++) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_earn,
-                                     NGX_SHOP_EARN_KEYS, keys, nargs, args);
-}
-
-
-ngx_int_t
-ngx_shop_loyalty_earned(ngx_shop_redis_reply_t *reply)
-{
-    return reply->type == NGX_SHOP_REDIS_ARRAY ? NGX_OK : NGX_ERROR;
 }

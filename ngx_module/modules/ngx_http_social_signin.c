@@ -177,6 +177,7 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
 {
     time_t                      now;
     ngx_str_t                   agent;
+    ngx_shop_event_t            event;
     ngx_http_request_t         *r;
     ngx_shop_profile_t          profile;
     ngx_shop_redis_op_t        *op;
@@ -221,16 +222,22 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
         agent = r->headers_in.user_agent->value;
     }
 
+    ngx_memzero(&event, sizeof(ngx_shop_event_t));
+
+    ngx_str_set(&event.kind, "login");
+    event.id = flow->attempt_id;
+    event.time = now;
+
     op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CREATE_COMMANDS
-                                       + NGX_SHOP_LOYALTY_EARN_COMMANDS
+                                       + NGX_SHOP_LEDGER_COMMANDS
                                        + NGX_SHOP_SESSION_WRITE_COMMANDS);
 
     if (op == NULL
         || ngx_shop_customer_create(smcf->redis, op, &flow->customer,
                                     &profile, now)
            != NGX_OK
-        || ngx_shop_loyalty_earn(smcf->redis, op, ngx_http_loyalty_program(r),
-                                 &flow->customer, &flow->attempt_id, now)
+        || ngx_shop_ledger_book(smcf->redis, op, ngx_http_loyalty_program(r),
+                                &flow->customer, &event, now)
            != NGX_OK
         || ngx_shop_session_write(smcf->redis, op, &flow->session, &agent,
                                   now)
@@ -265,7 +272,7 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
     reply = flow->op->replies;
 
     if (ngx_shop_customer_created(reply[0], &flow->created) != NGX_OK
-        || ngx_shop_loyalty_earned(reply[1]) != NGX_OK
+        || ngx_shop_ledger_booked(reply[1]) != NGX_OK
         || ngx_shop_session_done(reply[2]) != NGX_OK)
     {
         return ngx_http_social_flow_unexpected(flow, "a login");

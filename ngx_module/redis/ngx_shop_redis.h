@@ -346,7 +346,7 @@ extern ngx_shop_redis_script_t  ngx_shop_redis_script_customer;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_session;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_activity;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_logout;
-extern ngx_shop_redis_script_t  ngx_shop_redis_script_earn;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_ledger;
 
 extern ngx_shop_redis_script_t *ngx_shop_redis_scripts[];   /* to NULL */
 

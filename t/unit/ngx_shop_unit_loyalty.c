@@ -463,9 +463,14 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
 
     ngx_shop_unit_is_int(u, ngx_shop_loyalty_view(u->pool, &fault, &view),
                          NGX_ERROR, "a fault");
-    ngx_shop_unit_is_int(u, ngx_shop_loyalty_earned(&fault), NGX_ERROR,
+    ngx_shop_unit_is_int(u, ngx_shop_ledger_booked(&fault), NGX_ERROR,
                          "a fault of the script");
-    ngx_shop_unit_is_int(u, ngx_shop_loyalty_earned(reply), NGX_OK,
+    ngx_shop_unit_is_int(u, ngx_shop_ledger_booked(reply), NGX_ERROR,
+                         "an answer of another length");
+
+    reply->nelts = 5;
+
+    ngx_shop_unit_is_int(u, ngx_shop_ledger_booked(reply), NGX_OK,
                          "an answer of the script");
 }
 

@@ -569,7 +569,7 @@ sub adjust {
 
     } else {
         return 'refused too_large' unless $self->fits($points);
-        $self->put('adjusted', $points, 0, 0, $event);
+        $self->put('adjusted', $points, 0, 0, $event) if $points;
     }
 
     $self->qualify($event->{time}, $points) if $event->{qualifying};

@@ -1,0 +1,177 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "loyalty/ngx_shop_loyalty.h"
+
+
+/*
+ * All that is booked goes through one script, redis/ledger.lua, which says
+ * what its arguments are.  It is given the program each time, since that is
+ * what nginx knows and Redis does not.
+ */
+
+
+#define NGX_SHOP_LEDGER_EVENT  8        /* words */
+#define NGX_SHOP_LEDGER_TIER   2
+#define NGX_SHOP_LEDGER_RULE   8
+
+#define NGX_SHOP_LEDGER_REPLY  5
+
+
+static ngx_int_t ngx_shop_ledger_keys(ngx_shop_redis_t *redis,
+    ngx_pool_t *pool, ngx_str_t *customer, ngx_str_t *keys);
+static ngx_int_t ngx_shop_ledger_tiers(ngx_pool_t *pool,
+    ngx_array_t *tiers, ngx_str_t **arg);
+static ngx_int_t ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules,
+    ngx_str_t **arg);
+
+
+static const char  *ngx_shop_ledger_kinds[] = {
+    "view", "ledger", "seen", "lots", "orders", "activity"
+};
+
+#define NGX_SHOP_LEDGER_KEYS                                                  \
+    (sizeof(ngx_shop_ledger_kinds) / sizeof(char *))
+
+
+static ngx_str_t  ngx_shop_ledger_rule_names[] = {
+    ngx_string("signup"),
+    ngx_string("login")
+};
+
+
+ngx_int_t
+ngx_shop_ledger_book(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_shop_program_t *program, ngx_str_t *customer,
+    ngx_shop_event_t *event, time_t now)
+{
+    ngx_str_t   keys[NGX_SHOP_LEDGER_KEYS], *args, *arg;
+    ngx_uint_t  nargs;
+
+    if (ngx_shop_ledger_keys(redis, op->pool, customer, keys) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    nargs = NGX_SHOP_LEDGER_EVENT
+            + NGX_SHOP_LEDGER_TIER * program->tiers.nelts
+            + NGX_SHOP_LEDGER_RULE * program->earn.nelts;
+
+    args = ngx_palloc(op->pool, nargs * sizeof(ngx_str_t));
+    if (args == NULL) {
+        return NGX_ERROR;
+    }
+
+    args[1] = event->kind;
+    args[2] = event->id;
+    ngx_str_null(&args[4]);
+    ngx_str_set(&args[5], "0");
+    ngx_str_null(&args[6]);
+
+    if (ngx_shop_decimal(op->pool, now, &args[0]) != NGX_OK
+        || ngx_shop_decimal(op->pool, event->time, &args[3]) != NGX_OK
+        || ngx_shop_decimal(op->pool, program->tiers.nelts, &args[7])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    arg = &args[NGX_SHOP_LEDGER_EVENT];
+
+    if (ngx_shop_ledger_tiers(op->pool, &program->tiers, &arg) != NGX_OK
+        || ngx_shop_ledger_rules(op->pool, &program->earn, &arg) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_ledger,
+                                     NGX_SHOP_LEDGER_KEYS, keys, nargs, args);
+}
+
+
+static ngx_int_t
+ngx_shop_ledger_keys(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    ngx_str_t *customer, ngx_str_t *keys)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_SHOP_LEDGER_KEYS; i++) {
+        if (ngx_shop_redis_customer_key(redis, pool, ngx_shop_ledger_kinds[i],
+                                        customer, NULL, &keys[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_ledger_tiers(ngx_pool_t *pool, ngx_array_t *tiers, ngx_str_t **arg)
+{
+    ngx_uint_t        i;
+    ngx_shop_tier_t  *tier;
+
+    tier = tiers->elts;
+
+    for (i = 0; i < tiers->nelts; i++) {
+
+        (*arg)[0] = tier[i].name;
+
+        if (ngx_shop_decimal(pool, tier[i].points, &(*arg)[1]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        *arg += NGX_SHOP_LEDGER_TIER;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules, ngx_str_t **arg)
+{
+    ngx_str_t        *word;
+    ngx_uint_t        i;
+    ngx_shop_earn_t  *rule;
+
+    rule = rules->elts;
+
+    for (i = 0; i < rules->nelts; i++) {
+
+        word = *arg;
+
+        word[0] = ngx_shop_ledger_rule_names[rule[i].what];
+        ngx_str_set(&word[2], "0");
+        ngx_str_set(&word[3], "0");
+        ngx_str_null(&word[5]);
+        ngx_str_null(&word[6]);
+        ngx_str_set(&word[7], "-");
+
+        if (ngx_shop_decimal(pool, rule[i].points, &word[1]) != NGX_OK
+            || ngx_shop_decimal(pool, rule[i].every, &word[4]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        *arg += NGX_SHOP_LEDGER_RULE;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_ledger_booked(ngx_shop_redis_reply_t *reply)
+{
+    return (reply->type == NGX_SHOP_REDIS_ARRAY
+            && reply->nelts == NGX_SHOP_LEDGER_REPLY) ? NGX_OK : NGX_ERROR;
+}

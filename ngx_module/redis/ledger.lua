@@ -1,0 +1,740 @@
+-- An event of a customer is booked.
+--
+-- KEYS[1]  shop:view:{NN}:ID
+-- KEYS[2]  shop:ledger:{NN}:ID
+-- KEYS[3]  shop:seen:{NN}:ID
+-- KEYS[4]  shop:lots:{NN}:ID
+-- KEYS[5]  shop:orders:{NN}:ID
+-- KEYS[6]  shop:activity:{NN}:ID
+-- ARGV     now, kind, id of the event, its time, order, amount, option,
+--          number of tiers; then the tiers, lowest first: name, qualifying
+--          points (-1: none are needed); then the earning rules: what, points,
+--          "per", "min", seconds of "every", tier, multipliers
+--          ("TIER:THOUSANDTHS ..."), lot; 0 or "" is none
+--
+-- Kinds: "login"; "order" and "refund" of an amount of money; "spend" and
+-- "adjust" of an amount of points, where the option "qualifying" makes them
+-- count towards tiers.
+--
+-- Points are active, or pending until their lot activates.  A lot is named by
+-- its two dates, ACTIVATES:EXPIRES, so what has the same dates is one lot.
+-- Points without dates lie in none: they are what the view has more than the
+-- active lots, and "-" is their name.  What is due by "now" is done first.
+--
+-- An order is kept as "TOTAL REFUNDED TIME MULTIPLIER", then "PER POINTS LOT"
+-- of each rule that paid; TOTAL is "-" where only refunds have come.  Its
+-- points are always worked out anew of what is left, so nothing drifts.
+--
+-- An id is scored by the day it was booked and a digest of the content, for
+-- 400 days; "signup" for ever, at the first login, even where nothing is paid
+-- for it, so that a rule that comes later is for who comes later.  A login
+-- that is not paid leaves no trace.
+--
+-- All is read and checked first and written at the end, so an error leaves
+-- nothing half done; and what changes nothing writes nothing, since a write
+-- empties the caches of every nginx.  Numbers are integers below 2^53.
+--
+-- Returns what became of it ("booked", "duplicate", "kept", "refused"), the
+-- reason, and then points, pending points and tier.
+
+local view, ledger, seen, lots, orders, activity = unpack(KEYS)
+local now, kind, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local time, order, option = tonumber(ARGV[4]), ARGV[5], ARGV[7]
+local amount
+
+local max = 9007199254740991
+local day, days_kept, ahead = 86400, 400, 300
+local today = math.floor(now / day)
+
+local digests = 2 ^ 36
+local digest = 0
+
+if kind ~= 'login' then
+    local content = table.concat({ kind, ARGV[4], ARGV[6], option, order },
+                                 ' ')
+
+    digest = tonumber(string.sub(redis.sha1hex(content), 1, 9), 16)
+end
+
+
+local function integer(text)
+    local n = string.match(text, '^%-?%d+$') and tonumber(text)
+
+    return n and n <= max and n >= -max and n or nil
+end
+
+amount = integer(ARGV[6])
+
+
+local function decimal(n)
+    return string.format('%.0f', n)
+end
+
+
+-- the customer, as held and as it will be
+
+local fields = { 'points', 'pending', 'qualifying', 'orders', 'spend',
+                 'last_order', 'next_due', 'tier', 'tier_since', 'created' }
+local held = redis.call('HMGET', view, unpack(fields))
+local is = {}
+
+for i, field in ipairs(fields) do
+    if field == 'tier' then
+        is[field] = held[i] or ''
+
+    else
+        is[field] = integer(held[i] or '0')
+
+        if not is[field] then
+            return redis.error_reply('ERR the view holds no integer')
+        end
+    end
+end
+
+local entries, marks = {}, {}
+local record, paid
+
+
+local function enter(word, points, lot, event)
+    entries[#entries + 1] = table.concat({ ARGV[1], word, decimal(points), lot,
+                                           decimal(is.points), event }, ' ')
+end
+
+
+-- tiers and rules
+
+local tiers, rules = {}, {}
+local at = 9
+
+for i = 1, tonumber(ARGV[8]) do
+    tiers[i] = { name = ARGV[at], points = tonumber(ARGV[at + 1]) }
+    at = at + 2
+end
+
+while at <= #ARGV do
+    rules[#rules + 1] = {
+        what = ARGV[at], points = tonumber(ARGV[at + 1]),
+        per = tonumber(ARGV[at + 2]), min = tonumber(ARGV[at + 3]),
+        every = tonumber(ARGV[at + 4]), tier = ARGV[at + 5],
+        multiply = ARGV[at + 6], lot = ARGV[at + 7]
+    }
+    at = at + 8
+end
+
+
+-- the higher of the tier held and the one reached; nobody is demoted here
+
+local function raise()
+    local holds, reached = 0, 0
+
+    for i, tier in ipairs(tiers) do
+        if tier.name == is.tier then
+            holds = i
+        end
+
+        if tier.points == -1 or is.qualifying >= tier.points then
+            reached = i
+        end
+    end
+
+    if reached > holds then
+        is.tier = tiers[reached].name
+        is.tier_since = now
+    end
+end
+
+
+local function factor(rule)
+    for name, thousandths in string.gmatch(rule.multiply, '(%S+):(%d+)') do
+        if name == is.tier then
+            return tonumber(thousandths)
+        end
+    end
+
+    return 1000
+end
+
+
+-- lots
+
+local held_lots
+
+
+local function lot_add(name, left, pending)
+    local activates, expires = string.match(name, '^(%d+):(%d+)$')
+    local lot = { name = name, left = left, pending = pending,
+                  activates = tonumber(activates or 0),
+                  expires = tonumber(expires or 0) }
+
+    held_lots[#held_lots + 1] = lot
+
+    return lot
+end
+
+
+local function all_lots()
+    if held_lots then
+        return held_lots
+    end
+
+    local list = redis.call('ZRANGE', lots, 0, -1, 'WITHSCORES')
+    local rest = is.points
+
+    held_lots = {}
+
+    for i = 1, #list, 2 do
+        local left = tonumber(list[i + 1])
+
+        lot_add(list[i], math.abs(left), left < 0)
+        rest = rest - math.max(left, 0)
+    end
+
+    lot_add('-', rest, false)
+
+    return held_lots
+end
+
+
+local function sooner(one, two)
+    if one.expires ~= two.expires then
+        return two.expires == 0
+               or one.expires ~= 0 and one.expires < two.expires
+    end
+
+    return one.activates < two.activates
+end
+
+
+-- those that "wanted" says, soonest expiry first
+
+local function some_lots(wanted)
+    local list = {}
+
+    for _, lot in ipairs(all_lots()) do
+        if wanted(lot) then
+            list[#list + 1] = lot
+        end
+    end
+
+    table.sort(list, sooner)
+
+    return list
+end
+
+
+local function active(lot)
+    return not lot.pending
+end
+
+
+local function move(lot, points)
+    local side = lot.pending and 'pending' or 'points'
+
+    lot.left = lot.left + points
+    lot.changed = true
+    is[side] = is[side] + points
+end
+
+
+-- takes points from lots in turn; returns how many are missing
+
+local function take(list, points, word)
+    for _, lot in ipairs(list) do
+        local n = math.min(points, lot.left)
+
+        if n > 0 then
+            points = points - n
+            move(lot, -n)
+            enter(word, -n, lot.name, id)
+        end
+    end
+
+    return points
+end
+
+
+local function expire(lot)
+    local n = lot.left
+
+    if n > 0 then
+        move(lot, -n)
+        enter('expired', -n, lot.name, '-')
+    end
+end
+
+
+local function put(name, points, word, event)
+    local lot
+
+    if name == '-' and not held_lots then
+        is.points = is.points + points
+        enter(word, points, name, event)
+        return
+    end
+
+    for _, other in ipairs(all_lots()) do
+        if other.name == name then
+            lot = other
+        end
+    end
+
+    if not lot then
+        lot = lot_add(name, 0, false)
+        lot.pending = lot.activates > now
+    end
+
+    move(lot, points)
+    enter(word, points, name, event)
+
+    if lot.expires ~= 0 and lot.expires <= now then
+        expire(lot)
+    end
+end
+
+
+-- activations and expiries by their dates
+
+local function settle()
+    local due = {}
+
+    if is.next_due == 0 or is.next_due > now then
+        return
+    end
+
+    for _, lot in ipairs(all_lots()) do
+        if lot.pending and lot.activates <= now then
+            due[#due + 1] = { at = lot.activates, lot = lot }
+        end
+
+        if lot.expires ~= 0 and lot.expires <= now then
+            due[#due + 1] = { at = lot.expires, ends = true, lot = lot }
+        end
+    end
+
+    table.sort(due, function(one, two)
+        if one.at ~= two.at then
+            return one.at < two.at
+        end
+
+        if one.ends ~= two.ends then
+            return not one.ends
+        end
+
+        return one.lot.name < two.lot.name
+    end)
+
+    for _, this in ipairs(due) do
+        local lot = this.lot
+        local n = lot.left
+
+        if this.ends then
+            expire(lot)
+
+        else
+            move(lot, -n)
+            lot.pending = false
+            move(lot, n)
+            enter('released:' .. decimal(n), 0, lot.name, '-')
+        end
+    end
+end
+
+
+local function next_due()
+    local due = 0
+
+    for _, lot in ipairs(held_lots) do
+        local at = lot.pending and lot.activates or lot.expires
+
+        if lot.left > 0 and at ~= 0 and (due == 0 or at < due) then
+            due = at
+        end
+    end
+
+    return due
+end
+
+
+-- what is written
+
+local function mark(event)
+    marks[event] = event == 'signup' and '+inf'
+                   or decimal(today * digests + digest)
+end
+
+
+local function write()
+    if #entries > 0 then
+        redis.call('RPUSH', ledger, unpack(entries))
+    end
+
+    if held_lots then
+        for _, lot in ipairs(held_lots) do
+            if lot.changed and lot.name ~= '-' then
+                if lot.left == 0 then
+                    redis.call('ZREM', lots, lot.name)
+
+                else
+                    redis.call('ZADD', lots, (lot.pending and '-' or '')
+                                             .. decimal(lot.left), lot.name)
+                end
+            end
+        end
+
+        is.next_due = next_due()
+    end
+
+    if record then
+        redis.call('HSET', orders, order, record)
+    end
+
+    if next(marks) then
+        redis.call('ZREMRANGEBYSCORE', seen, '-inf', '('
+                   .. decimal((today - days_kept) * digests))
+
+        for event, score in pairs(marks) do
+            redis.call('ZADD', seen, score, event)
+        end
+    end
+
+    if paid then
+        redis.call('HSET', activity, 'login_paid', paid)
+    end
+
+    if is.created == 0 then
+        is.created = now
+    end
+
+    local changes = {}
+
+    for i, field in ipairs(fields) do
+        local value = field == 'tier' and is.tier or decimal(is[field])
+
+        if value ~= (held[i] or field == 'tier' and '' or '0') then
+            changes[#changes + 1] = field
+            changes[#changes + 1] = value
+        end
+    end
+
+    if #changes > 0 then
+        redis.call('HSET', view, unpack(changes))
+    end
+end
+
+
+local function fits(points)
+    return is.points + is.pending + points <= max
+           and is.qualifying + points <= max
+end
+
+
+-- the events; what is refused is so before anything is changed
+
+local book = {}
+
+
+local function rules_for(what)
+    local list = {}
+
+    for _, rule in ipairs(rules) do
+        if rule.what == what and (rule.tier == '' or rule.tier == is.tier) then
+            list[#list + 1] = rule
+        end
+    end
+
+    return list
+end
+
+
+local function reward(what, event, last)
+    local rewarded = false
+
+    for _, rule in ipairs(rules_for(what)) do
+        local due = last == 0 or rule.every == 0 or time - last >= rule.every
+
+        if due and fits(rule.points) then
+            is.qualifying = is.qualifying + rule.points
+            put(rule.lot, rule.points, what, event)
+            rewarded = true
+        end
+    end
+
+    return rewarded
+end
+
+
+function book.login()
+    local last = redis.call('HGET', activity, 'login_paid')
+
+    if not redis.call('ZSCORE', seen, 'signup') then
+        reward('signup', 'signup', 0)
+        mark('signup')
+    end
+
+    if reward('login', id, last and integer(last) or 0) then
+        mark(id)
+        paid = ARGV[4]
+    end
+
+    return 'booked'
+end
+
+
+local function read_order()
+    local words = {}
+
+    for word in string.gmatch(redis.call('HGET', orders, order) or '- 0',
+                              '%S+')
+    do
+        words[#words + 1] = word
+    end
+
+    local it = { total = tonumber(words[1]), refunded = tonumber(words[2]),
+                 time = words[3], multiplier = tonumber(words[4]),
+                 lines = {} }
+
+    for i = 5, #words, 3 do
+        it.lines[#it.lines + 1] = { per = tonumber(words[i]),
+                                    points = tonumber(words[i + 1]),
+                                    lot = words[i + 2] }
+    end
+
+    return it
+end
+
+
+local function write_order(it)
+    if not it.total then
+        record = '- ' .. decimal(it.refunded)
+        return
+    end
+
+    local words = { decimal(it.total), decimal(it.refunded), it.time,
+                    decimal(it.multiplier) }
+
+    for _, line in ipairs(it.lines) do
+        words[#words + 1] = decimal(line.per)
+        words[#words + 1] = decimal(line.points)
+        words[#words + 1] = line.lot
+    end
+
+    record = table.concat(words, ' ')
+end
+
+
+-- what is left of an order
+
+local function net(it)
+    return math.max(it.total - it.refunded, 0)
+end
+
+
+-- its points, of which nil: too many
+
+local function worth(it, line)
+    local times = math.min(net(it), 1)
+
+    if line.per ~= 0 then
+        times = math.floor(net(it) / line.per)
+    end
+
+    local n = times * line.points * it.multiplier
+
+    return n <= max and math.floor(n / 1000) or nil
+end
+
+
+local function worth_all(it)
+    local sum = 0
+
+    for _, line in ipairs(it.lines) do
+        sum = sum + worth(it, line)
+    end
+
+    return sum
+end
+
+
+function book.order()
+    local it = read_order()
+
+    if it.total then
+        return 'refused', 'order_booked'
+    end
+
+    it.total, it.time, it.multiplier = amount, ARGV[4], 1000
+
+    for _, rule in ipairs(rules_for('order')) do
+        if amount >= rule.min then
+            it.lines[#it.lines + 1] = rule
+            it.multiplier = math.max(it.multiplier, factor(rule))
+        end
+    end
+
+    local names, points, sum = {}, {}, 0
+
+    for _, line in ipairs(it.lines) do
+        local n = worth(it, line)
+
+        if not n then
+            return 'refused', 'too_large'
+        end
+
+        if n > 0 then
+            if not points[line.lot] then
+                names[#names + 1] = line.lot
+            end
+
+            points[line.lot] = (points[line.lot] or 0) + n
+            sum = sum + n
+        end
+    end
+
+    if not fits(sum) or is.spend + net(it) > max then
+        return 'refused', 'too_large'
+    end
+
+    is.orders = is.orders + 1
+    is.spend = is.spend + net(it)
+    is.last_order = math.max(is.last_order, time)
+    is.qualifying = is.qualifying + sum
+
+    for _, name in ipairs(names) do
+        put(name, points[name], 'order', id)
+    end
+
+    write_order(it)
+
+    return 'booked'
+end
+
+
+function book.refund()
+    local it = read_order()
+
+    if it.refunded + amount > max then
+        return 'refused', 'too_large'
+    end
+
+    if not it.total then
+        it.refunded = it.refunded + amount
+        write_order(it)
+        return 'kept'
+    end
+
+    local reverse, spent = worth_all(it), net(it)
+
+    it.refunded = it.refunded + amount
+    reverse = reverse - worth_all(it)
+
+    is.spend = is.spend - spent + net(it)
+    is.qualifying = is.qualifying - reverse
+
+    local own = {}
+
+    for _, line in ipairs(it.lines) do
+        own[line.lot] = true
+    end
+
+    local missing = take(some_lots(function(lot)
+        return own[lot.name] and lot.pending
+    end), reverse, 'reversed')
+
+    missing = take(some_lots(function(lot)
+        return own[lot.name] and not lot.pending
+    end), missing, 'reversed')
+
+    missing = take(some_lots(active), missing, 'reversed')
+
+    if missing > 0 then
+        enter('shortfall:' .. decimal(missing), 0, '-', id)
+    end
+
+    write_order(it)
+
+    return 'booked'
+end
+
+
+function book.spend()
+    if amount > is.points then
+        return 'refused', 'too_few_points'
+    end
+
+    take(some_lots(active), amount, 'spent')
+
+    return 'booked'
+end
+
+
+function book.adjust()
+    if -amount > is.points then
+        return 'refused', 'too_few_points'
+    end
+
+    if not fits(amount) then
+        return 'refused', 'too_large'
+    end
+
+    if amount > 0 then
+        put('-', amount, 'adjusted', id)
+
+    else
+        take(some_lots(active), -amount, 'adjusted')
+    end
+
+    if option == 'qualifying' then
+        is.qualifying = is.qualifying + amount
+    end
+
+    return 'booked'
+end
+
+
+local function run()
+    local marked = tonumber(redis.call('ZSCORE', seen, id) or 0)
+
+    if math.floor(marked / digests) >= today - days_kept then
+        if marked % digests == digest then
+            return 'duplicate'
+        end
+
+        return 'refused', 'id_reused'
+    end
+
+    if time < now - days_kept * day then
+        return 'refused', 'too_old'
+    end
+
+    if time > now + ahead then
+        return 'refused', 'in_future'
+    end
+
+    if not amount then
+        return 'refused', 'too_large'
+    end
+
+    local status, reason = book[kind]()
+
+    if status ~= 'refused' then
+        raise()
+
+        if kind ~= 'login' then
+            mark(id)
+        end
+    end
+
+    return status, reason
+end
+
+
+settle()
+raise()
+
+local status, reason = run()
+
+if held[#fields] or status == 'booked' or status == 'kept' then
+    write()
+end
+
+return { status, reason or '', is.points, is.pending, is.tier }

@@ -1,0 +1,199 @@
+# What the script of the ledger books is compared with the model, after every
+# event of many random histories: events that come late, twice, in the wrong
+# order or with another content, refunds of orders and before them, points
+# that are spent, and a clock that goes on.  A history that failed can be had
+# again by its number, and there are more:
+#
+#     SHOP_HISTORY=17 prove t/loyalty_ledger.t
+#     SHOP_HISTORY=1-10000 TEST_TIMEOUT=3600 prove t/loyalty_ledger.t
+
+use lib 't/lib';
+use ShopTest;
+use ShopTest::Ledger;
+use ShopTest::Loyalty;
+
+my $redis = redis();
+
+my ($first, $last) = split /-/, $ENV{SHOP_HISTORY} || '1-200';
+
+$last ||= $first;
+
+my $day = 86400;
+my $seed;
+
+# of Park and Miller, so that a history is the same everywhere
+
+sub random {
+    my ($n) = @_;
+
+    $seed = $seed * 48271 % 2147483647;
+
+    return $seed % $n;
+}
+
+sub one_of { return $_[random(scalar @_)] }
+
+
+# a program: what a shop might write
+
+sub program {
+    my @earn = ({ what => 'signup', points => 100 },
+                { what => 'login', points => 5, every => one_of('1d', '1h') });
+
+    for (0 .. random(3)) {
+        push @earn, {
+            what => 'order', points => 1 + random(3),
+            per  => one_of(0, 100, 250),
+            one_of(0, 1) ? (min => 1000) : (),
+            one_of(0, 1) ? (pending => one_of('14d', '3d', '6h')) : (),
+            one_of(0, 1) ? (expires => one_of('30d', '365d', '2h')) : (),
+            random(4) ? () : (tier => 'silver'),
+            one_of(0, 1) ? (multiply => { silver => one_of(1500, 2000),
+                                          gold => 2125 }) : (),
+        };
+    }
+
+    return { tiers => [ { name => 'bronze' },
+                        { name => 'silver', points => 150 },
+                        { name => 'gold', points => 600 } ],
+             earn  => \@earn };
+}
+
+
+# an event; ids and orders are few, so they meet again
+
+sub event {
+    my ($n, $now, $told) = @_;
+
+    return one_of(@$told) if @$told && !random(8);
+
+    my $type = one_of(qw(order order order refund refund spend adjust login));
+    my $event = { id => 'e' . random(200), type => $type };
+
+    if ($type eq 'login') {
+        $event->{id} = "login$n";
+        $event->{time} = $now;
+        return $event;
+    }
+
+    $event->{time} = $now - one_of(0, 0, 0, random(400 * $day),
+                                   random(20 * $day), random(401 * $day),
+                                   -random(400));
+
+    $event->{order} = 'o' . random(20) if $type =~ /order|refund/;
+    $event->{total} = random(random(2) ? 3000 : 20000)
+        if $type =~ /order|refund/;
+    $event->{points} = 1 + random(200) if $type eq 'spend';
+    $event->{points} = random(200) - 60 if $type eq 'adjust';
+    $event->{qualifying} = random(2) if $type eq 'adjust';
+
+    return $event;
+}
+
+
+sub state {
+    my ($customer) = @_;
+    my $view = $customer->view;
+
+    return {
+        (map { $_ => ($view->{$_} || 0) + 0 } qw(points pending qualifying
+                                                  orders spend)),
+        tier   => $view->{tier} || '',
+        lots   => $customer->lots,
+        ledger => $customer->ledger,
+    };
+}
+
+
+sub expected {
+    my ($model) = @_;
+    my $lots = $model->lots;
+    my @orders = grep { defined $_->{total} } values %{ $model->{orders} };
+    my $spend = 0;
+
+    delete $lots->{'-'};
+    $spend += ShopTest::Loyalty::net($_) for @orders;
+
+    return {
+        points     => $model->active,
+        pending    => $model->pending,
+        qualifying => $model->qualifying,
+        orders     => scalar @orders,
+        spend      => $spend,
+        tier       => $model->tier,
+        lots       => $lots,
+        ledger     => $model->{ledger},
+    };
+}
+
+
+my %statuses;
+
+for my $history ($first .. $last) {
+    $seed = $history;
+    random(2) for 1 .. 10;
+
+    my $program = program();
+    my $model = ShopTest::Loyalty->new(%$program);
+    my $customer = ShopTest::Ledger->new($redis, $program);
+    my $now = 1790000000 + random(1000) * $day;
+    my (@told, $wrong);
+
+    $redis->command('FLUSHALL');
+
+    # nobody is there before the first login
+
+    my $event = { id => 'login', type => 'login', time => $now };
+
+    for my $n (1 .. 30) {
+        my $status = $model->book($now, $event);
+        my $is = $customer->book($now, $event);
+
+        $statuses{$status}++;
+
+        my $state = state($customer);
+        my $expected = expected($model);
+        my $sum = 0;
+
+        $sum += (split / /)[1] for @{ $state->{ledger} };
+
+        $wrong = "event $n ($event->{type}): " if $is ne $status
+            || $sum != $state->{points} + $state->{pending}
+            || !same($state, $expected);
+
+        if ($wrong) {
+            is($is, $status, "history $history: ${wrong}status");
+            is_deeply($state, $expected, '... and what there is');
+            last;
+        }
+
+        push @told, $event if $event->{type} ne 'login';
+        $now += one_of(0, random(7200), random($day), random(20 * $day));
+        $event = event($n, $now, \@told);
+    }
+
+    ok(!$wrong, "history $history");
+}
+
+sub same {
+    my ($one, $two) = @_;
+
+    return join(' ', map { flat($_) } map { @$_{sort keys %$_} } $one)
+        eq join(' ', map { flat($_) } map { @$_{sort keys %$_} } $two);
+}
+
+sub flat {
+    my ($it) = @_;
+
+    return ref $it eq 'HASH' ? join ',', map { "$_=$it->{$_}" } sort keys %$it
+         : ref $it ? join '|', @$it : $it;
+}
+
+is_deeply([ sort keys %statuses ],
+          [ 'booked', 'duplicate', 'kept', 'refused id_reused',
+            'refused in_future', 'refused order_booked',
+            'refused too_few_points', 'refused too_old' ],
+          'all that may become of an event was there')
+    if $first != $last;
+
+done_testing();
