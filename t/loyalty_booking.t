@@ -121,7 +121,7 @@ for my $binary (ShopTest::Redis::binaries()) {
     fresh();
     order($noon, 'o1', 1000);
     book($first + 60, type => 'adjust', points => 1);
-    is(spend($first - 60, 5), 'booked', 'a clock behind: what is active stays');
+    is(spend($first - 60, 5), 'booked', 'a clock behind: active stays active');
     has(6, 0, '... so');
     order($noon, 'o2', 1000);
     book($first - 60, type => 'adjust', points => 1);

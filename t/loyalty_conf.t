@@ -89,8 +89,8 @@ good(program(<<'END'), 'all that this version has');
     tier silver points=1000;
     tier gold-2 points=5000;
 
-    earn signup 100;
-    earn login  5   every=1d;
+    earn signup 100 pending=14d expires=1y;
+    earn login  5   every=1d expires=12M pending=12h;
 
     promotion WELCOME-10 { audience new; }
     promotion AUTUMN-15  {
@@ -215,7 +215,8 @@ wrong(program("@many\ntier t33 points=34; # here"),
 # earning rules
 
 wrong_line('earn login;', 'invalid number of arguments in "earn", allowed: '
-           . 'earn signup POINTS; and earn login POINTS [every=T];',
+           . 'earn signup POINTS [PARAMETER ...]; and '
+           . 'earn login POINTS [PARAMETER ...];',
            'a rule without points');
 
 for my $rule (qw(visit streak order fan custom:review)) {
@@ -233,18 +234,22 @@ for my $points (qw(0 -5 5.5 five 9007199254740992)) {
                "earn login $points");
 }
 
-for my $word (qw(per=1.00 limit=3/day min=10.00 pending=14d expires=365d
-                 tier=gold multiply=gold:2 days=7))
+my $either = '"pending=T", "expires=T"';
+
+for my $word (qw(per=1.00 limit=3/day min=10.00 tier=gold multiply=gold:2
+                 days=7))
 {
     wrong_line("earn login 5 $word;", "the parameter \"$word\" of \"earn "
-               . 'login" is not in this version, allowed: "every=T"',
+               . "login\" is not in this version, allowed: \"every=T\", "
+               . $either,
                "earn login with $word");
 }
 
 wrong_line('earn login 5 evry=1d;', 'unknown parameter "evry=1d" of "earn '
-           . 'login", allowed: "every=T"', 'an unknown parameter');
+           . "login\", allowed: \"every=T\", $either",
+           'an unknown parameter');
 wrong_line('earn signup 100 every=1d;', 'unknown parameter "every=1d" of '
-           . '"earn signup", allowed: none', 'signup with a cooldown');
+           . "\"earn signup\", allowed: $either", 'signup with a cooldown');
 wrong_line('earn login 5 every=1d every=2d;', 'duplicate "every=2d"',
            'a cooldown twice');
 wrong_line("earn login 5;\nearn login 6;", 'duplicate "earn login"',
@@ -254,6 +259,21 @@ for my $time (qw(0 0d day 1x -1d), '') {
     wrong_line("earn login 5 every=$time;", "invalid time \"$time\" in "
                . '"every=" of "earn login", it must be at least a second',
                "every=$time");
+}
+
+for my $name (qw(pending expires)) {
+    for my $time ('', qw(0d d 14 14x -1d 1d12h 101y 1201M 36526d
+                         9223372036854775807s 99999999999999999999d))
+    {
+        wrong_line("earn signup 5 $name=$time;",
+                   "invalid time in \"$name=$time\" of \"earn signup\", it "
+                   . 'must be a number and one of s, m, h, d, w, M and y, '
+                   . 'e.g. "14d", and at most 100 years', "$name=$time");
+    }
+
+    wrong_line("earn login 5 $name=1d $name=1d;", "duplicate \"$name=1d\"",
+               "$name twice");
+    good(program("earn login 5 $name=100y;"), "$name=100y");
 }
 
 

@@ -29,7 +29,9 @@ static ngx_int_t ngx_shop_ledger_keys(ngx_shop_redis_t *redis,
 static ngx_int_t ngx_shop_ledger_tiers(ngx_pool_t *pool,
     ngx_array_t *tiers, ngx_str_t **arg);
 static ngx_int_t ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules,
-    ngx_str_t **arg);
+    time_t time, ngx_str_t **arg);
+static ngx_int_t ngx_shop_ledger_lot(ngx_pool_t *pool, ngx_shop_earn_t *rule,
+    time_t time, ngx_str_t *name);
 
 
 static const char  *ngx_shop_ledger_kinds[] = {
@@ -84,7 +86,9 @@ ngx_shop_ledger_book(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     arg = &args[NGX_SHOP_LEDGER_EVENT];
 
     if (ngx_shop_ledger_tiers(op->pool, &program->tiers, &arg) != NGX_OK
-        || ngx_shop_ledger_rules(op->pool, &program->earn, &arg) != NGX_OK)
+        || ngx_shop_ledger_rules(op->pool, &program->earn, event->time,
+                                 &arg)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -137,7 +141,8 @@ ngx_shop_ledger_tiers(ngx_pool_t *pool, ngx_array_t *tiers, ngx_str_t **arg)
 
 
 static ngx_int_t
-ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules, ngx_str_t **arg)
+ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules, time_t time,
+    ngx_str_t **arg)
 {
     ngx_str_t        *word;
     ngx_uint_t        i;
@@ -154,10 +159,10 @@ ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules, ngx_str_t **arg)
         ngx_str_set(&word[3], "0");
         ngx_str_null(&word[5]);
         ngx_str_null(&word[6]);
-        ngx_str_set(&word[7], "-");
 
         if (ngx_shop_decimal(pool, rule[i].points, &word[1]) != NGX_OK
-            || ngx_shop_decimal(pool, rule[i].every, &word[4]) != NGX_OK)
+            || ngx_shop_decimal(pool, rule[i].every, &word[4]) != NGX_OK
+            || ngx_shop_ledger_lot(pool, &rule[i], time, &word[7]) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -166,6 +171,62 @@ ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules, ngx_str_t **arg)
     }
 
     return NGX_OK;
+}
+
+
+/* a lot is named by its dates */
+
+static ngx_int_t
+ngx_shop_ledger_lot(ngx_pool_t *pool, ngx_shop_earn_t *rule, time_t time,
+    ngx_str_t *name)
+{
+    time_t  activates, expires;
+
+    activates = 0;
+    expires = 0;
+
+    if (rule->pending) {
+        activates = ngx_shop_duration_end(rule->pending, time);
+    }
+
+    if (rule->expires) {
+        expires = ngx_shop_duration_end(rule->expires,
+                                        activates ? activates : time);
+    }
+
+    if (activates == 0 && expires == 0) {
+        ngx_str_set(name, "-");
+        return NGX_OK;
+    }
+
+    name->data = ngx_pnalloc(pool, 2 * NGX_TIME_T_LEN + 1);
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->len = ngx_sprintf(name->data, "%T:%T", activates, expires)
+                - name->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_ledger_settle(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *customer, time_t now)
+{
+    ngx_shop_event_t    event;
+    ngx_shop_program_t  program;
+
+    /* no tier is reached by it, and nothing earned */
+
+    ngx_memzero(&program, sizeof(ngx_shop_program_t));
+    ngx_memzero(&event, sizeof(ngx_shop_event_t));
+
+    ngx_str_set(&event.kind, "settle");
+    event.time = now;
+
+    return ngx_shop_ledger_book(redis, op, &program, customer, &event, now);
 }
 
 

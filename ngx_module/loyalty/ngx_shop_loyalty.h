@@ -31,6 +31,24 @@
 #define NGX_SHOP_LOYALTY_POINTS_MAX ((int64_t) 9007199254740991)
 
 
+/* ngx_shop_duration.c */
+
+typedef struct {
+    ngx_uint_t                 months;      /* of the calendar, or */
+    time_t                     seconds;
+    unsigned                   days:1;      /* ends with a day */
+} ngx_shop_duration_t;
+
+/* a number and one of s, m, h, d, w, M and y, at most 100 years; NGX_ERROR:
+ * it is none */
+ngx_int_t ngx_shop_duration_parse(ngx_str_t *text,
+    ngx_shop_duration_t *duration);
+
+/* when it ends that begins at "time": days and longer ones with the end of
+ * that day in UTC; a day that a month has not is its last one */
+time_t ngx_shop_duration_end(ngx_shop_duration_t *duration, time_t time);
+
+
 /* ngx_shop_program.c: the rules, as "loyalty_program" gives them */
 
 /* for messages: the lines that this version has */
@@ -56,6 +74,9 @@ typedef struct {
     ngx_shop_earn_e            what;
     int64_t                    points;
     time_t                     every;       /* cooldown in seconds; 0: none */
+    ngx_shop_duration_t       *pending;     /* until they are active; NULL:
+                                               at once */
+    ngx_shop_duration_t       *expires;     /* from then on; NULL: never */
 } ngx_shop_earn_t;
 
 
@@ -230,6 +251,11 @@ typedef struct {
 ngx_int_t ngx_shop_ledger_book(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_shop_program_t *program,
     ngx_str_t *customer, ngx_shop_event_t *event, time_t now);
+
+/* the same of what time does: lots activate and expire that are due by "now";
+ * of a customer whose view says so */
+ngx_int_t ngx_shop_ledger_settle(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *customer, time_t now);
 
 /* NGX_OK: booked, or there was nothing to book; NGX_ERROR: the reply is a
  * fault */

@@ -34,6 +34,10 @@ static char *ngx_shop_program_tier_check(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_shop_tier_t *tier);
 static char *ngx_shop_program_earn(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_array_t *words);
+static char *ngx_shop_program_earn_parameter(ngx_conf_t *cf,
+    ngx_shop_earn_t *rule, ngx_str_t *what, ngx_str_t *word);
+static char *ngx_shop_program_duration(ngx_conf_t *cf, ngx_str_t *what,
+    ngx_str_t *word, ngx_str_t *text, ngx_shop_duration_t **duration);
 
 static char *ngx_shop_promotion_audience(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_shop_promotion_t *promotion,
@@ -76,8 +80,7 @@ static const char  *ngx_shop_earn_later[] = {
 };
 
 static const char  *ngx_shop_earn_parameters_later[] = {
-    "per", "limit", "min", "pending", "expires", "tier", "multiply", "days",
-    NULL
+    "per", "limit", "min", "tier", "multiply", "days", NULL
 };
 
 static const char  *ngx_shop_promotion_later[] = {
@@ -105,11 +108,14 @@ static ngx_shop_program_words_t  ngx_shop_earn_rules = {
 };
 
 static ngx_shop_program_words_t  ngx_shop_earn_signup_parameters = {
-    "parameter", "earn signup", "none", ngx_shop_earn_parameters_later
+    "parameter", "earn signup", "\"pending=T\", \"expires=T\"",
+    ngx_shop_earn_parameters_later
 };
 
 static ngx_shop_program_words_t  ngx_shop_earn_login_parameters = {
-    "parameter", "earn login", "\"every=T\"", ngx_shop_earn_parameters_later
+    "parameter", "earn login",
+    "\"every=T\", \"pending=T\", \"expires=T\"",
+    ngx_shop_earn_parameters_later
 };
 
 static ngx_shop_program_words_t  ngx_shop_promotion_lines = {
@@ -321,28 +327,26 @@ static char *
 ngx_shop_program_earn(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_array_t *words)
 {
-    ngx_str_t                 *value, text;
-    ngx_uint_t                 i;
-    ngx_shop_earn_t            rule, *earn;
-    ngx_shop_program_words_t  *parameters;
+    ngx_str_t        *value;
+    ngx_uint_t        i;
+    ngx_shop_earn_t   rule, *earn;
 
     value = words->elts;
 
     if (words->nelts < 3) {
         return ngx_shop_program_usage(cf, &value[0],
-                                      "earn signup POINTS; and "
-                                      "earn login POINTS [every=T];");
+                                      "earn signup POINTS [PARAMETER ...]; "
+                                      "and earn login POINTS "
+                                      "[PARAMETER ...];");
     }
 
-    rule.every = 0;
+    ngx_memzero(&rule, sizeof(ngx_shop_earn_t));
 
     if (ngx_shop_word_is(&value[1], "signup")) {
         rule.what = NGX_SHOP_EARN_SIGNUP;
-        parameters = &ngx_shop_earn_signup_parameters;
 
     } else if (ngx_shop_word_is(&value[1], "login")) {
         rule.what = NGX_SHOP_EARN_LOGIN;
-        parameters = &ngx_shop_earn_login_parameters;
 
     } else {
         return ngx_shop_program_unknown(cf, &ngx_shop_earn_rules, &value[1]);
@@ -370,25 +374,9 @@ ngx_shop_program_earn(ngx_conf_t *cf, ngx_shop_program_t *program,
     }
 
     for (i = 3; i < words->nelts; i++) {
-
-        if (rule.what != NGX_SHOP_EARN_LOGIN
-            || ngx_shop_program_parameter(&value[i], "every", &text)
-               != NGX_OK)
+        if (ngx_shop_program_earn_parameter(cf, &rule, &value[1], &value[i])
+            != NGX_CONF_OK)
         {
-            return ngx_shop_program_unknown(cf, parameters, &value[i]);
-        }
-
-        if (rule.every) {
-            return ngx_shop_program_duplicate(cf, &value[i]);
-        }
-
-        rule.every = ngx_parse_time(&text, 1);
-
-        if (rule.every == (time_t) NGX_ERROR || rule.every == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid time \"%V\" in \"every=\" of "
-                               "\"earn login\", it must be at least a "
-                               "second, e.g. \"12h\" or \"1d\"", &text);
             return NGX_CONF_ERROR;
         }
     }
@@ -399,6 +387,76 @@ ngx_shop_program_earn(ngx_conf_t *cf, ngx_shop_program_t *program,
     }
 
     *earn = rule;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_shop_program_earn_parameter(ngx_conf_t *cf, ngx_shop_earn_t *rule,
+    ngx_str_t *what, ngx_str_t *word)
+{
+    ngx_str_t  text;
+
+    if (ngx_shop_program_parameter(word, "pending", &text) == NGX_OK) {
+        return ngx_shop_program_duration(cf, what, word, &text,
+                                         &rule->pending);
+    }
+
+    if (ngx_shop_program_parameter(word, "expires", &text) == NGX_OK) {
+        return ngx_shop_program_duration(cf, what, word, &text,
+                                         &rule->expires);
+    }
+
+    if (rule->what == NGX_SHOP_EARN_SIGNUP) {
+        return ngx_shop_program_unknown(cf, &ngx_shop_earn_signup_parameters,
+                                        word);
+    }
+
+    if (ngx_shop_program_parameter(word, "every", &text) != NGX_OK) {
+        return ngx_shop_program_unknown(cf, &ngx_shop_earn_login_parameters,
+                                        word);
+    }
+
+    if (rule->every) {
+        return ngx_shop_program_duplicate(cf, word);
+    }
+
+    rule->every = ngx_parse_time(&text, 1);
+
+    if (rule->every == (time_t) NGX_ERROR || rule->every == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid time \"%V\" in \"every=\" of "
+                           "\"earn login\", it must be at least a "
+                           "second, e.g. \"12h\" or \"1d\"", &text);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_shop_program_duration(ngx_conf_t *cf, ngx_str_t *what, ngx_str_t *word,
+    ngx_str_t *text, ngx_shop_duration_t **duration)
+{
+    if (*duration != NULL) {
+        return ngx_shop_program_duplicate(cf, word);
+    }
+
+    *duration = ngx_pcalloc(cf->pool, sizeof(ngx_shop_duration_t));
+    if (*duration == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_shop_duration_parse(text, *duration) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid time in \"%V\" of \"earn %V\", it must "
+                           "be a number and one of s, m, h, d, w, M and y, "
+                           "e.g. \"14d\", and at most 100 years",
+                           word, what);
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }

@@ -29,6 +29,10 @@
  *
  * A read belongs to nobody.  Requests wait for it in a queue, and the one
  * that is last to go takes it away.
+ *
+ * A customer whose points were to activate or to expire by now is read once
+ * more, behind the script that does it.  Where that cannot be written, the
+ * customer is shown as first read: a Redis that is full signs nobody out.
  */
 
 
@@ -44,6 +48,7 @@ struct ngx_http_shop_read_s {
     ngx_shop_cache_entry_t     entries[NGX_HTTP_SHOP_ENTRIES];
 
     unsigned                   done:1;
+    unsigned                   settles:1;   /* a command comes first */
 };
 
 
@@ -67,12 +72,15 @@ static ngx_int_t ngx_http_shop_ask(ngx_http_request_t *r,
 static ngx_http_shop_read_t *ngx_http_shop_read_find(
     ngx_http_shop_main_conf_t *smcf, ngx_http_shop_ctx_t *ctx);
 static ngx_http_shop_read_t *ngx_http_shop_read_create(
-    ngx_http_shop_main_conf_t *smcf, ngx_http_shop_ctx_t *ctx);
+    ngx_http_shop_main_conf_t *smcf, ngx_http_shop_ctx_t *ctx,
+    ngx_uint_t settles);
 static ngx_queue_t *ngx_http_shop_read_queue(ngx_http_shop_main_conf_t *smcf,
     ngx_http_shop_ctx_t *ctx);
 static void ngx_http_shop_read_done(ngx_shop_redis_op_t *op);
+static ngx_int_t ngx_http_shop_read_settle(ngx_http_shop_read_t *read,
+    ngx_http_shop_ctx_t *first);
 static ngx_int_t ngx_http_shop_read_result(ngx_http_shop_ctx_t *ctx,
-    ngx_shop_redis_op_t *op);
+    ngx_http_shop_read_t *read);
 static ngx_uint_t ngx_http_shop_read_refused(ngx_shop_redis_op_t *op);
 static void ngx_http_shop_read_keep(ngx_http_shop_read_t *read,
     ngx_http_shop_ctx_t *ctx);
@@ -321,7 +329,7 @@ ngx_http_shop_ask(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
     read = ngx_http_shop_read_find(smcf, ctx);
 
     if (read == NULL) {
-        read = ngx_http_shop_read_create(smcf, ctx);
+        read = ngx_http_shop_read_create(smcf, ctx, 0);
 
         if (read == NULL) {
             return NGX_ERROR;
@@ -373,7 +381,7 @@ ngx_http_shop_read_find(ngx_http_shop_main_conf_t *smcf,
 
 static ngx_http_shop_read_t *
 ngx_http_shop_read_create(ngx_http_shop_main_conf_t *smcf,
-    ngx_http_shop_ctx_t *ctx)
+    ngx_http_shop_ctx_t *ctx, ngx_uint_t settles)
 {
     ngx_uint_t               i;
     ngx_shop_redis_op_t     *op;
@@ -383,7 +391,8 @@ ngx_http_shop_read_create(ngx_http_shop_main_conf_t *smcf,
     /* the log of a request would go with it */
 
     op = ngx_shop_redis_create(smcf->redis,
-                               NGX_SHOP_SESSION_READ_COMMANDS
+                               NGX_SHOP_LEDGER_COMMANDS
+                               + NGX_SHOP_SESSION_READ_COMMANDS
                                + NGX_SHOP_LOYALTY_READ_COMMANDS,
                                ngx_cycle->log);
     if (op == NULL) {
@@ -411,6 +420,19 @@ ngx_http_shop_read_create(ngx_http_shop_main_conf_t *smcf,
 
     op->handler = ngx_http_shop_read_done;
     op->data = read;
+
+    read->settles = settles;
+
+    if (settles
+        && (ngx_shop_ledger_settle(smcf->redis, op, &ctx->session.customer,
+                                   ngx_time())
+            != NGX_OK
+            || ngx_http_shop_writes(ctx->request, op, NULL,
+                                    &ctx->session.customer)
+               != NGX_OK))
+    {
+        goto failed;
+    }
 
     if (ngx_shop_session_read(smcf->redis, op, &ctx->session) != NGX_OK
         || ngx_shop_loyalty_read(smcf->redis, op, &ctx->session.customer)
@@ -487,11 +509,24 @@ ngx_http_shop_read_done(ngx_shop_redis_op_t *op)
     {
         ctx = ngx_queue_data(q, ngx_http_shop_ctx_t, queue);
 
-        ctx->rc = ngx_http_shop_read_result(ctx, op);
+        ctx->rc = ngx_http_shop_read_result(ctx, read);
+    }
 
-        if (q == ngx_queue_head(&read->waiters)) {
-            ngx_http_shop_read_keep(read, ctx);
-        }
+    q = ngx_queue_head(&read->waiters);
+    ctx = ngx_queue_data(q, ngx_http_shop_ctx_t, queue);
+
+    if (ngx_http_shop_read_settle(read, ctx) == NGX_AGAIN) {
+        ngx_shop_redis_free(op);
+        return;
+    }
+
+    ngx_http_shop_read_keep(read, ctx);
+
+    for ( /* void */ ;
+         q != ngx_queue_sentinel(&read->waiters);
+         q = ngx_queue_next(q))
+    {
+        ctx = ngx_queue_data(q, ngx_http_shop_ctx_t, queue);
 
         if (ctx->rc == NGX_ERROR) {
             ngx_http_shop_lookup_failed(ctx);
@@ -513,20 +548,70 @@ ngx_http_shop_read_done(ngx_shop_redis_op_t *op)
 }
 
 
+/*
+ * NGX_AGAIN: all wait for another read, which settles; NGX_DECLINED: there is
+ * nothing to settle, or no way to.
+ */
+
 static ngx_int_t
-ngx_http_shop_read_result(ngx_http_shop_ctx_t *ctx, ngx_shop_redis_op_t *op)
+ngx_http_shop_read_settle(ngx_http_shop_read_t *read,
+    ngx_http_shop_ctx_t *first)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
+    ngx_queue_t                *q;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_read_t       *next;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    if (read->settles || first->rc != NGX_OK || first->view.next_due == 0
+        || first->view.next_due > ngx_time())
+    {
+        return NGX_DECLINED;
+    }
+
+    smcf = ngx_http_get_module_main_conf(first->request,
+                                         ngx_http_shop_module);
+
+    next = ngx_http_shop_read_create(smcf, first, 1);
+    if (next == NULL) {
+        return NGX_DECLINED;
+    }
+
+    while (!ngx_queue_empty(&read->waiters)) {
+
+        q = ngx_queue_head(&read->waiters);
+        ctx = ngx_queue_data(q, ngx_http_shop_ctx_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&next->waiters, q);
+
+        ctx->read = next;
+        ctx->overdue = (ctx->rc == NGX_OK);
+        ctx->rc = NGX_AGAIN;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_shop_read_result(ngx_http_shop_ctx_t *ctx,
+    ngx_http_shop_read_t *read)
+{
+    ngx_int_t                 rc;
+    ngx_http_request_t       *r;
+    ngx_shop_redis_op_t      *op;
+    ngx_shop_redis_reply_t  **replies;
+
+    op = read->op;
 
     if (op->rc != NGX_OK) {
-        return NGX_ERROR;
+        return ctx->overdue ? NGX_OK : NGX_ERROR;
     }
 
     r = ctx->request;
+    replies = op->replies + (read->settles ? NGX_SHOP_LEDGER_COMMANDS : 0);
 
-    rc = ngx_shop_session_known(r->pool, op->replies, ngx_time(),
-                                &ctx->session);
+    rc = ngx_shop_session_known(r->pool, replies, ngx_time(), &ctx->session);
 
     if (rc != NGX_OK) {
         return rc;
@@ -535,7 +620,7 @@ ngx_http_shop_read_result(ngx_http_shop_ctx_t *ctx, ngx_shop_redis_op_t *op)
     ctx->source = NGX_HTTP_SHOP_SOURCE_FRESH;
 
     rc = ngx_shop_loyalty_view(r->pool,
-                               op->replies[NGX_SHOP_SESSION_READ_COMMANDS],
+                               replies[NGX_SHOP_SESSION_READ_COMMANDS],
                                &ctx->view);
 
     /* DECLINED: a customer of whom nothing is booked */
@@ -594,6 +679,12 @@ ngx_http_shop_read_keep(ngx_http_shop_read_t *read, ngx_http_shop_ctx_t *ctx)
                           "unexpected reply from redis for a session");
         }
 
+        return;
+    }
+
+    /* overdue, and no more than was known before */
+
+    if (op->rc != NGX_OK) {
         return;
     }
 

@@ -12,9 +12,9 @@
 --          "per", "min", seconds of "every", tier, multipliers
 --          ("TIER:THOUSANDTHS ..."), lot; 0 or "" is none
 --
--- Kinds: "login"; "order" and "refund" of an amount of money; "spend" and
--- "adjust" of an amount of points, where the option "qualifying" makes them
--- count towards tiers.
+-- Kinds: "settle", which does what is due and nothing else; "login"; "order"
+-- and "refund" of an amount of money; "spend" and "adjust" of an amount of
+-- points, where the option "qualifying" makes them count towards tiers.
 --
 -- Points are active, or pending until their lot activates.  A lot is named by
 -- its two dates, ACTIVATES:EXPIRES, so what has the same dates is one lot.
@@ -401,7 +401,7 @@ local function write()
         redis.call('HSET', activity, 'login_paid', paid)
     end
 
-    if is.created == 0 then
+    if is.created == 0 and kind ~= 'settle' then
         is.created = now
     end
 
@@ -692,6 +692,10 @@ end
 
 
 local function run()
+    if kind == 'settle' then
+        return 'booked'
+    end
+
     local marked = tonumber(redis.call('ZSCORE', seen, id) or 0)
 
     if math.floor(marked / digests) >= today - days_kept then

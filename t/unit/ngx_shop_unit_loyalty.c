@@ -41,6 +41,7 @@ static void ngx_shop_unit_loyalty_points(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_tier_until(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_segments(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u);
+static void ngx_shop_unit_loyalty_durations(ngx_shop_unit_t *u);
 
 static void ngx_shop_unit_loyalty_run(ngx_shop_unit_t *u,
     const char **lines, ngx_shop_unit_loyalty_case_t *c);
@@ -63,6 +64,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_loyalty_tests[] = {
     { "tier_until", ngx_shop_unit_loyalty_tier_until },
     { "segments are fit for a header", ngx_shop_unit_loyalty_segments },
     { "replies of Redis", ngx_shop_unit_loyalty_replies },
+    { "durations", ngx_shop_unit_loyalty_durations },
     { NULL, NULL }
 };
 
@@ -472,6 +474,81 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
 
     ngx_shop_unit_is_int(u, ngx_shop_ledger_booked(reply), NGX_OK,
                          "an answer of the script");
+}
+
+
+static void
+ngx_shop_unit_loyalty_durations(ngx_shop_unit_t *u)
+{
+    time_t                from, to;
+    ngx_uint_t            i;
+    ngx_shop_duration_t   duration;
+
+    static struct {
+        ngx_str_t  from;
+        ngx_str_t  duration;
+        ngx_str_t  to;
+    } cases[] = {
+
+        /* what is shorter than a day ends exactly */
+
+        { ngx_string("2026-03-01T10:00Z"), ngx_string("90s"),
+          ngx_string("2026-03-01T10:01:30Z") },
+        { ngx_string("2026-03-01T10:00Z"), ngx_string("12h"),
+          ngx_string("2026-03-01T22:00Z") },
+        { ngx_string("2026-03-01T10:00Z"), ngx_string("24h"),
+          ngx_string("2026-03-02T10:00Z") },
+
+        /* else with the end of that day */
+
+        { ngx_string("2026-03-01T10:00Z"), ngx_string("14d"),
+          ngx_string("2026-03-16") },
+        { ngx_string("2026-03-01"), ngx_string("1d"),
+          ngx_string("2026-03-03") },
+        { ngx_string("2026-03-01T23:59Z"), ngx_string("1w"),
+          ngx_string("2026-03-09") },
+        { ngx_string("2026-03-01T10:00Z"), ngx_string("365d"),
+          ngx_string("2027-03-02") },
+
+        /* months are those of the calendar, and end there */
+
+        { ngx_string("2026-01-31T10:00Z"), ngx_string("1M"),
+          ngx_string("2026-03-01") },
+        { ngx_string("2028-01-31T10:00Z"), ngx_string("1M"),
+          ngx_string("2028-03-01") },
+        { ngx_string("2026-01-30T10:00Z"), ngx_string("1M"),
+          ngx_string("2026-03-01") },
+        { ngx_string("2026-03-31T10:00Z"), ngx_string("1M"),
+          ngx_string("2026-05-01") },
+        { ngx_string("2026-11-15T10:00Z"), ngx_string("1M"),
+          ngx_string("2026-12-16") },
+        { ngx_string("2026-12-15T10:00Z"), ngx_string("1M"),
+          ngx_string("2027-01-16") },
+        { ngx_string("2026-12-31T10:00Z"), ngx_string("14M"),
+          ngx_string("2028-03-01") },
+        { ngx_string("2026-02-28T10:00Z"), ngx_string("1y"),
+          ngx_string("2027-03-01") },
+        { ngx_string("2028-02-29T10:00Z"), ngx_string("1y"),
+          ngx_string("2029-03-01") },
+        { ngx_string("2028-02-29T10:00Z"), ngx_string("4y"),
+          ngx_string("2032-03-01") },
+        { ngx_string("2026-03-01T10:00Z"), ngx_string("100y"),
+          ngx_string("2126-03-02") }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        from = ngx_shop_parse_time(&cases[i].from);
+        to = ngx_shop_parse_time(&cases[i].to);
+
+        ngx_shop_unit_is_int(u, ngx_shop_duration_parse(&cases[i].duration,
+                                                        &duration),
+                             NGX_OK, "%V is a duration", &cases[i].duration);
+
+        ngx_shop_unit_is_int(u, ngx_shop_duration_end(&duration, from), to,
+                             "%V after %V", &cases[i].duration,
+                             &cases[i].from);
+    }
 }
 
 
