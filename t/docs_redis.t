@@ -88,9 +88,16 @@ is($shop->me($browser), undef, '... at once');
         { what => 'order', points => 1, per => 100, pending => '14d' },
     ] });
 
-    is($customer->book(time, { id => 'e1', type => 'order', time => time,
-                               order => 'o1', total => 4999 }),
-       'booked', 'an order');
+    my $now = time;
+
+    for my $event ({ type => 'order', order => 'o1', total => 4999 },
+                   { type => 'adjust', points => 5 },
+                   { type => 'spend', points => 5 })
+    {
+        is($customer->book($now, { id => $event->{type}, time => $now,
+                                   %$event }),
+           'booked', "an event: $event->{type}");
+    }
 }
 
 my $stats = $redis->command('INFO', 'commandstats');

@@ -155,43 +155,70 @@ local function factor(rule)
 end
 
 
--- lots
+-- lots: those that were read, and whether that is all of them; what is earned
+-- needs no others than its own, what is taken and what is due asks for all,
+-- and no event does first the one and then the other
 
-local held_lots
+local known_lots, known_all = {}, false
 
 
-local function lot_add(name, left, pending)
+-- "left" as Redis has it; nil: it is a new one
+
+local function lot_add(name, left)
     local activates, expires = string.match(name, '^(%d+):(%d+)$')
-    local lot = { name = name, left = left, pending = pending,
+    local lot = { name = name, left = math.abs(left or 0),
                   activates = tonumber(activates or 0),
                   expires = tonumber(expires or 0) }
 
-    held_lots[#held_lots + 1] = lot
+    if left then
+        lot.pending = left < 0
+
+    else
+        lot.pending = lot.activates > now
+    end
+
+    known_lots[#known_lots + 1] = lot
 
     return lot
 end
 
 
 local function all_lots()
-    if held_lots then
-        return held_lots
+    if known_all then
+        return known_lots
     end
 
     local list = redis.call('ZRANGE', lots, 0, -1, 'WITHSCORES')
     local rest = is.points
 
-    held_lots = {}
-
     for i = 1, #list, 2 do
         local left = tonumber(list[i + 1])
 
-        lot_add(list[i], math.abs(left), left < 0)
+        lot_add(list[i], left)
         rest = rest - math.max(left, 0)
     end
 
-    lot_add('-', rest, false)
+    lot_add('-', math.max(rest, 0))
+    known_all = true
 
-    return held_lots
+    return known_lots
+end
+
+
+local function one_lot(name)
+    for _, lot in ipairs(known_lots) do
+        if lot.name == name then
+            return lot
+        end
+    end
+
+    if known_all then
+        return lot_add(name)
+    end
+
+    local left = name ~= '-' and redis.call('ZSCORE', lots, name)
+
+    return lot_add(name, left and tonumber(left))
 end
 
 
@@ -264,24 +291,7 @@ end
 
 
 local function put(name, points, word, event)
-    local lot
-
-    if name == '-' and not held_lots then
-        is.points = is.points + points
-        enter(word, points, name, event)
-        return
-    end
-
-    for _, other in ipairs(all_lots()) do
-        if other.name == name then
-            lot = other
-        end
-    end
-
-    if not lot then
-        lot = lot_add(name, 0, false)
-        lot.pending = lot.activates > now
-    end
+    local lot = one_lot(name)
 
     move(lot, points)
     enter(word, points, name, event)
@@ -341,9 +351,9 @@ end
 
 
 local function next_due()
-    local due = 0
+    local due = known_all and 0 or is.next_due
 
-    for _, lot in ipairs(held_lots) do
+    for _, lot in ipairs(known_lots) do
         local at = lot.pending and lot.activates or lot.expires
 
         if lot.left > 0 and at ~= 0 and (due == 0 or at < due) then
@@ -364,25 +374,24 @@ end
 
 
 local function write()
-    if #entries > 0 then
-        redis.call('RPUSH', ledger, unpack(entries))
+    for i = 1, #entries, 1000 do
+        redis.call('RPUSH', ledger,
+                   unpack(entries, i, math.min(i + 999, #entries)))
     end
 
-    if held_lots then
-        for _, lot in ipairs(held_lots) do
-            if lot.changed and lot.name ~= '-' then
-                if lot.left == 0 then
-                    redis.call('ZREM', lots, lot.name)
+    for _, lot in ipairs(known_lots) do
+        if lot.changed and lot.name ~= '-' then
+            if lot.left == 0 then
+                redis.call('ZREM', lots, lot.name)
 
-                else
-                    redis.call('ZADD', lots, (lot.pending and '-' or '')
-                                             .. decimal(lot.left), lot.name)
-                end
+            else
+                redis.call('ZADD', lots, (lot.pending and '-' or '')
+                                         .. decimal(lot.left), lot.name)
             end
         end
-
-        is.next_due = next_due()
     end
+
+    is.next_due = next_due()
 
     if record then
         redis.call('HSET', orders, order, record)
