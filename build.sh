@@ -36,14 +36,17 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
     bench soak [OPTION...]
                         full load while Redis and nginx fail at random;
                         options are in t/bench/soak
+    simulate [HISTORIES [EVENTS]]
+                        compares what is booked with a model of it, over
+                        10000 random histories of 500 events each
     lint                style, compiler warnings, cppcheck, clang-tidy
     install             copies the module to where nginx looks, below $DESTDIR
     deps [GROUP...]     installs what is missing of Debian's packages; groups
                         are build, test, peers, demo, lint, asan, matrix
                         and bench
 
-"demo", "test", "asan", "fuzz", "matrix", "bench" and "lint" install what they
-need.
+"demo", "test", "asan", "fuzz", "matrix", "bench", "simulate" and "lint" install
+what they need.
 
 Environment:
 
@@ -561,6 +564,18 @@ cmd_bench() {
 }
 
 
+# --- simulate ---------------------------------------------------------------
+
+cmd_simulate() {
+    cmd_deps test
+
+    export SHOP_HISTORY=1-${1:-10000} SHOP_EVENTS=${2:-500}
+    export TEST_TIMEOUT=${TEST_TIMEOUT:-864000}
+
+    prove t/loyalty_ledger.t
+}
+
+
 # --- lint -------------------------------------------------------------------
 
 # Each check runs, whatever the others find.
@@ -653,7 +668,7 @@ command=${1:-build}
 [ $# = 0 ] || shift
 
 case $command in
-    deps|build|demo|test|asan|fuzz|matrix|bench|lint|install)
+    deps|build|demo|test|asan|fuzz|matrix|bench|simulate|lint|install)
         "cmd_$command" "$@"
         ;;
     help|-h|--help)

@@ -61,14 +61,14 @@ sub lots {
 }
 
 
-# without the time of each entry
+# without the time of each entry, and without the first ones
 
 sub ledger {
-    my ($self) = @_;
+    my ($self, $first) = @_;
 
     return [ map { /^\d+ (.*)/ ? $1 : die "an entry \"$_\"\n" }
              @{ $self->{redis}->command('LRANGE', $self->key('ledger'),
-                                        0, -1) } ];
+                                        $first || 0, -1) } ];
 }
 
 
