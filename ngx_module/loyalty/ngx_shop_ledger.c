@@ -21,7 +21,17 @@
 #define NGX_SHOP_LEDGER_TIER   2
 #define NGX_SHOP_LEDGER_RULE   8
 
-#define NGX_SHOP_LEDGER_REPLY  5
+
+/* the order of the reply */
+
+enum {
+    NGX_SHOP_LEDGER_STATUS = 0,
+    NGX_SHOP_LEDGER_REASON,
+    NGX_SHOP_LEDGER_POINTS,
+    NGX_SHOP_LEDGER_PENDING,
+    NGX_SHOP_LEDGER_REACHED,
+    NGX_SHOP_LEDGER_REPLY
+};
 
 
 static ngx_int_t ngx_shop_ledger_keys(ngx_shop_redis_t *redis,
@@ -227,6 +237,27 @@ ngx_shop_ledger_settle(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     event.time = now;
 
     return ngx_shop_ledger_book(redis, op, &program, customer, &event, now);
+}
+
+
+ngx_int_t
+ngx_shop_ledger_settled(ngx_shop_redis_reply_t *reply, ngx_shop_view_t *view)
+{
+    int64_t  points, pending;
+
+    if (ngx_shop_ledger_booked(reply) != NGX_OK
+        || ngx_shop_redis_number(reply, NGX_SHOP_LEDGER_POINTS, &points)
+           != NGX_OK
+        || ngx_shop_redis_number(reply, NGX_SHOP_LEDGER_PENDING, &pending)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    view->points = points;
+    view->pending = pending;
+
+    return NGX_OK;
 }
 
 

@@ -257,6 +257,11 @@ ngx_int_t ngx_shop_ledger_book(ngx_shop_redis_t *redis,
 ngx_int_t ngx_shop_ledger_settle(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_str_t *customer, time_t now);
 
+/* what has changed in "view" by it, also where that was read before it was
+ * done; NGX_ERROR: the reply is a fault, so it is not done */
+ngx_int_t ngx_shop_ledger_settled(ngx_shop_redis_reply_t *reply,
+    ngx_shop_view_t *view);
+
 /* NGX_OK: booked, or there was nothing to book; NGX_ERROR: the reply is a
  * fault */
 ngx_int_t ngx_shop_ledger_booked(ngx_shop_redis_reply_t *reply);

@@ -625,7 +625,17 @@ ngx_http_shop_read_result(ngx_http_shop_ctx_t *ctx,
 
     /* DECLINED: a customer of whom nothing is booked */
 
-    return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    /* a script that had to be loaded first ran behind the read */
+
+    if (read->settles) {
+        (void) ngx_shop_ledger_settled(op->replies[0], &ctx->view);
+    }
+
+    return NGX_OK;
 }
 
 

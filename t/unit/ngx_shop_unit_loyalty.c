@@ -474,6 +474,13 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
 
     ngx_shop_unit_is_int(u, ngx_shop_ledger_booked(reply), NGX_OK,
                          "an answer of the script");
+
+    ngx_shop_unit_is_int(u, ngx_shop_ledger_settled(&fault, &view),
+                         NGX_ERROR, "a fault changes no view");
+    ngx_shop_unit_is_int(u, ngx_shop_ledger_settled(reply, &view), NGX_OK,
+                         "what was settled");
+    ngx_shop_unit_is_int(u, view.points, 1796083200, "the third is points");
+    ngx_shop_unit_is_int(u, view.pending, 1250, "the fourth what is pending");
 }
 
 
