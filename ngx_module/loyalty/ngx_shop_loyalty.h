@@ -16,9 +16,9 @@
 
 
 /*
- * What customers earn and what they are offered.  All but the store is pure:
- * a program, a snapshot of the customer and a clock go in, a result comes
- * out.
+ * What customers earn and what they are offered.  All but the store and the
+ * ledger is pure: a program, a snapshot of the customer and a clock go in, a
+ * result comes out.
  *
  * Points are signed 64-bit, times UNIX seconds in UTC.
  */
