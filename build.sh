@@ -45,8 +45,8 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
                         are build, test, peers, demo, lint, asan, matrix
                         and bench
 
-"demo", "test", "asan", "fuzz", "matrix", "bench", "simulate" and "lint" install
-what they need.
+"demo", "test", "asan", "fuzz", "matrix", "bench", "simulate" and "lint"
+install what they need.
 
 Environment:
 
