@@ -22,6 +22,11 @@ my @clients = (
                         conf => 'resp_mode form_post; callback_iss ignore;' },
     { name => 'public', auth => 'none',                alg => 'ES256',
                         conf => 'client_auth none;' },
+
+    # rows for anybody's server of a kind
+
+    map { { name => $_, auth => 'client_secret_basic', alg => 'RS256',
+            preset => $_ } } qw(auth0 cognito keycloak okta)
 );
 
 my @refused = (
@@ -169,14 +174,16 @@ for my $client (@clients) {
     my $profile = profile($id);
 
     is_deeply([ @$profile{qw(name email email_state)} ],
-              [ 'Ann Example', 'ann@example.com', 'verified' ],
+              [ 'Ann Example', 'ann@example.com',
+                $client->{preset} ? 'unverified' : 'verified' ],
               "$name: and the profile came with the token");
 
     $customer{$id} = $name;
     $nginx->keep_secret($browser->secrets);
 }
 
-is(scalar(keys %customer), 4, 'each client is another provider to the shop');
+is(scalar(keys %customer), scalar(@clients),
+   'each client is another provider to the shop');
 
 
 # who comes again is the same one, who has another name is not

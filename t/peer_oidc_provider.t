@@ -18,6 +18,11 @@ my @clients = (
     { name => 'ps256',  auth => 'client_secret_basic', alg => 'PS256' },
     { name => 'eddsa',  auth => 'client_secret_post',  alg => 'EdDSA' },
     { name => 'hs256',  auth => 'client_secret_basic', alg => 'HS256' },
+
+    # rows for anybody's server of a kind
+
+    map { { name => $_, auth => 'client_secret_basic', preset => $_ } }
+        qw(auth0 cognito keycloak okta)
 );
 
 for my $client (@clients) {
@@ -204,7 +209,7 @@ sub conf {
 
     return <<"END";
     social_provider $name {
-        preset    oidc;
+        preset    @{[ $self->{preset} || 'oidc' ]};
         issuer    http://localhost:$self->{port};
         client_id "$self->{id}";
         $more

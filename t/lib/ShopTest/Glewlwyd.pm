@@ -112,7 +112,7 @@ sub conf {
 
     return <<"END";
     social_provider $name {
-        preset    oidc;
+        preset    @{[ $client->{preset} || 'oidc' ]};
         issuer    @{[ $self->issuer ]};
         client_id $name;
         alg       $client->{alg};
