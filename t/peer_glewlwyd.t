@@ -279,7 +279,8 @@ for my $name (sort keys %reason) {
 my @tokens = $glewlwyd->output =~ /id_token generated for client '(\w+)'/g;
 
 is_deeply([ sort @tokens ],
-          [ qw(alg basic basic basic basic post post posted public) ],
+          [ qw(alg auth0 basic basic basic basic cognito keycloak okta post
+               post posted public) ],
           'the provider has signed a token for each sign-in');
 
 done_testing();

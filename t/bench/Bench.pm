@@ -285,8 +285,8 @@ sub customer { return Digest::MD5::md5_hex("customer $_[0]") }
 
 
 # Writes a file for wrk.lua with $n sessions, and the sessions to Redis.
-# $node->($tag) is the Redis of a hash tag.  They live longer than "idle"
-# says, so that their end is not moved during a run.
+# $node->($tag) is the Redis of a hash tag.  They end when "idle" says, so that
+# their end is not moved during a run.
 
 sub sessions {
     my ($n, $node) = @_;
@@ -313,7 +313,7 @@ sub sessions {
             ShopTest::Redis::encode(
                 'HSET', $key, map { ($_ => $session->{$_}) }
                               qw(provider created auth_time expires))
-            . ShopTest::Redis::encode('PEXPIRE', $key, 40 * 86400 * 1000)
+            . ShopTest::Redis::encode('PEXPIRE', $key, 30 * 86400 * 1000)
             . ShopTest::Redis::encode(
                 'HSET', $view, %view, qualifying => $view{points},
                 created => $issued, tier_since => $issued);
