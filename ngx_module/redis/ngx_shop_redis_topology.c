@@ -186,7 +186,8 @@ ngx_shop_redis_topology_may_wait(ngx_shop_redis_t *redis,
  * A write has nothing to fall back on, and may wait for a tenth of a second.
  * A question waits if it waits for the answer only, and not for its turn: the
  * last round was before the node failed, or long ago.  Nobody waits who would
- * wait for one who does not answer a round, either.
+ * wait for one who does not answer a round, either, nor for a node that was
+ * waited for already.
  */
 
 ngx_uint_t
@@ -198,7 +199,7 @@ ngx_shop_redis_topology_may_tell(ngx_shop_redis_node_t *node,
 
     topology = node->redis->topology;
 
-    if (topology == NULL || topology->failures) {
+    if (topology == NULL || topology->failures || node->slow) {
         return 0;
     }
 
