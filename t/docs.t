@@ -222,7 +222,8 @@ for my $name (sort keys %sources) {
 
 {
     my $text = section($page{loyalty}, 'Reserved words');
-    my $program = $sources{'loyalty/ngx_shop_program.c'};
+    my $program = join '', map { $sources{$_} }
+                  grep { m{^loyalty/ngx_shop_program} } sort keys %sources;
     my @words = map { /"([^"]+)"/g }
                 $program =~ /_later\[\] = \{(.*?)\};/sg;
 

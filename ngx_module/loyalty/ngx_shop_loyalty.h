@@ -49,7 +49,7 @@ ngx_int_t ngx_shop_duration_parse(ngx_str_t *text,
 time_t ngx_shop_duration_end(ngx_shop_duration_t *duration, time_t time);
 
 
-/* ngx_shop_program.c: the rules, as "loyalty_program" gives them */
+/* ngx_shop_program*.c: the rules, as "loyalty_program" gives them */
 
 /* for messages: the lines that this version has */
 #define NGX_SHOP_PROGRAM_LINES                                                \

@@ -1,0 +1,336 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "loyalty/ngx_shop_program_internal.h"
+
+
+static char *ngx_shop_promotion_audience(ngx_conf_t *cf,
+    ngx_shop_program_t *program, ngx_shop_promotion_t *promotion,
+    ngx_array_t *words);
+static char *ngx_shop_promotion_condition(ngx_conf_t *cf,
+    ngx_shop_program_t *program, ngx_str_t *word,
+    ngx_shop_condition_t *condition);
+static char *ngx_shop_promotion_time(ngx_conf_t *cf,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words, time_t *field);
+static char *ngx_shop_promotion_priority(ngx_conf_t *cf,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words);
+
+
+static const char  *ngx_shop_promotion_later[] = {
+    "hours", "stop", "group", "holdout", "budget", "per_member", "once",
+    "match", "payload", "convert", NULL
+};
+
+static const char  *ngx_shop_audience_later[] = {
+    "segment", "points", "provider", "providers", "recency", "visit_recency",
+    "frequency", "orders", "spend", "streak", "advocate", "member_since",
+    "locale", "fan", "active", "at-risk", "lapsed", "champion", NULL
+};
+
+static ngx_shop_program_words_t  ngx_shop_promotion_lines = {
+    "line", "promotion", NGX_SHOP_PROMOTION_LINES, ngx_shop_promotion_later
+};
+
+static ngx_shop_program_words_t  ngx_shop_audience_conditions = {
+    "condition", "audience",
+    "\"new\" and \"tier\" with =, !=, <, <=, > or >= and the name of a tier",
+    ngx_shop_audience_later
+};
+
+
+char *
+ngx_shop_program_promotion(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_str_t *code, ngx_shop_promotion_t **promotion)
+{
+    ngx_uint_t             i;
+    ngx_shop_promotion_t  *p;
+
+    if (ngx_shop_program_name(cf, "promotion", code) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    p = program->promotions.elts;
+
+    for (i = 0; i < program->promotions.nelts; i++) {
+
+        if (p[i].code.len == code->len
+            && ngx_strncmp(p[i].code.data, code->data, code->len) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate promotion \"%V\"", code);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    p = ngx_array_push(&program->promotions);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p->code = *code;
+    p->audience = NULL;
+    p->from = 0;
+    p->until = 0;
+    p->priority = NGX_CONF_UNSET_UINT;
+
+    program->codes_len += code->len + 1;
+
+    *promotion = p;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_shop_promotion_line(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words)
+{
+    ngx_str_t  *value;
+
+    value = words->elts;
+
+    if (ngx_shop_word_is(&value[0], "audience")) {
+        return ngx_shop_promotion_audience(cf, program, promotion, words);
+    }
+
+    if (ngx_shop_word_is(&value[0], "from")) {
+        return ngx_shop_promotion_time(cf, promotion, words,
+                                       &promotion->from);
+    }
+
+    if (ngx_shop_word_is(&value[0], "until")) {
+        return ngx_shop_promotion_time(cf, promotion, words,
+                                       &promotion->until);
+    }
+
+    if (ngx_shop_word_is(&value[0], "priority")) {
+        return ngx_shop_promotion_priority(cf, promotion, words);
+    }
+
+    return ngx_shop_program_unknown(cf, &ngx_shop_promotion_lines,
+                                    &value[0]);
+}
+
+
+static char *
+ngx_shop_promotion_audience(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words)
+{
+    ngx_str_t             *value;
+    ngx_uint_t             i;
+    ngx_array_t           *conditions, **line;
+    ngx_shop_condition_t  *condition;
+
+    value = words->elts;
+
+    if (words->nelts < 2) {
+        return ngx_shop_program_usage(cf, &value[0],
+                                      "audience CONDITION ...;");
+    }
+
+    conditions = ngx_array_create(cf->pool, words->nelts - 1,
+                                  sizeof(ngx_shop_condition_t));
+    if (conditions == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < words->nelts; i++) {
+
+        condition = ngx_array_push(conditions);
+        if (condition == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_shop_promotion_condition(cf, program, &value[i], condition)
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (promotion->audience == NULL) {
+        promotion->audience = ngx_array_create(cf->pool, 1,
+                                               sizeof(ngx_array_t *));
+        if (promotion->audience == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    line = ngx_array_push(promotion->audience);
+    if (line == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *line = conditions;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_shop_promotion_condition(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_str_t *word, ngx_shop_condition_t *condition)
+{
+    u_char     *p, *last;
+    ngx_str_t   field, value;
+
+    p = word->data;
+    last = p + word->len;
+
+    while (p < last && *p != '=' && *p != '!' && *p != '<' && *p != '>') {
+        p++;
+    }
+
+    field.data = word->data;
+    field.len = p - word->data;
+
+    if (ngx_shop_word_is(&field, "new")) {
+
+        if (p < last) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid condition \"%V\" in \"audience\", "
+                               "\"new\" takes no value", word);
+            return NGX_CONF_ERROR;
+        }
+
+        condition->field = NGX_SHOP_FIELD_NEW;
+        condition->op = NGX_SHOP_OP_EQ;
+        condition->tier = NGX_SHOP_LOYALTY_NO_TIER;
+
+        return NGX_CONF_OK;
+    }
+
+    if (!ngx_shop_word_is(&field, "tier")) {
+        return ngx_shop_program_unknown(cf, &ngx_shop_audience_conditions,
+                                        word);
+    }
+
+    condition->field = NGX_SHOP_FIELD_TIER;
+
+    if (last - p > 1 && p[0] == '!' && p[1] == '=') {
+        condition->op = NGX_SHOP_OP_NE;
+        p += 2;
+
+    } else if (last - p > 1 && p[0] == '<' && p[1] == '=') {
+        condition->op = NGX_SHOP_OP_LE;
+        p += 2;
+
+    } else if (last - p > 1 && p[0] == '>' && p[1] == '=') {
+        condition->op = NGX_SHOP_OP_GE;
+        p += 2;
+
+    } else if (p < last && *p == '=') {
+        condition->op = NGX_SHOP_OP_EQ;
+        p++;
+
+    } else if (p < last && *p == '<') {
+        condition->op = NGX_SHOP_OP_LT;
+        p++;
+
+    } else if (p < last && *p == '>') {
+        condition->op = NGX_SHOP_OP_GT;
+        p++;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid condition \"%V\" in \"audience\", "
+                           "\"tier\" is followed, without blanks, by "
+                           "=, !=, <, <=, > or >= and the name of a tier",
+                           word);
+        return NGX_CONF_ERROR;
+    }
+
+    value.data = p;
+    value.len = last - p;
+
+    condition->tier = ngx_shop_tier_find(program, &value);
+
+    if (condition->tier == NGX_SHOP_LOYALTY_NO_TIER) {
+        return ngx_shop_program_unknown_tier(cf, program, &value);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_shop_promotion_time(ngx_conf_t *cf, ngx_shop_promotion_t *promotion,
+    ngx_array_t *words, time_t *field)
+{
+    time_t      time;
+    ngx_str_t  *value;
+
+    value = words->elts;
+
+    if (words->nelts != 2) {
+        return ngx_shop_program_usage(cf, &value[0],
+                                      "from DATE; and until DATE;");
+    }
+
+    if (*field) {
+        return ngx_shop_program_duplicate(cf, &value[0]);
+    }
+
+    time = ngx_shop_parse_time(&value[1]);
+
+    if (time <= 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid date \"%V\" in \"%V\" of promotion "
+                           "\"%V\", it must be ISO 8601 and after 1970, "
+                           "e.g. \"2026-09-01\" or "
+                           "\"2026-09-01T10:00:00+02:00\"",
+                           &value[1], &value[0], &promotion->code);
+        return NGX_CONF_ERROR;
+    }
+
+    *field = time;
+
+    if (promotion->until && promotion->until <= promotion->from) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "promotion \"%V\" ends before it starts: "
+                           "\"until\" must be later than \"from\"",
+                           &promotion->code);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_shop_promotion_priority(ngx_conf_t *cf, ngx_shop_promotion_t *promotion,
+    ngx_array_t *words)
+{
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    value = words->elts;
+
+    if (words->nelts != 2) {
+        return ngx_shop_program_usage(cf, &value[0], "priority N;");
+    }
+
+    if (promotion->priority != NGX_CONF_UNSET_UINT) {
+        return ngx_shop_program_duplicate(cf, &value[0]);
+    }
+
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n == NGX_ERROR || n > 65535) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid priority \"%V\" of promotion \"%V\", "
+                           "it must be an integer from 0 to 65535",
+                           &value[1], &promotion->code);
+        return NGX_CONF_ERROR;
+    }
+
+    promotion->priority = n;
+
+    return NGX_CONF_OK;
+}
