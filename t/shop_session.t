@@ -348,9 +348,8 @@ is(customer(session(secret_key => 'cd' x 32)->cookie), undef,
 
 # variables
 
-my $log = read_file($nginx->dir . '/shop.log');
-
-like($log, qr/^c1\|work\|fresh\|\/$/m, 'variables of a customer');
-like($log, qr/^-\|-\|none\|\/$/m, 'variables of nobody');
+ok($nginx->logs('shop.log', qr/^c1\|work\|fresh\|\/$/m),
+   'variables of a customer');
+ok($nginx->logs('shop.log', qr/^-\|-\|none\|\/$/m), 'variables of nobody');
 
 done_testing();

@@ -398,11 +398,10 @@ for my $level (sort keys %shop) {
 
     # arguments that are no secret are told of, and there was enough to log
 
-    my $log = $nginx->access_log;
-
-    ok($log =~ /callback\/work\?code=\*+&iss=http[^&]+&state=\*+ /,
+    ok($nginx->logs('logs/access.log',
+                    qr/callback\/work\?code=\*+&iss=http[^&]+&state=\*+ /),
        "row 33: $level: what was masked, and what was not");
-    ok($log =~ /error=access_denied/,
+    ok($nginx->logs('logs/access.log', qr/error=access_denied/),
        "row 33: $level: why a provider refused is told");
     ok($nginx->log =~ /request: "GET [^"]*callback[^"]*code=\*+/,
        "row 33: $level: lines of the error log have it masked");

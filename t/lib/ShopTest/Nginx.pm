@@ -545,6 +545,20 @@ sub access_log {
 }
 
 
+# whether a line comes into this log, which may be after the client has its
+# answer: nginx tells of a request when it frees it
+
+sub logs {
+    my ($self, $file, $regex) = @_;
+
+    return eval {
+        ShopTest::wait_for {
+            ShopTest::read_file("$self->{dir}/$file") =~ $regex
+        };
+    };
+}
+
+
 sub log_lines {
     my ($self, $regex) = @_;
 
