@@ -53,6 +53,7 @@ Environment:
     JOBS=2                  compilers and tests that run side by side
     V=1                     print the commands of the compiler
     SHOP_TEST_NO_PEERS=1    test without a browser and others' providers
+    SHOP_TEST_AGAIN=1       run what has failed once more, one at a time
     SHOP_BUILD=DIR          a folder instead of build/
 END
 }
@@ -354,12 +355,31 @@ install_peers() {
 }
 
 
+# A test that waits may fail because a machine is busy with others.  With
+# SHOP_TEST_AGAIN it has a second chance, alone; what is wrong fails twice.
+
+run_tests() {
+    local state=$build/tests.state
+
+    rm -f "$state"
+
+    if prove -j "${JOBS:-2}" --state=save --statefile="$state" "$@"; then
+        return 0
+    fi
+
+    [ -n "${SHOP_TEST_AGAIN:-}" ] || return 1
+
+    say "once more, one at a time: what has failed"
+
+    prove --state=failed --statefile="$state"
+}
+
+
 cmd_test() {
     cmd_deps build test
     cmd_build
     install_peers
-
-    prove -j "${JOBS:-2}" "$@"
+    run_tests "$@"
 }
 
 
@@ -452,7 +472,7 @@ cmd_asan() {
 
     export TEST_TIMEOUT=${TEST_TIMEOUT:-300}
 
-    prove -j "${JOBS:-2}" "$@"
+    run_tests "$@"
 }
 
 
@@ -530,6 +550,7 @@ cmd_matrix() {
     as_root env -i \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         HOME=/root LANG=C.UTF-8 SHOP_TEST_NO_PEERS=1 JOBS="${JOBS:-2}" \
+        SHOP_TEST_AGAIN="${SHOP_TEST_AGAIN:-}" \
         unshare --mount --pid --fork --kill-child \
         sh -euc '
             mount -t proc proc "$0/proc"
