@@ -49,6 +49,27 @@ ngx_int_t ngx_shop_duration_parse(ngx_str_t *text,
 time_t ngx_shop_duration_end(ngx_shop_duration_t *duration, time_t time);
 
 
+/* ngx_shop_money.c: amounts of money, exact, in the smallest unit of their
+ * currency, from 0 to NGX_SHOP_LOYALTY_POINTS_MAX */
+
+/* how many decimals a currency has by ISO 4217; 2: also one that is not
+ * known */
+ngx_uint_t ngx_shop_money_decimals(ngx_str_t *currency);
+
+/*
+ * "49.99", "49.9" or "49", with no more decimals than the currency has.
+ * NGX_ERROR: it is no amount, or has a fraction of the smallest unit;
+ * NGX_DECLINED: it is too large.  "*minor" is set with NGX_OK only.
+ */
+ngx_int_t ngx_shop_money_parse(ngx_str_t *currency, ngx_str_t *text,
+    int64_t *minor);
+
+/* the same of any number with at most so many decimals, e.g. 1500 of "1.5"
+ * with 3 */
+ngx_int_t ngx_shop_fixed_parse(ngx_str_t *text, ngx_uint_t decimals,
+    int64_t *value);
+
+
 /* ngx_shop_program*.c: the rules, as "loyalty_program" gives them */
 
 /* for messages: the lines that this version has */
