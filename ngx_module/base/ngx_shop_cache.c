@@ -364,7 +364,7 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
 
         record->stored = (time_t) entry[i].asked;
         record->expires = (time_t) (ngx_current_msec + kept);
-        record->version = entry[i].epoch;
+        record->version = (uint32_t) entry[i].epoch;
         record->marked = marked;
         record->seen = (uint32_t) ngx_time();
     }

@@ -30,9 +30,12 @@
  * the slab pool is asked once, for everything it has; its mutex is ours.
  *
  * A hash table and not the usual tree, since a lookup among a million records
- * costs one or two cache misses, not twenty, and takes 8 bytes a record, not
+ * costs one or two cache misses, not twenty, and takes 4 bytes a record, not
  * 40.  Keys are made by us (an attacker may hold many sessions, but does not
  * choose their hashes), so the chains stay short.
+ *
+ * Records and blocks are told by number and not by pointer: a header that is
+ * 16 bytes shorter lets a customer as they usually are fit into one block.
  *
  * Recently used records are at the head of the queue.  A lease in force is
  * not evicted when it reaches the end but sent round again, up to
@@ -47,7 +50,7 @@
 
 
 #define NGX_SHOP_ZONE_MAGIC    0x6e7853686f705a31
-#define NGX_SHOP_ZONE_LAYOUT   3
+#define NGX_SHOP_ZONE_LAYOUT   4
 
 #define NGX_SHOP_ZONE_TURNS    16
 #define NGX_SHOP_ZONE_FIGURES  16  /* of this, one part is for figures */
@@ -60,20 +63,37 @@
 #define NGX_SHOP_ZONE_MORE                                                    \
     (NGX_SHOP_ZONE_BLOCK - offsetof(ngx_shop_zone_block_t, data))
 
+#define NGX_SHOP_ZONE_BLOCKS_MAX  NGX_MAX_UINT32_VALUE
+
+#define ngx_shop_zone_at(blocks, n)                                           \
+    ((blocks) + (size_t) (n) * NGX_SHOP_ZONE_BLOCK)
+
+#define ngx_shop_zone_block(blocks, n)                                        \
+    ((ngx_shop_zone_block_t *) ngx_shop_zone_at(blocks, n))
+
+#define ngx_shop_zone_record(blocks, n)                                       \
+    ((ngx_shop_zone_record_t *) ngx_shop_zone_at(blocks, n))
+
+#define ngx_shop_zone_number(blocks, record)                                  \
+    ((uint32_t) (((u_char *) (record) - (blocks)) / NGX_SHOP_ZONE_BLOCK))
+
 
 static ngx_int_t ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static void ngx_shop_zone_evict(ngx_shop_zone_sh_t *sh, time_t now);
 static ngx_uint_t ngx_shop_zone_leased(ngx_shop_zone_record_t *lease,
     time_t now);
 
-static size_t ngx_shop_zone_nblocks(size_t len);
-static ngx_shop_zone_block_t *ngx_shop_zone_block_alloc(
-    ngx_shop_zone_sh_t *sh);
-static void ngx_shop_zone_block_free(ngx_shop_zone_sh_t *sh,
-    ngx_shop_zone_block_t *block);
-
-static void ngx_shop_zone_cursor_init(ngx_shop_zone_cursor_t *cursor,
+static void ngx_shop_zone_queue_insert(ngx_shop_zone_sh_t *sh,
     ngx_shop_zone_record_t *record);
+static void ngx_shop_zone_queue_remove(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record);
+
+static size_t ngx_shop_zone_nblocks(size_t len);
+static uint32_t ngx_shop_zone_block_alloc(ngx_shop_zone_sh_t *sh);
+static void ngx_shop_zone_block_free(ngx_shop_zone_sh_t *sh, uint32_t n);
+
+static void ngx_shop_zone_cursor_init(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_cursor_t *cursor, ngx_shop_zone_record_t *record);
 static size_t ngx_shop_zone_cursor_step(ngx_shop_zone_cursor_t *cursor,
     size_t len, u_char **p);
 static void ngx_shop_zone_cursor_write(ngx_shop_zone_cursor_t *cursor,
@@ -164,8 +184,6 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     sh->magic = NGX_SHOP_ZONE_MAGIC;
     sh->layout = NGX_SHOP_ZONE_LAYOUT;
 
-    ngx_queue_init(&sh->queue);
-
     /* a bucket for each two to four blocks, the usual size of a record */
 
     for (n = 1; n <= size / NGX_SHOP_ZONE_BLOCK / 4; n <<= 1) { /* void */ }
@@ -180,18 +198,18 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_memzero(sh->figures, sh->nfigures * sizeof(ngx_shop_figures_t));
 
     sh->mask = n - 1;
-    sh->buckets = (ngx_shop_zone_record_t **)
+    sh->buckets = (uint32_t *)
                       ngx_align_ptr((u_char *) (sh->figures + sh->nfigures),
                                     64);
 
-    ngx_memzero(sh->buckets, n * sizeof(ngx_shop_zone_record_t *));
+    ngx_memzero(sh->buckets, n * sizeof(uint32_t));
 
     p = ngx_shop_cache_init(&sh->cache, (u_char *) (sh->buckets + n), n,
                             zone->parts);
 
-    sh->fresh = ngx_align_ptr(p, 64);
+    sh->blocks = ngx_align_ptr(p, 64);
 
-    if (sh->fresh + 2 * ngx_pagesize > (u_char *) sh + size) {
+    if (sh->blocks + 2 * ngx_pagesize > (u_char *) sh + size) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "zone \"%V\" is too small for %ui partitions",
                       &shm_zone->shm.name, zone->parts);
@@ -200,8 +218,13 @@ ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_memzero(sh->cache.links, p - (u_char *) sh->cache.links);
 
-    sh->nblocks = ((u_char *) sh + size - sh->fresh) / NGX_SHOP_ZONE_BLOCK;
+    sh->nblocks = ((u_char *) sh + size - sh->blocks) / NGX_SHOP_ZONE_BLOCK
+                  - 1;
+    sh->nblocks = ngx_min(sh->nblocks, NGX_SHOP_ZONE_BLOCKS_MAX);
     sh->nfree = sh->nblocks;
+    sh->fresh = 1;
+
+    ngx_memzero(sh->blocks, NGX_SHOP_ZONE_BLOCK);
 
     pool->data = sh;
     shm_zone->data = sh;
@@ -379,19 +402,20 @@ ngx_shop_zone_record_t *
 ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
     ngx_uint_t kind, ngx_shop_zone_cursor_t *value)
 {
+    uint32_t                 n;
     ngx_shop_zone_record_t  *record;
 
-    for (record = sh->buckets[hash & sh->mask];
-         record;
-         record = record->next)
-    {
+    for (n = sh->buckets[hash & sh->mask]; n; n = record->next) {
+
+        record = ngx_shop_zone_record(sh->blocks, n);
+
         if (record->hash != hash || record->kind != kind
             || record->key_len != key->len)
         {
             continue;
         }
 
-        ngx_shop_zone_cursor_init(value, record);
+        ngx_shop_zone_cursor_init(sh, value, record);
 
         if (ngx_shop_zone_cursor_match(value, key)) {
             return record;
@@ -407,9 +431,9 @@ ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
     ngx_uint_t kind, ngx_str_t *value, time_t now)
 {
     size_t                   n;
-    ngx_shop_zone_block_t   *block, **more;
+    uint32_t                 number, *more, *bucket;
     ngx_shop_zone_cursor_t   cursor;
-    ngx_shop_zone_record_t  *record, **bucket;
+    ngx_shop_zone_record_t  *record;
 
     if (value->len > sh->nblocks * NGX_SHOP_ZONE_MORE) {
         return NULL;
@@ -425,17 +449,17 @@ ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
         ngx_shop_zone_evict(sh, now);
     }
 
-    record = (ngx_shop_zone_record_t *) ngx_shop_zone_block_alloc(sh);
+    number = ngx_shop_zone_block_alloc(sh);
+    record = ngx_shop_zone_record(sh->blocks, number);
 
     more = &record->more;
 
     while (--n) {
-        block = ngx_shop_zone_block_alloc(sh);
-        *more = block;
-        more = &block->more;
+        *more = ngx_shop_zone_block_alloc(sh);
+        more = &ngx_shop_zone_block(sh->blocks, *more)->more;
     }
 
-    *more = NULL;
+    *more = 0;
 
     record->stored = now;
     record->expires = now;
@@ -448,16 +472,16 @@ ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
     record->kind = (u_char) kind;
     record->flags = 0;
 
-    ngx_shop_zone_cursor_init(&cursor, record);
+    ngx_shop_zone_cursor_init(sh, &cursor, record);
     ngx_shop_zone_cursor_write(&cursor, key);
     ngx_shop_zone_cursor_write(&cursor, value);
 
     bucket = &sh->buckets[hash & sh->mask];
 
     record->next = *bucket;
-    *bucket = record;
+    *bucket = number;
 
-    ngx_queue_insert_head(&sh->queue, &record->queue);
+    ngx_shop_zone_queue_insert(sh, record);
 
     return record;
 }
@@ -467,14 +491,13 @@ static void
 ngx_shop_zone_evict(ngx_shop_zone_sh_t *sh, time_t now)
 {
     ngx_uint_t               n;
-    ngx_queue_t             *q;
-    ngx_shop_zone_record_t  *record;
+    ngx_shop_zone_record_t  *head, *record;
+
+    head = ngx_shop_zone_record(sh->blocks, 0);
 
     for (n = 0; /* void */ ; n++) {
 
-        q = ngx_queue_last(&sh->queue);
-
-        record = ngx_queue_data(q, ngx_shop_zone_record_t, queue);
+        record = ngx_shop_zone_record(sh->blocks, head->newer);
 
         if (record->kind != NGX_SHOP_ZONE_LEASE
             || !ngx_shop_zone_leased(record, now)
@@ -493,24 +516,25 @@ ngx_shop_zone_evict(ngx_shop_zone_sh_t *sh, time_t now)
 void
 ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 {
-    ngx_shop_zone_block_t    *block, *more;
-    ngx_shop_zone_record_t  **prev;
+    uint32_t  n, more, *prev;
+
+    n = ngx_shop_zone_number(sh->blocks, record);
 
     prev = &sh->buckets[record->hash & sh->mask];
 
-    while (*prev != record) {
-        prev = &(*prev)->next;
+    while (*prev != n) {
+        prev = &ngx_shop_zone_record(sh->blocks, *prev)->next;
     }
 
     *prev = record->next;
 
-    ngx_queue_remove(&record->queue);
+    ngx_shop_zone_queue_remove(sh, record);
 
     /* both begin with "more" */
 
-    for (block = (ngx_shop_zone_block_t *) record; block; block = more) {
-        more = block->more;
-        ngx_shop_zone_block_free(sh, block);
+    for ( /* void */ ; n; n = more) {
+        more = ngx_shop_zone_block(sh->blocks, n)->more;
+        ngx_shop_zone_block_free(sh, n);
     }
 }
 
@@ -518,8 +542,37 @@ ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 void
 ngx_shop_zone_touch(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 {
-    ngx_queue_remove(&record->queue);
-    ngx_queue_insert_head(&sh->queue, &record->queue);
+    ngx_shop_zone_queue_remove(sh, record);
+    ngx_shop_zone_queue_insert(sh, record);
+}
+
+
+/* the head is the older one of the newest, and the newer one of the oldest */
+
+static void
+ngx_shop_zone_queue_insert(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record)
+{
+    uint32_t                 n;
+    ngx_shop_zone_record_t  *head;
+
+    n = ngx_shop_zone_number(sh->blocks, record);
+    head = ngx_shop_zone_record(sh->blocks, 0);
+
+    record->newer = 0;
+    record->older = head->older;
+
+    ngx_shop_zone_record(sh->blocks, record->older)->newer = n;
+    head->older = n;
+}
+
+
+static void
+ngx_shop_zone_queue_remove(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record)
+{
+    ngx_shop_zone_record(sh->blocks, record->newer)->older = record->older;
+    ngx_shop_zone_record(sh->blocks, record->older)->newer = record->newer;
 }
 
 
@@ -547,42 +600,40 @@ ngx_shop_zone_nblocks(size_t len)
 
 /* the caller has looked at "nfree" */
 
-static ngx_shop_zone_block_t *
+static uint32_t
 ngx_shop_zone_block_alloc(ngx_shop_zone_sh_t *sh)
 {
-    ngx_shop_zone_block_t  *block;
+    uint32_t  n;
 
     sh->nfree--;
 
-    block = sh->free;
+    n = sh->free;
 
-    if (block) {
-        sh->free = block->more;
-        return block;
+    if (n) {
+        sh->free = ngx_shop_zone_block(sh->blocks, n)->more;
+        return n;
     }
 
     /* pages are touched when they are needed first, not all at the start */
 
-    block = (ngx_shop_zone_block_t *) sh->fresh;
-    sh->fresh += NGX_SHOP_ZONE_BLOCK;
-
-    return block;
+    return sh->fresh++;
 }
 
 
 static void
-ngx_shop_zone_block_free(ngx_shop_zone_sh_t *sh, ngx_shop_zone_block_t *block)
+ngx_shop_zone_block_free(ngx_shop_zone_sh_t *sh, uint32_t n)
 {
-    block->more = sh->free;
-    sh->free = block;
+    ngx_shop_zone_block(sh->blocks, n)->more = sh->free;
+    sh->free = n;
     sh->nfree++;
 }
 
 
 static void
-ngx_shop_zone_cursor_init(ngx_shop_zone_cursor_t *cursor,
-    ngx_shop_zone_record_t *record)
+ngx_shop_zone_cursor_init(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_cursor_t *cursor, ngx_shop_zone_record_t *record)
 {
+    cursor->blocks = sh->blocks;
     cursor->more = record->more;
     cursor->pos = record->data;
     cursor->left = NGX_SHOP_ZONE_FIRST;
@@ -595,12 +646,16 @@ static size_t
 ngx_shop_zone_cursor_step(ngx_shop_zone_cursor_t *cursor, size_t len,
     u_char **p)
 {
+    ngx_shop_zone_block_t  *block;
+
     /* the lengths of a record say that there is one more */
 
     if (cursor->left == 0) {
-        cursor->pos = cursor->more->data;
+        block = ngx_shop_zone_block(cursor->blocks, cursor->more);
+
+        cursor->pos = block->data;
         cursor->left = NGX_SHOP_ZONE_MORE;
-        cursor->more = cursor->more->more;               /* NOLINT */
+        cursor->more = block->more;
     }
 
     *p = cursor->pos;

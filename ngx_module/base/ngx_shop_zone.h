@@ -34,25 +34,24 @@
 #define NGX_SHOP_CACHE_LINKS        512     /* at most */
 
 
-typedef struct ngx_shop_zone_block_s   ngx_shop_zone_block_t;
-typedef struct ngx_shop_zone_record_s  ngx_shop_zone_record_t;
+/* a record and a block are told by their numbers; 0: none */
 
-
-struct ngx_shop_zone_block_s {
-    ngx_shop_zone_block_t     *more;        /* of the record, or free ones */
+typedef struct {
+    uint32_t                   more;        /* of the record, or free ones */
     u_char                     data[1];
-};
+} ngx_shop_zone_block_t;
 
 
 /* the cache counts "stored" and "expires" in milliseconds */
 
-struct ngx_shop_zone_record_s {
-    ngx_shop_zone_block_t     *more;
-    ngx_shop_zone_record_t    *next;        /* in the bucket */
-    ngx_queue_t                queue;
+typedef struct {
+    uint32_t                   more;
+    uint32_t                   next;        /* in the bucket */
+    uint32_t                   newer;       /* in the queue, which begins */
+    uint32_t                   older;       /* and ends with 0 */
     time_t                     stored;
     time_t                     expires;
-    ngx_uint_t                 version;     /* of the cache: the epoch in
+    uint32_t                   version;     /* of the cache: the epoch in
                                                which it was asked for */
     uint32_t                   hash;
     uint32_t                   value_len;
@@ -62,7 +61,7 @@ struct ngx_shop_zone_record_s {
     u_char                     kind;
     u_char                     flags;       /* of the cache */
     u_char                     data[1];
-};
+} ngx_shop_zone_record_t;
 
 
 /* a channel to a server, by which it tells of changes */
@@ -118,17 +117,17 @@ typedef struct {
 typedef struct {
     uint64_t                   magic;
     size_t                     layout;
-    ngx_uint_t                 version;     /* last one given */
+    uint32_t                   version;     /* last one given */
 
-    ngx_queue_t                queue;       /* recently used first */
-
-    ngx_shop_zone_record_t   **buckets;
+    uint32_t                  *buckets;     /* numbers of records */
     ngx_uint_t                 mask;        /* buckets less one */
 
-    ngx_shop_zone_block_t     *free;
-    u_char                    *fresh;       /* blocks never used before */
+    u_char                    *blocks;      /* the first, 0, is no record but
+                                               the head of the queue */
+    uint32_t                   free;
+    uint32_t                   fresh;       /* from here on: never used */
     size_t                     nfree;       /* of both */
-    size_t                     nblocks;
+    size_t                     nblocks;     /* without the first */
 
     ngx_shop_cache_sh_t        cache;
 
@@ -141,7 +140,8 @@ typedef struct {
 /* a place between the bytes of a record */
 
 typedef struct {
-    ngx_shop_zone_block_t     *more;
+    u_char                    *blocks;
+    uint32_t                   more;
     u_char                    *pos;
     size_t                     left;        /* in this block */
 } ngx_shop_zone_cursor_t;

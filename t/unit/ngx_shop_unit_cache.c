@@ -1214,13 +1214,41 @@ ngx_shop_unit_cache_packed(ngx_shop_unit_t *u)
 }
 
 
-/* with ids and names as long as a shop may make them in earnest */
+/* with ids and names as the module makes them, and as long as they may be */
+
+static struct {
+    const char  *digest;
+    ngx_str_t    customer;
+    ngx_str_t    provider;
+    ngx_str_t    tier;
+    ngx_str_t    segments;
+    time_t       due;
+    size_t       size;
+} ngx_shop_unit_cache_sizes[] = {
+
+    { "a session of 32 bytes for google",
+      ngx_string("0123456789abcdef0123456789abcdef"),
+      ngx_string("google"), ngx_string("silver"), ngx_null_string,
+      0, 384 },
+
+    { "a session of 32 bytes for others",
+      ngx_string("0123456789abcdef0123456789abcdef"
+                 "0123456789abcdef0123456789abcdef"),
+      ngx_string("0123456789abcdef0123456789abcdef01234567"),
+      ngx_string("platinum"), ngx_string("newsletter,frequent,berlin"),
+      1790000000, 512 },
+
+    { NULL, ngx_null_string, ngx_null_string, ngx_null_string,
+      ngx_null_string, 0, 0 }
+};
+
 
 static void
 ngx_shop_unit_cache_size(ngx_shop_unit_t *u)
 {
     size_t                   used;
     ngx_str_t                value;
+    ngx_uint_t               i;
     ngx_shop_view_t          view;
     ngx_shop_zone_t         *zone;
     ngx_shop_session_t       session;
@@ -1231,9 +1259,6 @@ ngx_shop_unit_cache_size(ngx_shop_unit_t *u)
 
     ngx_memzero(&session, sizeof(ngx_shop_session_t));
 
-    ngx_str_set(&session.customer, "0123456789abcdef0123456789abcdef"
-                                   "0123456789abcdef0123456789abcdef");
-    ngx_str_set(&session.provider, "0123456789abcdef0123456789abcdef01234567");
     session.created = 1790000000;
     session.auth_time = 1790000000;
     session.expires = 1800000000;
@@ -1241,39 +1266,45 @@ ngx_shop_unit_cache_size(ngx_shop_unit_t *u)
 
     ngx_memzero(&view, sizeof(ngx_shop_view_t));
 
-    ngx_str_set(&view.tier, "platinum");
-    ngx_str_set(&view.segments, "newsletter,frequent,berlin");
     view.tier_since = 1790000000;
-    view.tier_until = 1790000000;
     view.points = 1000000;
     view.pending = 1000000;
     view.qualifying = 1000000;
     view.orders = 1000;
     view.created = 1790000000;
-    view.next_due = 1790000000;
 
-    ngx_shop_cache_stats(zone, &stats);
-    used = stats.used;
+    for (i = 0; ngx_shop_unit_cache_sizes[i].size; i++) {
 
-    (void) ngx_shop_session_pack(u->pool, &session, &value);
-    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_SESSION,
-                              "0123456789abcdef0123456789abcdef");
-    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
-    entry.value = value;
-    ngx_shop_cache_set(zone, &entry, 1);
+        session.customer = ngx_shop_unit_cache_sizes[i].customer;
+        session.provider = ngx_shop_unit_cache_sizes[i].provider;
+        view.tier = ngx_shop_unit_cache_sizes[i].tier;
+        view.segments = ngx_shop_unit_cache_sizes[i].segments;
+        view.tier_until = ngx_shop_unit_cache_sizes[i].due;
+        view.next_due = ngx_shop_unit_cache_sizes[i].due;
 
-    (void) ngx_shop_view_pack(u->pool, &view, &value);
-    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_VIEW,
-                              "0123456789abcdef0123456789abcdef"
-                              "0123456789abcdef0123456789abcdef");
-    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
-    entry.value = value;
-    ngx_shop_cache_set(zone, &entry, 1);
+        ngx_shop_cache_stats(zone, &stats);
+        used = stats.used;
 
-    ngx_shop_cache_stats(zone, &stats);
+        (void) ngx_shop_session_pack(u->pool, &session, &value);
+        ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_SESSION,
+                                  ngx_shop_unit_cache_sizes[i].digest);
+        (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+        entry.value = value;
+        ngx_shop_cache_set(zone, &entry, 1);
 
-    ngx_shop_unit_is_int(u, (stats.used - used) * NGX_SHOP_ZONE_BLOCK, 512,
-                         "a session and its customer");
+        (void) ngx_shop_view_pack(u->pool, &view, &value);
+        ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_VIEW,
+                                  (char *) session.customer.data);
+        (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+        entry.value = value;
+        ngx_shop_cache_set(zone, &entry, 1);
+
+        ngx_shop_cache_stats(zone, &stats);
+
+        ngx_shop_unit_is_int(u, (stats.used - used) * NGX_SHOP_ZONE_BLOCK,
+                             ngx_shop_unit_cache_sizes[i].size,
+                             "a session and its customer");
+    }
 
     ngx_shop_unit_cache_done(u);
 }

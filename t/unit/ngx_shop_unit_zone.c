@@ -565,7 +565,7 @@ ngx_shop_unit_zone_pressure(ngx_shop_unit_t *u)
 
     seed = 1;
     v.data = buf;
-    v.len = 300;
+    v.len = 400;
 
     for (i = 0; i < 20000; i++) {
         seed = seed * 1103515245 + 12345;
