@@ -476,6 +476,7 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->zone_ttl = 0;
      *     smcf->keys = NULL;
      *     smcf->session_sealer = NULL;
+     *     smcf->session_memo = NULL;
      *     smcf->attempt_sealer = NULL;
      *     smcf->reads = NULL;
      *     smcf->activity = NULL;
@@ -553,7 +554,11 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
     smcf->attempt_sealer = ngx_shop_sealer_create(cf->pool, smcf->keys,
                                                   "attempt", cf->log);
 
-    if (smcf->session_sealer == NULL || smcf->attempt_sealer == NULL) {
+    smcf->session_memo = ngx_shop_session_memo_create(cf->pool);
+
+    if (smcf->session_sealer == NULL || smcf->attempt_sealer == NULL
+        || smcf->session_memo == NULL)
+    {
         return NGX_CONF_ERROR;
     }
 

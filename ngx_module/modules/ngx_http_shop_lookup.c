@@ -260,8 +260,8 @@ ngx_http_shop_find_session(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
     }
 
     return ngx_shop_session_open(r->main->pool, smcf->session_sealer,
-                                 &sscf->host, value, ngx_time(),
-                                 &sscf->limits, &ctx->session,
+                                 smcf->session_memo, &sscf->host, value,
+                                 ngx_time(), &sscf->limits, &ctx->session,
                                  r->connection->log);
 }
 

@@ -60,6 +60,7 @@ typedef struct {
     time_t                     zone_ttl;
     ngx_array_t               *keys;        /* NULL: no "shop_secret_file" */
     ngx_shop_sealer_t         *session_sealer;
+    ngx_shop_session_memo_t   *session_memo;
     ngx_shop_sealer_t         *attempt_sealer;
     ngx_shop_header_names_t    names;       /* never from a client */
     ngx_array_t                cookies;     /* of ngx_http_shop_cookies_t:

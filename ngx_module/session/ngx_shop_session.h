@@ -41,9 +41,8 @@ typedef struct {
     /* what the cookie says */
 
     ngx_str_t                  customer;
-    ngx_str_t                  hash;        /* 64 hex digits */
     u_char                     digest[NGX_SHOP_SHA256_LEN];
-                                            /* the same */
+                                            /* SHA-256 of the secret */
     time_t                     issued;
 
     /* what Redis says */
@@ -56,6 +55,24 @@ typedef struct {
     time_t                     noted;       /* when it was noted last that it
                                                is used; 0: not known */
 } ngx_shop_session_t;
+
+
+/* ngx_shop_session_memo.c: cookies that were opened lately */
+
+typedef struct ngx_shop_session_memo_s  ngx_shop_session_memo_t;
+
+/* an empty one, of one configuration; NULL: no memory */
+ngx_shop_session_memo_t *ngx_shop_session_memo_create(ngx_pool_t *pool);
+
+/* what a cookie said when it was opened for this host, which is told by its
+ * address; NGX_DECLINED: that is not known; NGX_ERROR: no memory */
+ngx_int_t ngx_shop_session_recall(ngx_shop_session_memo_t *memo,
+    ngx_pool_t *pool, ngx_str_t *host, ngx_str_t *cookie,
+    ngx_shop_session_t *session);
+
+/* one that was opened */
+void ngx_shop_session_remember(ngx_shop_session_memo_t *memo,
+    ngx_str_t *host, ngx_str_t *cookie, ngx_shop_session_t *session);
 
 
 /* ngx_shop_session_seal.c */
@@ -76,9 +93,9 @@ ngx_int_t ngx_shop_session_create(ngx_pool_t *pool,
  * system failed.
  */
 ngx_int_t ngx_shop_session_open(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
-    ngx_str_t *host, ngx_str_t *cookie, time_t now,
-    ngx_shop_session_limits_t *limits, ngx_shop_session_t *session,
-    ngx_log_t *log);
+    ngx_shop_session_memo_t *memo, ngx_str_t *host, ngx_str_t *cookie,
+    time_t now, ngx_shop_session_limits_t *limits,
+    ngx_shop_session_t *session, ngx_log_t *log);
 
 
 /* ngx_shop_session_store.c */

@@ -26,7 +26,10 @@
     (NGX_SHOP_SESSION_ISSUED_LEN + NGX_SHOP_SESSION_SECRET_LEN)
 
 
-static ngx_int_t ngx_shop_session_hash(ngx_pool_t *pool, u_char *secret,
+static ngx_int_t ngx_shop_session_unseal(ngx_pool_t *pool,
+    ngx_shop_sealer_t *sealer, ngx_str_t *host, ngx_str_t *cookie,
+    ngx_shop_session_t *session, ngx_log_t *log);
+static ngx_int_t ngx_shop_session_digest(u_char *secret,
     ngx_shop_session_t *session, ngx_log_t *log);
 
 
@@ -59,7 +62,7 @@ ngx_shop_session_create(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
 
     ngx_memzero(session, sizeof(ngx_shop_session_t));
 
-    rc = ngx_shop_session_hash(pool, p, session, log);
+    rc = ngx_shop_session_digest(p, session, log);
 
     p += NGX_SHOP_SESSION_SECRET_LEN;
     p = ngx_cpymem(p, customer->data, customer->len);
@@ -91,56 +94,32 @@ ngx_shop_session_create(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
 
 ngx_int_t
 ngx_shop_session_open(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
-    ngx_str_t *host, ngx_str_t *cookie, time_t now,
-    ngx_shop_session_limits_t *limits, ngx_shop_session_t *session,
-    ngx_log_t *log)
+    ngx_shop_session_memo_t *memo, ngx_str_t *host, ngx_str_t *cookie,
+    time_t now, ngx_shop_session_limits_t *limits,
+    ngx_shop_session_t *session, ngx_log_t *log)
 {
-    u_char      *p;
-    uint64_t     issued;
-    ngx_int_t    rc;
-    ngx_str_t    plain;
-    ngx_uint_t   i;
+    ngx_int_t  rc;
 
     if (cookie->len == 0 || cookie->len > NGX_SHOP_SESSION_COOKIE_MAX) {
         return NGX_DECLINED;
     }
 
-    rc = ngx_shop_open(sealer, pool, host, cookie, &plain, log);
+    ngx_memzero(session, sizeof(ngx_shop_session_t));
+
+    rc = ngx_shop_session_recall(memo, pool, host, cookie, session);
+
+    if (rc == NGX_DECLINED) {
+
+        rc = ngx_shop_session_unseal(pool, sealer, host, cookie, session,
+                                     log);
+
+        if (rc == NGX_OK) {
+            ngx_shop_session_remember(memo, host, cookie, session);
+        }
+    }
 
     if (rc != NGX_OK) {
         return rc;
-    }
-
-    if (plain.len <= NGX_SHOP_SESSION_FIXED_LEN) {
-        return NGX_DECLINED;
-    }
-
-    ngx_memzero(session, sizeof(ngx_shop_session_t));
-
-    p = plain.data;
-    issued = 0;
-
-    for (i = 0; i < NGX_SHOP_SESSION_ISSUED_LEN; i++) {
-        issued = issued << 8 | *p++;
-    }
-
-    session->issued = (time_t) issued;
-
-    rc = ngx_shop_session_hash(pool, p, session, log);
-
-    ngx_shop_zero(p, NGX_SHOP_SESSION_SECRET_LEN);
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    p += NGX_SHOP_SESSION_SECRET_LEN;
-
-    session->customer.data = p;
-    session->customer.len = plain.data + plain.len - p;
-
-    if (!ngx_shop_customer_id_valid(&session->customer)) {
-        return NGX_DECLINED;
     }
 
     if (session->issued < 0 || session->issued > now + NGX_SHOP_SESSION_SKEW
@@ -154,18 +133,61 @@ ngx_shop_session_open(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
 
 
 static ngx_int_t
-ngx_shop_session_hash(ngx_pool_t *pool, u_char *secret,
-    ngx_shop_session_t *session, ngx_log_t *log)
+ngx_shop_session_unseal(ngx_pool_t *pool, ngx_shop_sealer_t *sealer,
+    ngx_str_t *host, ngx_str_t *cookie, ngx_shop_session_t *session,
+    ngx_log_t *log)
+{
+    u_char      *p;
+    uint64_t     issued;
+    ngx_int_t    rc;
+    ngx_str_t    plain;
+    ngx_uint_t   i;
+
+    rc = ngx_shop_open(sealer, pool, host, cookie, &plain, log);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (plain.len <= NGX_SHOP_SESSION_FIXED_LEN) {
+        return NGX_DECLINED;
+    }
+
+    p = plain.data;
+    issued = 0;
+
+    for (i = 0; i < NGX_SHOP_SESSION_ISSUED_LEN; i++) {
+        issued = issued << 8 | *p++;
+    }
+
+    session->issued = (time_t) issued;
+
+    rc = ngx_shop_session_digest(p, session, log);
+
+    ngx_shop_zero(p, NGX_SHOP_SESSION_SECRET_LEN);
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p += NGX_SHOP_SESSION_SECRET_LEN;
+
+    session->customer.data = p;
+    session->customer.len = plain.data + plain.len - p;
+
+    return ngx_shop_customer_id_valid(&session->customer) ? NGX_OK
+                                                          : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_shop_session_digest(u_char *secret, ngx_shop_session_t *session,
+    ngx_log_t *log)
 {
     ngx_str_t  text;
 
     text.data = secret;
     text.len = NGX_SHOP_SESSION_SECRET_LEN;
 
-    if (ngx_shop_sha256(&text, session->digest, log) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_shop_hex(pool, session->digest, NGX_SHOP_SHA256_LEN,
-                        &session->hash);
+    return ngx_shop_sha256(&text, session->digest, log);
 }

@@ -13,28 +13,24 @@
 static time_t ngx_shop_session_noted(ngx_shop_redis_reply_t *score,
     time_t now);
 static ngx_int_t ngx_shop_session_keys(ngx_shop_redis_t *redis,
-    ngx_pool_t *pool, ngx_shop_session_t *session, ngx_str_t *keys);
+    ngx_pool_t *pool, ngx_shop_session_t *session, ngx_str_t *hash,
+    ngx_str_t *keys);
 
 
 ngx_int_t
 ngx_shop_session_read(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_shop_session_t *session)
 {
-    ngx_str_t  argv[6], list[3];
+    ngx_str_t  keys[2], argv[6], list[3];
 
-    ngx_str_set(&argv[0], "HMGET");
-
-    if (ngx_shop_redis_customer_key(redis, op->pool, "session",
-                                    &session->customer, &session->hash,
-                                    &argv[1])
-        != NGX_OK
-        || ngx_shop_redis_customer_key(redis, op->pool, "sessions",
-                                       &session->customer, NULL, &list[1])
-           != NGX_OK)
+    if (ngx_shop_session_keys(redis, op->pool, session, &list[2], keys)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
 
+    ngx_str_set(&argv[0], "HMGET");
+    argv[1] = keys[0];
     ngx_str_set(&argv[2], "provider");
     ngx_str_set(&argv[3], "created");
     ngx_str_set(&argv[4], "auth_time");
@@ -51,7 +47,7 @@ ngx_shop_session_read(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     }
 
     ngx_str_set(&list[0], "ZSCORE");
-    list[2] = session->hash;
+    list[1] = keys[1];
 
     return ngx_shop_redis_add(op, 3, list);
 }
@@ -140,11 +136,12 @@ ngx_shop_session_write(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 {
     ngx_str_t  keys[2], args[8];
 
-    if (ngx_shop_session_keys(redis, op->pool, session, keys) != NGX_OK) {
+    if (ngx_shop_session_keys(redis, op->pool, session, &args[0], keys)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    args[0] = session->hash;
     args[4] = session->provider;
     args[7] = *agent;
 
@@ -170,14 +167,16 @@ ngx_int_t
 ngx_shop_session_end(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_shop_session_t *session)
 {
-    ngx_str_t  keys[2];
+    ngx_str_t  keys[2], hash;
 
-    if (ngx_shop_session_keys(redis, op->pool, session, keys) != NGX_OK) {
+    if (ngx_shop_session_keys(redis, op->pool, session, &hash, keys)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_logout, 2,
-                                     keys, 1, &session->hash);
+                                     keys, 1, &hash);
 }
 
 
@@ -226,12 +225,13 @@ ngx_shop_session_due(ngx_shop_session_t *session,
 
 static ngx_int_t
 ngx_shop_session_keys(ngx_shop_redis_t *redis, ngx_pool_t *pool,
-    ngx_shop_session_t *session, ngx_str_t *keys)
+    ngx_shop_session_t *session, ngx_str_t *hash, ngx_str_t *keys)
 {
-    if (ngx_shop_redis_customer_key(redis, pool, "session",
-                                    &session->customer, &session->hash,
-                                    &keys[0])
-        != NGX_OK)
+    if (ngx_shop_hex(pool, session->digest, NGX_SHOP_SHA256_LEN, hash)
+        != NGX_OK
+        || ngx_shop_redis_customer_key(redis, pool, "session",
+                                       &session->customer, hash, &keys[0])
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

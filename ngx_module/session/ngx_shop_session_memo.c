@@ -1,0 +1,139 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "session/ngx_shop_session.h"
+
+
+/*
+ * Cookies that this worker has opened lately.
+ *
+ * Opening one, decryption and a digest, is most of what a cached request
+ * costs; a browser sends the same cookie again and again.  Only what was
+ * authentic gets here, and it is found by all of its bytes and the host they
+ * were sealed for, compared in constant time: so what is found is what would
+ * have been opened.  Whether the session lives is asked for as always.
+ *
+ * A slot is chosen by the end of the cookie, which is of its tag and so is
+ * random; who comes later has it.  The secret is not kept, nor any cookie
+ * over a reload, since the table is of one configuration, and so of its keys.
+ */
+
+
+#define NGX_SHOP_SESSION_MEMO_SLOTS   4096      /* a power of two */
+#define NGX_SHOP_SESSION_MEMO_COOKIE  208       /* of a customer's id of 64 */
+#define NGX_SHOP_SESSION_MEMO_TAIL    16
+
+
+typedef struct {
+    ngx_str_t                 *host;        /* NULL: nothing is here */
+    time_t                     issued;
+    u_char                     digest[NGX_SHOP_SHA256_LEN];
+    u_char                     customer_len;
+    u_char                     cookie_len;
+    u_char                     customer[NGX_SHOP_CUSTOMER_ID_MAX];
+    u_char                     cookie[NGX_SHOP_SESSION_MEMO_COOKIE];
+} ngx_shop_session_slot_t;
+
+
+struct ngx_shop_session_memo_s {
+    ngx_shop_session_slot_t    slots[NGX_SHOP_SESSION_MEMO_SLOTS];
+};
+
+
+static ngx_shop_session_slot_t *ngx_shop_session_memo_slot(
+    ngx_shop_session_memo_t *memo, ngx_str_t *cookie);
+
+
+ngx_shop_session_memo_t *
+ngx_shop_session_memo_create(ngx_pool_t *pool)
+{
+    return ngx_pcalloc(pool, sizeof(ngx_shop_session_memo_t));
+}
+
+
+ngx_int_t
+ngx_shop_session_recall(ngx_shop_session_memo_t *memo, ngx_pool_t *pool,
+    ngx_str_t *host, ngx_str_t *cookie, ngx_shop_session_t *session)
+{
+    ngx_str_t                 text;
+    ngx_shop_session_slot_t  *slot;
+
+    slot = ngx_shop_session_memo_slot(memo, cookie);
+
+    if (slot == NULL || slot->host != host) {
+        return NGX_DECLINED;
+    }
+
+    text.data = slot->cookie;
+    text.len = slot->cookie_len;
+
+    if (!ngx_shop_equal(&text, cookie)) {
+        return NGX_DECLINED;
+    }
+
+    /* the slot may be another's before the request has ended */
+
+    session->customer.data = ngx_pnalloc(pool, slot->customer_len);
+    if (session->customer.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    session->customer.len = slot->customer_len;
+    session->issued = slot->issued;
+
+    ngx_memcpy(session->customer.data, slot->customer, slot->customer_len);
+    ngx_memcpy(session->digest, slot->digest, NGX_SHOP_SHA256_LEN);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_shop_session_remember(ngx_shop_session_memo_t *memo, ngx_str_t *host,
+    ngx_str_t *cookie, ngx_shop_session_t *session)
+{
+    ngx_shop_session_slot_t  *slot;
+
+    slot = ngx_shop_session_memo_slot(memo, cookie);
+
+    if (slot == NULL) {
+        return;
+    }
+
+    slot->host = host;
+    slot->issued = session->issued;
+    slot->customer_len = (u_char) session->customer.len;
+    slot->cookie_len = (u_char) cookie->len;
+
+    ngx_memcpy(slot->digest, session->digest, NGX_SHOP_SHA256_LEN);
+    ngx_memcpy(slot->customer, session->customer.data,
+               session->customer.len);
+    ngx_memcpy(slot->cookie, cookie->data, cookie->len);
+}
+
+
+/* NULL: a cookie that is not kept */
+
+static ngx_shop_session_slot_t *
+ngx_shop_session_memo_slot(ngx_shop_session_memo_t *memo, ngx_str_t *cookie)
+{
+    uint32_t  hash;
+
+    if (cookie->len < NGX_SHOP_SESSION_MEMO_TAIL
+        || cookie->len > NGX_SHOP_SESSION_MEMO_COOKIE)
+    {
+        return NULL;
+    }
+
+    hash = ngx_murmur_hash2(cookie->data + cookie->len
+                            - NGX_SHOP_SESSION_MEMO_TAIL,
+                            NGX_SHOP_SESSION_MEMO_TAIL);
+
+    return &memo->slots[hash & (NGX_SHOP_SESSION_MEMO_SLOTS - 1)];
+}
