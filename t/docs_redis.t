@@ -98,6 +98,8 @@ is($shop->me($browser), undef, '... at once');
                                    %$event }),
            'booked', "an event: $event->{type}");
     }
+
+    is($customer->book($now, $customer->seen($now, 0)), 'booked', 'a visit');
 }
 
 my $stats = $redis->command('INFO', 'commandstats');

@@ -41,15 +41,26 @@ sub one_of { return $_[random(scalar @_)] }
 
 sub program {
     my @earn = ({ what => 'signup', points => 100 },
-                { what => 'login', points => 5, every => one_of('1d', '1h') });
+                { what => 'login', points => 5, every => one_of('1d', '1h') },
+                { what => 'login', points => 2, pace() },
+                { what => 'visit', points => 1, pace(), dates() },
+                { what => 'streak', points => 20, days => 1 + random(3),
+                  dates(), random(4) ? () : (tier => 'bronze') });
+
+    for my $name (qw(review review survey)) {
+        push @earn, {
+            what => "custom:$name", points => 10, pace(), dates(),
+            random(3) ? () : (min => 500),
+            random(4) ? () : (tier => 'gold'),
+        };
+    }
 
     for (0 .. random(3)) {
         push @earn, {
             what => 'order', points => 1 + random(3),
             per  => one_of(0, 100, 250),
             one_of(0, 1) ? (min => 1000) : (),
-            one_of(0, 1) ? (pending => one_of('14d', '3d', '6h')) : (),
-            one_of(0, 1) ? (expires => one_of('30d', '365d', '2h')) : (),
+            dates(), one_of(0, 1) ? pace() : (),
             random(4) ? () : (tier => 'silver'),
             one_of(0, 1) ? (multiply => { silver => one_of(1500, 2000),
                                           gold => 2125 }) : (),
@@ -63,15 +74,36 @@ sub program {
 }
 
 
+sub dates {
+    return (one_of(0, 1) ? (pending => one_of('14d', '3d', '6h')) : (),
+            one_of(0, 1) ? (expires => one_of('30d', '365d', '2h')) : ());
+}
+
+sub pace {
+    return (random(3) ? () : (every => one_of('1d', '12h', '1w', '30d')),
+            one_of(0, 1) ? (limit => 1 + random(3) . '/'
+                                     . one_of(qw(day week month year))) : ());
+}
+
+
 # an event; ids and orders are few, so they meet again
 
 sub event {
     my ($n, $now, $told) = @_;
 
-    return one_of(@$told) if @$told && !random(8);
+    my $again = @$told && !random(8) ? one_of(@$told) : undef;
 
-    my $type = one_of(qw(order order order refund refund spend adjust login));
+    # nobody tells of a visit so late
+
+    return $again
+        if $again && ($again->{type} ne 'visit'
+                      || $again->{time} > $now - 399 * $day);
+
+    my $type = one_of(qw(order order order refund refund spend adjust login
+                         request request custom custom));
     my $event = { id => 'e' . random(6 * $events), type => $type };
+
+    return { type => $type } if $type eq 'request';
 
     if ($type eq 'login') {
         $event->{id} = "login$n";
@@ -89,6 +121,8 @@ sub event {
     $event->{points} = 1 + random(200) if $type eq 'spend';
     $event->{points} = random(200) - 60 if $type eq 'adjust';
     $event->{qualifying} = random(2) if $type eq 'adjust';
+    $event->{name} = one_of(qw(review survey other)) if $type eq 'custom';
+    $event->{total} = random(1000) if $type eq 'custom' && random(2);
 
     return $event;
 }
@@ -143,7 +177,7 @@ for my $history ($first .. $last) {
     my $model = ShopTest::Loyalty->new(%$program);
     my $customer = ShopTest::Ledger->new($redis, $program);
     my $now = 1790000000 + random(1000) * $day;
-    my ($known, $sum) = (0, 0);
+    my ($known, $sum, $here) = (0, 0, 0);
     my (@told, $wrong);
 
     $redis->command('FLUSHALL');
@@ -153,6 +187,21 @@ for my $history ($first .. $last) {
     my $event = { id => 'login', type => 'login', time => $now };
 
     for my $n (1 .. $events) {
+        if ($event->{type} eq 'request') {
+            my $begins = $now - $here >= 1800;
+
+            $event = $customer->seen($now, $here);
+            $here = $now;
+
+            if (!$event != !$begins) {
+                ok(0, "history $history: event $n: a visit begins after "
+                      . 'half an hour');
+                last;
+            }
+
+            next if !$event;
+        }
+
         my $status = $model->book($now, $event);
         my $is = $customer->book($now, $event);
 
@@ -175,6 +224,8 @@ for my $history ($first .. $last) {
         }
 
         push @told, $event if $event->{type} ne 'login';
+
+    } continue {
         $now += one_of(0, random(7200), random($day), random(20 * $day));
         $event = event($n, $now, \@told);
     }

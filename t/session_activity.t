@@ -45,7 +45,8 @@ my ($shop, $redis) = start();
         my $now = time;
 
         $is->{visits} != 1 || $is->{first_seen} ne $is->{last_seen}
-            || $now - $is->{last_seen} > 60 || keys %$is != 3
+            || $is->{last_visit} ne $is->{last_seen} || $is->{streak} != 1
+            || $now - $is->{last_seen} > 60 || keys %$is != 5
             || listed($_) != $is->{last_seen};
     } @sessions;
 

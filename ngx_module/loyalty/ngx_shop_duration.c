@@ -140,3 +140,30 @@ ngx_shop_duration_month(ngx_int_t year, ngx_int_t month)
     return 365 * year + year / 4 - year / 100 + year / 400
            + 367 * month / 12 - 30 - 719527 + 31 + 28;
 }
+
+
+time_t
+ngx_shop_period_start(ngx_shop_period_e period, time_t time)
+{
+    time_t    day;
+    ngx_tm_t  tm;
+
+    day = time / NGX_SHOP_DURATION_DAY;
+
+    ngx_gmtime(time, &tm);
+
+    switch (period) {
+
+    case NGX_SHOP_PERIOD_DAY:
+        return day;
+
+    case NGX_SHOP_PERIOD_WEEK:
+        return day - (tm.ngx_tm_wday + 6) % 7;
+
+    case NGX_SHOP_PERIOD_MONTH:
+        return ngx_shop_duration_month(tm.ngx_tm_year, tm.ngx_tm_mon);
+
+    default: /* NGX_SHOP_PERIOD_YEAR */
+        return ngx_shop_duration_month(tm.ngx_tm_year, 1);
+    }
+}

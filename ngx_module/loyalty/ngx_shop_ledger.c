@@ -39,7 +39,9 @@ static ngx_int_t ngx_shop_ledger_keys(ngx_shop_redis_t *redis,
 static ngx_int_t ngx_shop_ledger_tiers(ngx_pool_t *pool,
     ngx_array_t *tiers, ngx_str_t **arg);
 static ngx_int_t ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules,
-    time_t time, ngx_str_t **arg);
+    ngx_shop_event_t *event, ngx_str_t **arg);
+static ngx_int_t ngx_shop_ledger_pace(ngx_pool_t *pool,
+    ngx_shop_earn_t *rule, time_t time, ngx_str_t *pace);
 static ngx_int_t ngx_shop_ledger_lot(ngx_pool_t *pool, ngx_shop_earn_t *rule,
     time_t time, ngx_str_t *name);
 
@@ -52,9 +54,10 @@ static const char  *ngx_shop_ledger_kinds[] = {
     (sizeof(ngx_shop_ledger_kinds) / sizeof(char *))
 
 
-static ngx_str_t  ngx_shop_ledger_rule_names[] = {
-    ngx_string("signup"),
-    ngx_string("login")
+/* which events rules are for, in the order of ngx_shop_earn_e */
+
+static const char  *ngx_shop_ledger_earns[] = {
+    "login", "login", "visit", "visit", "order", "custom"
 };
 
 
@@ -81,9 +84,13 @@ ngx_shop_ledger_book(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
     args[1] = event->kind;
     args[2] = event->id;
-    ngx_str_null(&args[4]);
-    ngx_str_set(&args[5], "0");
-    ngx_str_null(&args[6]);
+    args[4] = event->what;
+    args[5] = event->amount;
+    args[6] = event->option;
+
+    if (args[5].len == 0) {
+        ngx_str_set(&args[5], "0");
+    }
 
     if (ngx_shop_decimal(op->pool, now, &args[0]) != NGX_OK
         || ngx_shop_decimal(op->pool, event->time, &args[3]) != NGX_OK
@@ -96,12 +103,13 @@ ngx_shop_ledger_book(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     arg = &args[NGX_SHOP_LEDGER_EVENT];
 
     if (ngx_shop_ledger_tiers(op->pool, &program->tiers, &arg) != NGX_OK
-        || ngx_shop_ledger_rules(op->pool, &program->earn, event->time,
-                                 &arg)
+        || ngx_shop_ledger_rules(op->pool, &program->earn, event, &arg)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    nargs = arg - args;
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_ledger,
                                      NGX_SHOP_LEDGER_KEYS, keys, nargs, args);
@@ -151,34 +159,75 @@ ngx_shop_ledger_tiers(ngx_pool_t *pool, ngx_array_t *tiers, ngx_str_t **arg)
 
 
 static ngx_int_t
-ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules, time_t time,
-    ngx_str_t **arg)
+ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules,
+    ngx_shop_event_t *event, ngx_str_t **arg)
 {
     ngx_str_t        *word;
     ngx_uint_t        i;
+    const char       *kind;
     ngx_shop_earn_t  *rule;
 
     rule = rules->elts;
 
     for (i = 0; i < rules->nelts; i++) {
 
+        kind = ngx_shop_ledger_earns[rule[i].what];
+
+        if (event->kind.len != ngx_strlen(kind)
+            || ngx_strncmp(event->kind.data, kind, event->kind.len) != 0)
+        {
+            continue;
+        }
+
         word = *arg;
 
-        word[0] = ngx_shop_ledger_rule_names[rule[i].what];
-        ngx_str_set(&word[2], "0");
-        ngx_str_set(&word[3], "0");
-        ngx_str_null(&word[5]);
-        ngx_str_null(&word[6]);
+        word[0] = rule[i].event;
+        word[5] = rule[i].tier;
+        word[6] = rule[i].multiply;
 
         if (ngx_shop_decimal(pool, rule[i].points, &word[1]) != NGX_OK
-            || ngx_shop_decimal(pool, rule[i].every, &word[4]) != NGX_OK
-            || ngx_shop_ledger_lot(pool, &rule[i], time, &word[7]) != NGX_OK)
+            || ngx_shop_decimal(pool, rule[i].per, &word[2]) != NGX_OK
+            || ngx_shop_decimal(pool, rule[i].min, &word[3]) != NGX_OK
+            || ngx_shop_ledger_pace(pool, &rule[i], event->time, &word[4])
+               != NGX_OK
+            || ngx_shop_ledger_lot(pool, &rule[i], event->time, &word[7])
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
 
         *arg += NGX_SHOP_LEDGER_RULE;
     }
+
+    return NGX_OK;
+}
+
+
+/* how often it pays: "FIELD EVERY LIMIT START" */
+
+static ngx_int_t
+ngx_shop_ledger_pace(ngx_pool_t *pool, ngx_shop_earn_t *rule, time_t time,
+    ngx_str_t *pace)
+{
+    size_t  len;
+
+    if (rule->every == 0 && rule->limit == 0) {
+        ngx_str_null(pace);
+        return NGX_OK;
+    }
+
+    len = rule->paid.len + NGX_TIME_T_LEN + NGX_INT_T_LEN + NGX_TIME_T_LEN
+          + 3;
+
+    pace->data = ngx_pnalloc(pool, len);
+    if (pace->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    pace->len = ngx_sprintf(pace->data, "%V %T %ui %T", &rule->paid,
+                            rule->every, rule->limit,
+                            ngx_shop_period_start(rule->period, time))
+                - pace->data;
 
     return NGX_OK;
 }
@@ -266,4 +315,46 @@ ngx_shop_ledger_booked(ngx_shop_redis_reply_t *reply)
 {
     return (reply->type == NGX_SHOP_REDIS_ARRAY
             && reply->nelts == NGX_SHOP_LEDGER_REPLY) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_shop_ledger_visit(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_shop_program_t *program, ngx_str_t *customer, time_t time,
+    ngx_str_t *days, time_t now)
+{
+    u_char            id[sizeof("visit:") - 1 + NGX_TIME_T_LEN];
+    ngx_shop_event_t  event;
+
+    ngx_memzero(&event, sizeof(ngx_shop_event_t));
+
+    ngx_str_set(&event.kind, "visit");
+
+    event.id.data = id;
+    event.id.len = ngx_sprintf(id, "visit:%T", time) - id;
+    event.time = time;
+    event.amount = *days;
+
+    return ngx_shop_ledger_book(redis, op, program, customer, &event, now);
+}
+
+
+ngx_uint_t
+ngx_shop_ledger_visits(ngx_shop_program_t *program)
+{
+    ngx_uint_t        i;
+    ngx_shop_earn_t  *rule;
+
+    rule = program->earn.elts;
+
+    for (i = 0; i < program->earn.nelts; i++) {
+
+        if (rule[i].what == NGX_SHOP_EARN_VISIT
+            || rule[i].what == NGX_SHOP_EARN_STREAK)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }

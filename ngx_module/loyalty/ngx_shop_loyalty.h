@@ -25,6 +25,7 @@
 
 
 #define NGX_SHOP_LOYALTY_TIERS_MAX  32
+#define NGX_SHOP_LOYALTY_RULES_MAX  64
 #define NGX_SHOP_LOYALTY_NO_TIER    ((ngx_uint_t) -1)
 
 /* points travel through Lua's numbers: 2^53 - 1 */
@@ -47,6 +48,17 @@ ngx_int_t ngx_shop_duration_parse(ngx_str_t *text,
 /* when it ends that begins at "time": days and longer ones with the end of
  * that day in UTC; a day that a month has not is its last one */
 time_t ngx_shop_duration_end(ngx_shop_duration_t *duration, time_t time);
+
+typedef enum {
+    NGX_SHOP_PERIOD_DAY = 0,
+    NGX_SHOP_PERIOD_WEEK,
+    NGX_SHOP_PERIOD_MONTH,
+    NGX_SHOP_PERIOD_YEAR
+} ngx_shop_period_e;
+
+/* the first day of a period of the calendar that "time" is in, in UTC and in
+ * days since 1970; weeks begin on Monday */
+time_t ngx_shop_period_start(ngx_shop_period_e period, time_t time);
 
 
 /* ngx_shop_money.c: amounts of money, exact, in the smallest unit of their
@@ -87,14 +99,28 @@ typedef struct {
 
 typedef enum {
     NGX_SHOP_EARN_SIGNUP = 0,
-    NGX_SHOP_EARN_LOGIN
+    NGX_SHOP_EARN_LOGIN,
+    NGX_SHOP_EARN_VISIT,
+    NGX_SHOP_EARN_STREAK,
+    NGX_SHOP_EARN_ORDER,
+    NGX_SHOP_EARN_CUSTOM
 } ngx_shop_earn_e;
 
 
 typedef struct {
     ngx_shop_earn_e            what;
+    ngx_str_t                  event;       /* "order", "custom:review" */
     int64_t                    points;
+    int64_t                    per;         /* money; of a streak: days; 0:
+                                               whatever it was */
+    int64_t                    min;         /* money */
+    ngx_str_t                  tier;        /* empty: any */
+    ngx_str_t                  multiply;    /* "TIER:THOUSANDTHS ..." */
     time_t                     every;       /* cooldown in seconds; 0: none */
+    ngx_uint_t                 limit;       /* times in a period; 0: any */
+    ngx_shop_period_e          period;
+    ngx_str_t                  paid;        /* where in shop:activity it is
+                                               kept when it paid */
     ngx_shop_duration_t       *pending;     /* until they are active; NULL:
                                                at once */
     ngx_shop_duration_t       *expires;     /* from then on; NULL: never */
@@ -256,9 +282,15 @@ ngx_int_t ngx_shop_loyalty_view(ngx_pool_t *pool,
 #define NGX_SHOP_LEDGER_COMMANDS  1
 
 typedef struct {
-    ngx_str_t                  kind;        /* "login" */
+    ngx_str_t                  kind;        /* "login", "order", ... */
     ngx_str_t                  id;          /* 1..128 bytes */
     time_t                     time;
+    ngx_str_t                  what;        /* order, name or tier; or empty */
+    ngx_str_t                  amount;      /* decimal integer: money, points,
+                                               or when a grant ends; or
+                                               empty: 0 */
+    ngx_str_t                  option;      /* "qualifying", or codes joined
+                                               by ","; or empty */
 } ngx_shop_event_t;
 
 
@@ -282,6 +314,17 @@ ngx_int_t ngx_shop_ledger_settle(ngx_shop_redis_t *redis,
  * done; NGX_ERROR: the reply is a fault, so it is not done */
 ngx_int_t ngx_shop_ledger_settled(ngx_shop_redis_reply_t *reply,
     ngx_shop_view_t *view);
+
+/*
+ * The same of a visit that the script of the activity has found to be owed,
+ * with the "days" of the streak that it said: booked if it still is.
+ */
+ngx_int_t ngx_shop_ledger_visit(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_shop_program_t *program,
+    ngx_str_t *customer, time_t time, ngx_str_t *days, time_t now);
+
+/* 1: there are rules for visits */
+ngx_uint_t ngx_shop_ledger_visits(ngx_shop_program_t *program);
 
 /* NGX_OK: booked, or there was nothing to book; NGX_ERROR: the reply is a
  * fault */

@@ -46,9 +46,9 @@ char *ngx_shop_program_name(ngx_conf_t *cf, const char *what,
 char *ngx_shop_program_unknown(ngx_conf_t *cf,
     ngx_shop_program_words_t *words, ngx_str_t *word);
 
-/* a tier that was not declared */
+/* a tier that was not declared, in a line or parameter "where" */
 char *ngx_shop_program_unknown_tier(ngx_conf_t *cf,
-    ngx_shop_program_t *program, ngx_str_t *name);
+    ngx_shop_program_t *program, const char *where, ngx_str_t *name);
 
 /* a word that stands there twice */
 char *ngx_shop_program_duplicate(ngx_conf_t *cf, ngx_str_t *word);

@@ -252,7 +252,8 @@ ngx_shop_promotion_condition(ngx_conf_t *cf, ngx_shop_program_t *program,
     condition->tier = ngx_shop_tier_find(program, &value);
 
     if (condition->tier == NGX_SHOP_LOYALTY_NO_TIER) {
-        return ngx_shop_program_unknown_tier(cf, program, &value);
+        return ngx_shop_program_unknown_tier(cf, program, "audience",
+                                             &value);
     }
 
     return NGX_CONF_OK;

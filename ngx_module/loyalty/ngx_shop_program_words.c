@@ -79,7 +79,7 @@ ngx_shop_program_unknown(ngx_conf_t *cf, ngx_shop_program_words_t *words,
 
 char *
 ngx_shop_program_unknown_tier(ngx_conf_t *cf, ngx_shop_program_t *program,
-    ngx_str_t *name)
+    const char *where, ngx_str_t *name)
 {
     u_char           *p;
     size_t            len;
@@ -89,8 +89,8 @@ ngx_shop_program_unknown_tier(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     if (program->tiers.nelts == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown tier \"%V\" in \"audience\", no tier "
-                           "was declared before", name);
+                           "unknown tier \"%V\" in \"%s\", no tier "
+                           "was declared before", name, where);
         return NGX_CONF_ERROR;
     }
 
@@ -115,8 +115,8 @@ ngx_shop_program_unknown_tier(ngx_conf_t *cf, ngx_shop_program_t *program,
     names.len = p - names.data;
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown tier \"%V\" in \"audience\", declared "
-                       "before: %V", name, &names);
+                       "unknown tier \"%V\" in \"%s\", declared before: "
+                       "%V", name, where, &names);
 
     return NGX_CONF_ERROR;
 }

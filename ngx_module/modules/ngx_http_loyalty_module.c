@@ -35,8 +35,12 @@ static ngx_int_t ngx_http_loyalty_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_http_loyalty_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
+static ngx_int_t ngx_http_loyalty_visit(void *data, ngx_shop_redis_op_t *op,
+    ngx_str_t *customer, time_t time, ngx_str_t *days);
+
 static ngx_int_t ngx_http_loyalty_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_loyalty_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_loyalty_init_process(ngx_cycle_t *cycle);
 
 
 static ngx_http_module_t  ngx_http_loyalty_module_ctx = {
@@ -61,7 +65,7 @@ ngx_module_t  ngx_http_loyalty_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_http_loyalty_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     NULL,                                  /* exit process */
@@ -402,4 +406,51 @@ ngx_http_loyalty_init(ngx_conf_t *cf)
     *h = ngx_http_loyalty_precontent_handler;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_shop_main_conf_t     *smcf;
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    smcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_shop_module);
+
+    if (smcf == NULL || smcf->activity == NULL) {
+        return NGX_OK;
+    }
+
+    lmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_loyalty_module);
+
+    if (ngx_shop_ledger_visits(&lmcf->program)) {
+        ngx_shop_activity_earns(smcf->activity, ngx_http_loyalty_visit,
+                                (void *) cycle);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * No request waits for it, and it may earn nothing: copies of the customer are
+ * dropped when Redis tells that there is a change.
+ */
+
+static ngx_int_t
+ngx_http_loyalty_visit(void *data, ngx_shop_redis_op_t *op,
+    ngx_str_t *customer, time_t time, ngx_str_t *days)
+{
+    ngx_cycle_t *cycle = data;
+
+    ngx_http_shop_main_conf_t     *smcf;
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    smcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_shop_module);
+    lmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_loyalty_module);
+
+    return ngx_shop_ledger_visit(smcf->redis, op, &lmcf->program, customer,
+                                 time, days, ngx_time());
 }

@@ -8,13 +8,16 @@
 -- KEYS[6]  shop:activity:{NN}:ID
 -- ARGV     now, kind, id of the event, its time, order, amount, option,
 --          number of tiers; then the tiers, lowest first: name, qualifying
---          points (-1: none are needed); then the earning rules: what, points,
---          "per", "min", seconds of "every", tier, multipliers
---          ("TIER:THOUSANDTHS ..."), lot; 0 or "" is none
+--          points (-1: none are needed); then the earning rules for such
+--          events: what, points, "per" (of a streak: days), "min", pace,
+--          tier, multipliers ("TIER:THOUSANDTHS ..."), lot; 0 or "" is none
 --
--- Kinds: "settle", which does what is due and nothing else; "login"; "order"
--- and "refund" of an amount of money; "spend" and "adjust" of an amount of
--- points, where the option "qualifying" makes them count towards tiers.
+-- Kinds: "settle", which does what is due and nothing else; "login"; "visit",
+-- whose amount is how many days in a row there were visits, if it is the first
+-- one of its day; "custom", with its name for an order and an amount of money;
+-- "order" and "refund" of an amount of money; "spend" and "adjust" of an
+-- amount of points, where the option "qualifying" makes them count towards
+-- tiers.
 --
 -- Points are active, or pending until their lot activates.  A lot is named by
 -- its two dates, ACTIVATES:EXPIRES, so what has the same dates is one lot.
@@ -25,10 +28,16 @@
 -- of each rule that paid; TOTAL is "-" where only refunds have come.  Its
 -- points are always worked out anew of what is left, so nothing drifts.
 --
+-- The pace of a rule is "FIELD EVERY LIMIT START": it pays again after so many
+-- seconds, and so often in the period that begins with that day.  The field of
+-- "activity" holds what it has paid, "LAST START:TIMES ...": when it did so
+-- last, and how often in each period.
+--
 -- An id is scored by the day it was booked and a digest of the content, for
 -- 400 days; "signup" for ever, at the first login, even where nothing is paid
 -- for it, so that a rule that comes later is for who comes later.  A login
--- that is not paid leaves no trace.
+-- that is not paid leaves no trace.  A visit is booked if the field "owed" of
+-- "activity" is that visit, and goes with it.
 --
 -- All is read and checked first and written at the end, so an error leaves
 -- nothing half done; and what changes nothing writes nothing, since a write
@@ -49,7 +58,7 @@ local today = math.floor(now / day)
 local digests = 2 ^ 36
 local digest = 0
 
-if kind ~= 'login' then
+if kind ~= 'login' and kind ~= 'visit' then
     local content = table.concat({ kind, ARGV[4], ARGV[6], option, order },
                                  ' ')
 
@@ -68,6 +77,17 @@ amount = integer(ARGV[6])
 
 local function decimal(n)
     return string.format('%.0f', n)
+end
+
+
+local function words(text)
+    local list = {}
+
+    for word in string.gmatch(text, '%S+') do
+        list[#list + 1] = word
+    end
+
+    return list
 end
 
 
@@ -92,7 +112,7 @@ for i, field in ipairs(fields) do
 end
 
 local entries, marks = {}, {}
-local record, paid
+local paid, record, visited = {}
 
 
 local function enter(word, points, lot, event)
@@ -115,7 +135,7 @@ while at <= #ARGV do
     rules[#rules + 1] = {
         what = ARGV[at], points = tonumber(ARGV[at + 1]),
         per = tonumber(ARGV[at + 2]), min = tonumber(ARGV[at + 3]),
-        every = tonumber(ARGV[at + 4]), tier = ARGV[at + 5],
+        pace = ARGV[at + 4], tier = ARGV[at + 5],
         multiply = ARGV[at + 6], lot = ARGV[at + 7]
     }
     at = at + 8
@@ -406,8 +426,12 @@ local function write()
         end
     end
 
-    if paid then
-        redis.call('HSET', activity, 'login_paid', paid)
+    for field, value in pairs(paid) do
+        redis.call('HSET', activity, field, value)
+    end
+
+    if visited then
+        redis.call('HDEL', activity, 'owed')
     end
 
     if is.created == 0 and kind ~= 'settle' then
@@ -442,11 +466,37 @@ end
 local book = {}
 
 
+local function may_pay(rule)
+    if rule.tier ~= '' and rule.tier ~= is.tier or amount < rule.min
+        or rule.what == 'streak' and (amount == 0 or amount % rule.per ~= 0)
+    then
+        return false
+    end
+
+    if rule.pace == '' then
+        return true
+    end
+
+    local field, every, limit, start = unpack(words(rule.pace))
+    local text = redis.call('HGET', activity, field) or ''
+    local last = tonumber(string.match(text, '^%d+'))
+    local times = tonumber(string.match(text, ' ' .. start .. ':(%d+)') or 0)
+
+    every, limit = tonumber(every), tonumber(limit)
+
+    rule.paid = { field = field, limit = limit, start = start, times = times,
+                  periods = string.match(text, '^%d+(.*)$') or '' }
+
+    return (every == 0 or not last or time - last >= every)
+           and (limit == 0 or times < limit)
+end
+
+
 local function rules_for(what)
     local list = {}
 
     for _, rule in ipairs(rules) do
-        if rule.what == what and (rule.tier == '' or rule.tier == is.tier) then
+        if rule.what == what and may_pay(rule) then
             list[#list + 1] = rule
         end
     end
@@ -455,15 +505,47 @@ local function rules_for(what)
 end
 
 
-local function reward(what, event, last)
+local function has_paid(rule)
+    local it = rule.paid
+
+    if not it then
+        return
+    end
+
+    local periods, found = '', 0
+
+    if it.limit > 0 then
+        local period = ' ' .. it.start .. ':'
+
+        periods, found = string.gsub(it.periods, period .. '%d+',
+                                     period .. decimal(it.times + 1))
+
+        if found == 0 then
+            periods = periods .. period .. '1'
+        end
+    end
+
+    -- no event is so old any more
+
+    local first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
+
+    while first and tonumber(first) < today - days_kept - 366 do
+        periods = rest
+        first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
+    end
+
+    paid[it.field] = ARGV[4] .. periods
+end
+
+
+local function reward(what, event)
     local rewarded = false
 
     for _, rule in ipairs(rules_for(what)) do
-        local due = last == 0 or rule.every == 0 or time - last >= rule.every
-
-        if due and fits(rule.points) then
+        if fits(rule.points) then
             is.qualifying = is.qualifying + rule.points
-            put(rule.lot, rule.points, what, event)
+            put(rule.lot, rule.points, string.match(what, '^%a+'), event)
+            has_paid(rule)
             rewarded = true
         end
     end
@@ -473,39 +555,48 @@ end
 
 
 function book.login()
-    local last = redis.call('HGET', activity, 'login_paid')
-
     if not redis.call('ZSCORE', seen, 'signup') then
-        reward('signup', 'signup', 0)
+        reward('signup', 'signup')
         mark('signup')
     end
 
-    if reward('login', id, last and integer(last) or 0) then
+    if reward('login', id) then
         mark(id)
-        paid = ARGV[4]
     end
 
     return 'booked'
 end
 
 
-local function read_order()
-    local words = {}
-
-    for word in string.gmatch(redis.call('HGET', orders, order) or '- 0',
-                              '%S+')
-    do
-        words[#words + 1] = word
+function book.visit()
+    if redis.call('HGET', activity, 'owed') ~= ARGV[4] .. ' ' .. ARGV[6] then
+        return 'duplicate'
     end
 
-    local it = { total = tonumber(words[1]), refunded = tonumber(words[2]),
-                 time = words[3], multiplier = tonumber(words[4]),
-                 lines = {} }
+    reward('visit', id)
+    reward('streak', id)
+    visited = true
 
-    for i = 5, #words, 3 do
-        it.lines[#it.lines + 1] = { per = tonumber(words[i]),
-                                    points = tonumber(words[i + 1]),
-                                    lot = words[i + 2] }
+    return 'booked'
+end
+
+
+function book.custom()
+    reward('custom:' .. order, id)
+
+    return 'booked'
+end
+
+
+local function read_order()
+    local list = words(redis.call('HGET', orders, order) or '- 0')
+    local it = { total = tonumber(list[1]), refunded = tonumber(list[2]),
+                 time = list[3], multiplier = tonumber(list[4]), lines = {} }
+
+    for i = 5, #list, 3 do
+        it.lines[#it.lines + 1] = { per = tonumber(list[i]),
+                                    points = tonumber(list[i + 1]),
+                                    lot = list[i + 2] }
     end
 
     return it
@@ -518,16 +609,16 @@ local function write_order(it)
         return
     end
 
-    local words = { decimal(it.total), decimal(it.refunded), it.time,
-                    decimal(it.multiplier) }
+    local list = { decimal(it.total), decimal(it.refunded), it.time,
+                   decimal(it.multiplier) }
 
     for _, line in ipairs(it.lines) do
-        words[#words + 1] = decimal(line.per)
-        words[#words + 1] = decimal(line.points)
-        words[#words + 1] = line.lot
+        list[#list + 1] = decimal(line.per)
+        list[#list + 1] = decimal(line.points)
+        list[#list + 1] = line.lot
     end
 
-    record = table.concat(words, ' ')
+    record = table.concat(list, ' ')
 end
 
 
@@ -574,10 +665,8 @@ function book.order()
     it.total, it.time, it.multiplier = amount, ARGV[4], 1000
 
     for _, rule in ipairs(rules_for('order')) do
-        if amount >= rule.min then
-            it.lines[#it.lines + 1] = rule
-            it.multiplier = math.max(it.multiplier, factor(rule))
-        end
+        it.lines[#it.lines + 1] = rule
+        it.multiplier = math.max(it.multiplier, factor(rule))
     end
 
     local names, points, sum = {}, {}, 0
@@ -601,6 +690,10 @@ function book.order()
 
     if not fits(sum) or is.spend + net(it) > max then
         return 'refused', 'too_large'
+    end
+
+    for _, rule in ipairs(it.lines) do
+        has_paid(rule)
     end
 
     is.orders = is.orders + 1
@@ -732,7 +825,7 @@ local function run()
     if status ~= 'refused' then
         raise()
 
-        if kind ~= 'login' then
+        if kind ~= 'login' and kind ~= 'visit' then
             mark(id)
         end
     end

@@ -33,6 +33,10 @@
  * and comes back late where another one has it.  Where "idle" is so short
  * that five minutes would be too long, it does not wait for that.
  *
+ * A visit that earns something is booked behind that, by a second command for
+ * the same note: the first one says which visit is owed, until it is booked.
+ * So it does not matter who books it, nor how often that is tried.
+ *
  * All that is fresh goes out together, some dozens at a time, so that no
  * request finds more than a moment's work of Redis ahead of its own.  What
  * cannot be written is tried again, for a quarter of an hour.  The table does
@@ -42,7 +46,8 @@
  * A worker that quits gracefully sends what is fresh; its timer keeps it
  * for that second, unless Redis is away.  Late notes, and those of a worker
  * that is killed, are lost.  The customer is written with a request five
- * minutes later.
+ * minutes later, and what is owed then is booked; a visit that ended before
+ * has not been seen.
  */
 
 
@@ -60,6 +65,8 @@ struct ngx_shop_activity_s {
     ngx_shop_activity_table_t   table;
     ngx_event_t                 timer;
     ngx_log_t                  *log;
+    ngx_shop_activity_visit_pt  visit;      /* NULL: visits earn nothing */
+    void                       *data;       /* for it */
     ngx_uint_t                  nout;       /* of the batch under way */
     ngx_uint_t                  nlost;      /* since the log was told */
     time_t                      told;
@@ -81,6 +88,13 @@ static ngx_int_t ngx_shop_activity_command(ngx_shop_activity_t *activity,
 static void ngx_shop_activity_done(ngx_shop_redis_op_t *op);
 static ngx_int_t ngx_shop_activity_result(ngx_shop_activity_t *activity,
     ngx_shop_redis_op_t *op);
+static ngx_int_t ngx_shop_activity_fault(ngx_shop_activity_t *activity,
+    ngx_shop_redis_reply_t *reply);
+static ngx_int_t ngx_shop_activity_book(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note, ngx_str_t *owed);
+static void ngx_shop_activity_booked(ngx_shop_redis_op_t *op);
+static void ngx_shop_activity_over(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note, ngx_int_t rc);
 static void ngx_shop_activity_retry(ngx_shop_activity_t *activity,
     ngx_shop_activity_note_t *note);
 static void ngx_shop_activity_lost(ngx_shop_activity_t *activity);
@@ -113,6 +127,15 @@ ngx_shop_activity_start(ngx_shop_redis_t *redis, ngx_shop_zone_t *zone,
     activity->timer.log = cycle->log;
 
     return activity;
+}
+
+
+void
+ngx_shop_activity_earns(ngx_shop_activity_t *activity,
+    ngx_shop_activity_visit_pt handler, void *data)
+{
+    activity->visit = handler;
+    activity->data = data;
 }
 
 
@@ -332,12 +355,18 @@ static ngx_int_t
 ngx_shop_activity_command(ngx_shop_activity_t *activity,
     ngx_shop_activity_note_t *note, ngx_shop_redis_op_t *op, int64_t idle)
 {
-    ngx_str_t          keys[3], args[4];
+    ngx_str_t          keys[3], args[5];
     ngx_pool_t        *pool;
     ngx_shop_redis_t  *redis;
 
     redis = activity->redis;
     pool = op->pool;
+
+    ngx_str_set(&args[4], "0");
+
+    if (activity->visit != NULL) {
+        ngx_str_set(&args[4], "1");
+    }
 
     if (ngx_shop_hex(pool, note->digest, NGX_SHOP_SHA256_LEN, &args[0])
         != NGX_OK
@@ -358,7 +387,7 @@ ngx_shop_activity_command(ngx_shop_activity_t *activity,
     }
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_activity, 3,
-                                     keys, 4, args);
+                                     keys, 5, args);
 }
 
 
@@ -376,6 +405,150 @@ ngx_shop_activity_done(ngx_shop_redis_op_t *op)
 
     ngx_shop_redis_free(op);
 
+    if (rc != NGX_AGAIN) {
+        ngx_shop_activity_over(activity, note, rc);
+    }
+}
+
+
+/*
+ * NGX_OK: written; NGX_AGAIN: and the visit that is owed is being booked;
+ * NGX_DECLINED: never will be; NGX_ERROR: could not be, now.  A copy of a
+ * session that is over, or has another end, is told of by Redis as well,
+ * unless the channel is down.
+ */
+
+static ngx_int_t
+ngx_shop_activity_result(ngx_shop_activity_t *activity,
+    ngx_shop_redis_op_t *op)
+{
+    int64_t                    n;
+    ngx_str_t                  digest, owed;
+    ngx_shop_redis_reply_t    *reply;
+    ngx_shop_activity_note_t  *note;
+
+    if (op->rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    note = op->data;
+    reply = op->replies[0];
+
+    if (reply->type != NGX_SHOP_REDIS_ARRAY
+        || ngx_shop_redis_number(reply, 0, &n) != NGX_OK)
+    {
+        return ngx_shop_activity_fault(activity, reply);
+    }
+
+    if (n != 1) {
+        digest.data = note->digest;
+        digest.len = NGX_SHOP_SHA256_LEN;
+
+        ngx_shop_cache_drop(activity->zone, NGX_SHOP_CACHE_SESSION, &digest);
+    }
+
+    if (activity->visit == NULL
+        || ngx_shop_redis_text(reply, 1, &owed) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_shop_activity_book(activity, note, &owed);
+}
+
+
+/* of a script: something under its keys is not ours, or Redis is to blame */
+
+static ngx_int_t
+ngx_shop_activity_fault(ngx_shop_activity_t *activity,
+    ngx_shop_redis_reply_t *reply)
+{
+    if (reply->type != NGX_SHOP_REDIS_FAULT
+        || ngx_shop_redis_is_fault(reply, "WRONGTYPE")
+        || ngx_shop_redis_is_fault(reply, "ERR"))
+    {
+        ngx_shop_activity_lost(activity);
+        return NGX_DECLINED;
+    }
+
+    return NGX_ERROR;
+}
+
+
+/* a visit is "TIME DAYS" */
+
+static ngx_int_t
+ngx_shop_activity_book(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note, ngx_str_t *owed)
+{
+    u_char               *blank;
+    time_t                time;
+    ngx_str_t             days;
+    ngx_shop_redis_op_t  *op;
+
+    blank = ngx_strlchr(owed->data, owed->data + owed->len, ' ');
+
+    if (blank == NULL) {
+        ngx_shop_activity_lost(activity);
+        return NGX_DECLINED;
+    }
+
+    time = ngx_atotm(owed->data, blank - owed->data);
+
+    if (time == (time_t) NGX_ERROR) {
+        ngx_shop_activity_lost(activity);
+        return NGX_DECLINED;
+    }
+
+    days.data = blank + 1;
+    days.len = owed->data + owed->len - days.data;
+
+    op = ngx_shop_redis_create(activity->redis, 1, activity->log);
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
+
+    op->handler = ngx_shop_activity_booked;
+    op->data = note;
+
+    if (activity->visit(activity->data, op, &note->customer, time, &days)
+        != NGX_OK
+        || ngx_shop_redis_submit(op) != NGX_AGAIN)
+    {
+        ngx_shop_redis_free(op);
+        return NGX_ERROR;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_shop_activity_booked(ngx_shop_redis_op_t *op)
+{
+    ngx_int_t                  rc;
+    ngx_shop_activity_t       *activity;
+    ngx_shop_activity_note_t  *note;
+
+    note = op->data;
+    activity = note->data;
+
+    rc = op->rc;
+
+    if (rc == NGX_OK && op->replies[0]->type != NGX_SHOP_REDIS_ARRAY) {
+        rc = ngx_shop_activity_fault(activity, op->replies[0]);
+    }
+
+    ngx_shop_redis_free(op);
+
+    ngx_shop_activity_over(activity, note, rc);
+}
+
+
+static void
+ngx_shop_activity_over(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note, ngx_int_t rc)
+{
     activity->nout--;
     activity->away = (rc == NGX_ERROR);
 
@@ -396,54 +569,6 @@ ngx_shop_activity_done(ngx_shop_redis_op_t *op)
     } else {
         ngx_shop_activity_timer(activity, NGX_SHOP_ACTIVITY_DELAY);
     }
-}
-
-
-/*
- * NGX_OK: written; NGX_DECLINED: never will be; NGX_ERROR: could not be, now.
- * A copy of a session that is over, or has another end, is told of by Redis
- * as well, unless the channel is down.
- */
-
-static ngx_int_t
-ngx_shop_activity_result(ngx_shop_activity_t *activity,
-    ngx_shop_redis_op_t *op)
-{
-    ngx_str_t                  digest;
-    ngx_shop_redis_reply_t    *reply;
-    ngx_shop_activity_note_t  *note;
-
-    if (op->rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    note = op->data;
-    reply = op->replies[0];
-
-    if (reply->type == NGX_SHOP_REDIS_INTEGER) {
-
-        if (reply->integer != 1) {
-            digest.data = note->digest;
-            digest.len = NGX_SHOP_SHA256_LEN;
-
-            ngx_shop_cache_drop(activity->zone, NGX_SHOP_CACHE_SESSION,
-                                &digest);
-        }
-
-        return NGX_OK;
-    }
-
-    /* of the script: something under these keys is not ours */
-
-    if (reply->type != NGX_SHOP_REDIS_FAULT
-        || ngx_shop_redis_is_fault(reply, "WRONGTYPE")
-        || ngx_shop_redis_is_fault(reply, "ERR"))
-    {
-        ngx_shop_activity_lost(activity);
-        return NGX_DECLINED;
-    }
-
-    return NGX_ERROR;
 }
 
 

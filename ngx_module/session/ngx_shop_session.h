@@ -149,6 +149,19 @@ typedef struct ngx_shop_activity_s  ngx_shop_activity_t;
 ngx_shop_activity_t *ngx_shop_activity_start(ngx_shop_redis_t *redis,
     ngx_shop_zone_t *zone, ngx_cycle_t *cycle);
 
+/*
+ * Adds to "op" one command that books a visit which began at "time": the
+ * first one of the "days"-th day in a row, of 0 where it is not the first one
+ * of its day.  NGX_ERROR: no memory.
+ */
+typedef ngx_int_t (*ngx_shop_activity_visit_pt)(void *data,
+    ngx_shop_redis_op_t *op, ngx_str_t *customer, time_t time,
+    ngx_str_t *days);
+
+/* visits earn something: "handler" is asked for each one, with "data" */
+void ngx_shop_activity_earns(ngx_shop_activity_t *activity,
+    ngx_shop_activity_visit_pt handler, void *data);
+
 /* what was not sent is lost */
 void ngx_shop_activity_stop(ngx_shop_activity_t *activity);
 

@@ -42,6 +42,7 @@ static void ngx_shop_unit_loyalty_tier_until(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_segments(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_durations(ngx_shop_unit_t *u);
+static void ngx_shop_unit_loyalty_periods(ngx_shop_unit_t *u);
 
 static void ngx_shop_unit_loyalty_run(ngx_shop_unit_t *u,
     const char **lines, ngx_shop_unit_loyalty_case_t *c);
@@ -65,6 +66,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_loyalty_tests[] = {
     { "segments are fit for a header", ngx_shop_unit_loyalty_segments },
     { "replies of Redis", ngx_shop_unit_loyalty_replies },
     { "durations", ngx_shop_unit_loyalty_durations },
+    { "periods of the calendar", ngx_shop_unit_loyalty_periods },
     { NULL, NULL }
 };
 
@@ -555,6 +557,63 @@ ngx_shop_unit_loyalty_durations(ngx_shop_unit_t *u)
         ngx_shop_unit_is_int(u, ngx_shop_duration_end(&duration, from), to,
                              "%V after %V", &cases[i].duration,
                              &cases[i].from);
+    }
+}
+
+
+static void
+ngx_shop_unit_loyalty_periods(ngx_shop_unit_t *u)
+{
+    time_t      time, start, day;
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_shop_period_e  period;
+        ngx_str_t          time;
+        ngx_str_t          start;
+    } cases[] = {
+
+        { NGX_SHOP_PERIOD_DAY, ngx_string("2026-03-01T00:00Z"),
+          ngx_string("2026-03-01") },
+        { NGX_SHOP_PERIOD_DAY, ngx_string("2026-03-01T23:59:59Z"),
+          ngx_string("2026-03-01") },
+
+        /* the 2nd of March 2026 is a Monday */
+
+        { NGX_SHOP_PERIOD_WEEK, ngx_string("2026-03-01T23:59:59Z"),
+          ngx_string("2026-02-23") },
+        { NGX_SHOP_PERIOD_WEEK, ngx_string("2026-03-02T00:00Z"),
+          ngx_string("2026-03-02") },
+        { NGX_SHOP_PERIOD_WEEK, ngx_string("2026-03-08T12:00Z"),
+          ngx_string("2026-03-02") },
+        { NGX_SHOP_PERIOD_WEEK, ngx_string("2027-01-01T12:00Z"),
+          ngx_string("2026-12-28") },
+
+        { NGX_SHOP_PERIOD_MONTH, ngx_string("2026-03-01T00:00Z"),
+          ngx_string("2026-03-01") },
+        { NGX_SHOP_PERIOD_MONTH, ngx_string("2028-02-29T23:59:59Z"),
+          ngx_string("2028-02-01") },
+        { NGX_SHOP_PERIOD_MONTH, ngx_string("2026-12-31T23:59:59Z"),
+          ngx_string("2026-12-01") },
+        { NGX_SHOP_PERIOD_MONTH, ngx_string("2027-01-01T00:00Z"),
+          ngx_string("2027-01-01") },
+
+        { NGX_SHOP_PERIOD_YEAR, ngx_string("2026-01-01T00:00Z"),
+          ngx_string("2026-01-01") },
+        { NGX_SHOP_PERIOD_YEAR, ngx_string("2028-12-31T23:59:59Z"),
+          ngx_string("2028-01-01") },
+        { NGX_SHOP_PERIOD_YEAR, ngx_string("2100-03-01T00:00Z"),
+          ngx_string("2100-01-01") }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        time = ngx_shop_parse_time(&cases[i].time);
+        start = ngx_shop_parse_time(&cases[i].start);
+        day = ngx_shop_period_start(cases[i].period, time);
+
+        ngx_shop_unit_is_int(u, day * 86400, start, "%V is in that of %V",
+                             &cases[i].time, &cases[i].start);
     }
 }
 

@@ -10,7 +10,7 @@ ShopTest::Activity - a shop whose customers come and go
 
     use ShopTest::Activity;
 
-    my ($shop, $redis) = start();
+    my ($shop, $redis) = start(program => 'loyalty_program { ... }');
 
     my $session = session(ago => 400);      # noted so many seconds ago
 
@@ -37,7 +37,13 @@ my %o = (location => 'add_header X-Session $shop_session;');
 my ($shop, $redis);
 
 
+# arguments are those of shop(), also for the instances
+
 sub start {
+    my (%more) = @_;
+
+    %o = (%o, %more);
+
     $shop = ShopTest::shop(%o);
     $redis = $shop->redis;
 

@@ -13,6 +13,7 @@ ShopTest::Ledger - the script that books, and what it leaves in Redis
     my $customer = ShopTest::Ledger->new($redis, \%program);
 
     $customer->book($now, \%event);     # "booked", "refused too_old"
+    $customer->seen($now, $before);     # a request: the visit that is owed
     $customer->view;                    # shop:view as a hash
     $customer->lots;                    # { id => points left }
     $customer->ledger;                  # [ "KIND POINTS LOT BALANCE EVENT" ]
@@ -22,6 +23,9 @@ ShopTest::Ledger - the script that books, and what it leaves in Redis
 
 Programs and events are those of L<ShopTest::Loyalty>; an error of Redis is
 the status "error TEXT".  "prefix" is put before the script.
+
+What "seen" returns, if the request begins a visit, is an event with its
+"days" besides.
 
 =cut
 
@@ -33,6 +37,15 @@ use ShopTest::Loyalty ();
 
 
 my @keys = qw(view ledger seen lots orders activity);
+
+# which rules are for which events
+
+my %rules = (
+    login  => qr/^(?:signup|login)$/,
+    visit  => qr/^(?:visit|streak)$/,
+    custom => qr/^custom:/,
+    order  => qr/^order$/,
+);
 
 
 sub new {
@@ -73,10 +86,10 @@ sub ledger {
 
 
 sub sha {
-    my ($self) = @_;
-    my $path = ShopTest::root() . '/ngx_module/redis/ledger.lua';
+    my ($self, $name) = @_;
+    my $path = ShopTest::root() . "/ngx_module/redis/$name.lua";
 
-    return $self->{sha} ||= $self->{redis}->command(
+    return $self->{sha}{$name} ||= $self->{redis}->command(
         'SCRIPT', 'LOAD', $self->{prefix} . ShopTest::read_file($path));
 }
 
@@ -84,8 +97,9 @@ sub sha {
 sub book {
     my ($self, $now, $event) = @_;
     my ($reply, $error) = $self->{redis}->try(
-        'EVALSHA', $self->sha, scalar @keys, (map { $self->key($_) } @keys),
-        $now, event($event), $self->rules($event->{time}));
+        'EVALSHA', $self->sha('ledger'), scalar @keys,
+        (map { $self->key($_) } @keys), $now, event($event),
+        $self->rules($event));
 
     return "error $error" if defined $error;
 
@@ -95,32 +109,64 @@ sub book {
 }
 
 
+# a request at "now" of a customer who had been there at "before"
+
+sub seen {
+    my ($self, $now, $before) = @_;
+    my $session = $self->key('session') . ':h1';
+
+    $self->{redis}->command('HSET', $session, 'provider', 'one');
+
+    my $owed = $self->{redis}->command(
+        'EVALSHA', $self->sha('activity'), 3, $session,
+        $self->key('sessions'), $self->key('activity'), 'h1', $now, $before,
+        1000 * 86400, 1)->[1];
+
+    return unless defined $owed;
+
+    my ($time, $days) = split / /, $owed;
+
+    return { id => "visit:$time", type => 'visit', time => $time,
+             days => $days };
+}
+
+
 sub event {
     my ($event) = @_;
-    my $amount = exists $event->{total} ? $event->{total}
-               : exists $event->{points} ? $event->{points} : 0;
+    my ($what) = map { exists $event->{$_} ? $event->{$_} : () }
+                 qw(order name);
+    my ($amount) = map { exists $event->{$_} ? $event->{$_} : () }
+                   qw(total points days);
 
     return ($event->{type}, $event->{id}, $event->{time},
-            defined $event->{order} ? $event->{order} : '', $amount,
+            defined $what ? $what : '', defined $amount ? $amount : 0,
             $event->{qualifying} ? 'qualifying' : '');
 }
 
 
 sub rules {
-    my ($self, $time) = @_;
+    my ($self, $event) = @_;
     my $tiers = $self->{program}{tiers} || [];
+    my $wanted = $rules{$event->{type}} || qr/^$/;
     my @words = scalar @$tiers;
+    my %n;
 
     push @words, $_->{name}, defined $_->{points} ? $_->{points} : -1
         for @$tiers;
 
     for my $rule (@{ $self->{program}{earn} || [] }) {
-        my ($activates, $expires) = ShopTest::Loyalty::dates($rule, $time);
+        my $n = ++$n{$rule->{what}};
+
+        next unless $rule->{what} =~ $wanted;
+
+        my ($activates, $expires)
+            = ShopTest::Loyalty::dates($rule, $event->{time});
         my $multiply = $rule->{multiply} || {};
 
-        push @words, $rule->{what}, $rule->{points}, $rule->{per} || 0,
-             $rule->{min} || 0,
-             ShopTest::Loyalty::seconds($rule->{every} || '0d'),
+        push @words, $rule->{what}, $rule->{points},
+             $rule->{per} || $rule->{days} || 0, $rule->{min} || 0,
+             pace($rule, "paid:$rule->{what}" . ($n == 1 ? '' : ":$n"),
+                  $event->{time}),
              defined $rule->{tier} ? $rule->{tier} : '',
              join(' ', map { "$_:$multiply->{$_}" } sort keys %$multiply),
              ShopTest::Loyalty::lot_id({ activates => $activates,
@@ -128,6 +174,18 @@ sub rules {
     }
 
     return @words;
+}
+
+
+sub pace {
+    my ($rule, $field, $time) = @_;
+    my $every = ShopTest::Loyalty::seconds($rule->{every} || '0d');
+    my ($limit, $unit) = split m{/}, $rule->{limit} || '0/day';
+
+    return '' if !$every && !$limit;
+
+    return "$field $every $limit "
+           . ShopTest::Loyalty::period($time, $unit) / 86400;
 }
 
 

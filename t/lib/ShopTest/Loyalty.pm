@@ -41,7 +41,8 @@ those that never expire either lie in no lot, "-".
 
 What a refund takes back counts less where its order counted, at the time of
 the order: so it does not matter which of the two was told first.  "min" is
-compared with the order as it was placed.
+compared with the order as it was placed.  An order counts for "every" and
+"limit" of a rule that is its own, also where it is worth no points.
 
 A validity that ends in a calendar's year looks back at that year.  "grace"
 makes that period longer.
@@ -449,6 +450,7 @@ sub visit {
 
     for my $rule ($self->rules('streak', $event)) {
         next if $self->{streak} % $rule->{days};
+        next unless $self->fits($rule->{points});
 
         $self->qualify($event->{time}, $rule->{points});
         $self->put('streak', $rule->{points}, dates($rule, $event->{time}),
