@@ -1,20 +1,30 @@
 # The rules of a loyalty program as examples that can be checked by hand, one
 # after the other: numbers and time, events, the ledger, what is earned, and
-# tiers.  They are asked of the model that the scripts are compared with.
+# tiers.  They are asked of the model that the scripts are compared with, and of
+# the scripts: both have to say the same.
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::Ledger;
 use ShopTest::Loyalty;
 
 use Time::Local qw(timegm);
 
-my ($customer, $n);
+my $redis = redis();
+
+# $script is undef where there is none for it
+
+my ($customer, $script, $n, $here);
+my $scripts = 1;
 
 sub customer {
     my (%program) = @_;
 
+    $redis->command('FLUSHALL');
+
     $customer = ShopTest::Loyalty->new(%program);
-    $n = 0;
+    $script = $scripts ? ShopTest::Ledger->new($redis, \%program) : undef;
+    $n = $here = 0;
 }
 
 # "2026-03-01" or "2026-03-01 12:30"
@@ -41,8 +51,23 @@ sub told {
 
     $more{time} = at($more{time}) if defined $more{time};
 
-    return $customer->book($now, { id => 'e' . ++$n, type => $type,
-                                   time => $now, @fields, %more });
+    my $event = { id => 'e' . ++$n, type => $type, time => $now, @fields,
+                  %more };
+
+    if ($script && $type eq 'visit') {
+        $event = $script->seen($now, $here);
+        $here = $now;
+    }
+
+    my $status = $customer->book($now, $event);
+
+    if ($script) {
+        my $is = $script->book($now, $event);
+
+        fail("the script says \"$is\", not \"$status\"") if $is ne $status;
+    }
+
+    return $status;
 }
 
 sub minor { return ShopTest::Loyalty::minor($_[0], 2) }
@@ -67,6 +92,19 @@ sub has {
     $sum -= $customer->active + $customer->pending;
 
     ok($sum == 0, '... and the sum of the ledger is the same');
+
+    return if !$script;
+
+    $script->book(at($date), { id => '', type => 'settle',
+                               time => at($date) });
+
+    my $view = $script->view;
+
+    is_deeply([ map { $_ || '' } @$view{qw(points pending tier)},
+                @{ $script->ledger } ],
+              [ map { $_ || '' } $customer->active, $customer->pending,
+                $customer->tier, @{ $customer->{ledger} } ],
+              '... as by the script');
 }
 
 sub last_entry { return $customer->{ledger}[-1] }
@@ -280,6 +318,8 @@ has('2026-03-01', '107+0 gold', '... pays those who hold it');
 
 
 # --- 5. tiers
+
+$scripts = 0;
 
 my $order = { what => 'order', points => 1, per => 100, pending => '14d' };
 
