@@ -75,8 +75,12 @@ end
 amount = integer(ARGV[6])
 
 
+-- "%d" takes half the time, and has 32 bits on any machine
+
 local function decimal(n)
-    return string.format('%.0f', n)
+    local small = n < 2147483648 and n > -2147483648
+
+    return string.format(small and '%d' or '%.0f', n)
 end
 
 
@@ -109,6 +113,8 @@ for i, field in ipairs(fields) do
             return redis.error_reply('ERR the view holds no integer')
         end
     end
+
+    held[i] = is[field]
 end
 
 local entries, marks = {}, {}
@@ -418,8 +424,13 @@ local function write()
     end
 
     if next(marks) then
-        redis.call('ZREMRANGEBYSCORE', seen, '-inf', '('
-                   .. decimal((today - days_kept) * digests))
+
+        -- what is too old counts for nothing, so it may stay for some events
+
+        if digest % 16 == 0 then
+            redis.call('ZREMRANGEBYSCORE', seen, '-inf', '('
+                       .. decimal((today - days_kept) * digests))
+        end
 
         for event, score in pairs(marks) do
             redis.call('ZADD', seen, score, event)
@@ -441,11 +452,12 @@ local function write()
     local changes = {}
 
     for i, field in ipairs(fields) do
-        local value = field == 'tier' and is.tier or decimal(is[field])
+        local value = is[field]
 
-        if value ~= (held[i] or field == 'tier' and '' or '0') then
+        if value ~= held[i] then
             changes[#changes + 1] = field
-            changes[#changes + 1] = value
+            changes[#changes + 1] = field == 'tier' and value
+                                    or decimal(value)
         end
     end
 
@@ -839,7 +851,7 @@ raise()
 
 local status, reason = run()
 
-if held[#fields] or status == 'booked' or status == 'kept' then
+if held[#fields] ~= 0 or status == 'booked' or status == 'kept' then
     write()
 end
 
