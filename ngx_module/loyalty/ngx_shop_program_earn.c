@@ -264,7 +264,13 @@ ngx_shop_earn_parameter(ngx_conf_t *cf, ngx_shop_program_t *program,
         if (ngx_shop_program_parameter(word, parameter->name, &text) == NGX_OK
             && (parameter->rules & (1 << rule->what)))
         {
-            return parameter->set(cf, program, rule, word, &text);
+            if (parameter->set(cf, program, rule, word, &text)
+                != NGX_CONF_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+            return NGX_CONF_OK;
         }
     }
 

@@ -11,7 +11,7 @@
 #include "ngx_shop_unit.h"
 
 
-#define UNTOUCHED  -7
+#define UNTOUCHED  (-7)
 
 
 static void ngx_shop_unit_money_amounts(ngx_shop_unit_t *u);
