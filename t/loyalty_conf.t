@@ -100,7 +100,16 @@ good(program(<<'END'), 'all that this version has');
         from     2026-09-01;
         until    2026-12-01T12:00:00+02:00;
         priority 10;
+        hours    mon-fri,sun 09:00-18:00;
+        hours    22:00-02:00;
+        match    path ~^/sale/ /offers;
+        match    $http_user_agent "~*mobile";
+        match    referrer \~mine;
+        holdout  12.5%;
+        stop     on;
     }
+    promotion SHIPPING-1 { group shipping; stop off; }
+    promotion SHIPPING-2 { group shipping; holdout 0.01%; }
     promotion EVERYBODY { }
 END
 
@@ -223,21 +232,22 @@ wrong_line("promotion A { }\npromotion A { }", 'duplicate promotion "A"',
 
 wrong_promotion('audiences new;', 'unknown directive "audiences"',
                 'an unknown line is an error');
-wrong_promotion('audiences new;', 'allowed in "promotion": "audience", '
-                . '"from", "until", "priority"',
+my $lines = '"audience", "from", "until", "hours", "match", "holdout", '
+          . '"group", "stop", "priority"';
+
+wrong_promotion('audiences new;', "allowed in \"promotion\": $lines",
                 '... that lists what is allowed');
 wrong_promotion('tier gold;', '"tier" directive is not allowed here',
                 'a line of the program in a promotion');
 
-for my $line ('hours mon-fri 09:00-18:00', 'stop on', 'group a',
-              'holdout 10%', 'budget 1000', 'per_member 1 30d', 'once',
-              'match country DE', 'payload "x"', 'convert 7d')
+for my $line ('budget 1000', 'per_member 1 30d', 'once', 'payload "x"',
+              'convert 7d')
 {
     my ($word) = $line =~ /^(\S+)/;
 
     wrong_promotion("$line;", "the line \"$word\" of \"promotion\" is not in "
-                    . 'this version, allowed: "audience", "from", "until", '
-                    . '"priority"', "\"$word\" is not in this version");
+                    . "this version, allowed: $lines",
+                    "\"$word\" is not in this version");
 }
 
 wrong_promotion('audience;', 'invalid number of arguments in "audience", '
@@ -313,6 +323,81 @@ for my $priority (qw(-1 high 1.5 65536)) {
 
 wrong_promotion("priority 1;\npriority 2;", 'duplicate "priority"',
                 'priority twice');
+
+for my $days (qw(monday mon- -fri mo mon,,fri mon, 1-5 Mon mon-fri-sun)) {
+    wrong_promotion("hours $days 09:00-18:00;", "invalid days \"$days\" in "
+                    . '"hours" of promotion "WELCOME-10", they must be days '
+                    . 'or ranges of days joined by ",", e.g. "mon-fri,sun"',
+                    "the days $days");
+}
+
+for my $times (qw(9:00-18:00 09:00 09:00-09:00 09:00-24:01 24:00-09:00
+                  09:60-10:00 0900-1800 09:00-18:00Z 09.00-18.00 mon-fri))
+{
+    wrong_promotion("hours $times;", "invalid times \"$times\" in \"hours\" of "
+                    . 'promotion "WELCOME-10", they must be two different '
+                    . 'ones from 00:00 to 24:00 in UTC, e.g. "09:00-18:00"',
+                    "the times $times");
+}
+
+wrong_promotion('hours;', 'invalid number of arguments in "hours", allowed: '
+                . 'hours [DAYS] HH:MM-HH:MM;', 'no hours');
+wrong_promotion('hours mon tue 09:00-18:00;', 'invalid number of arguments '
+                . 'in "hours"', 'days in two words');
+
+wrong_promotion('match path;', 'invalid number of arguments in "match", '
+                . 'allowed: match VARIABLE VALUE ...;', 'nothing to match');
+wrong_promotion('match $ x;', 'invalid variable "$" in "match" of promotion '
+                . '"WELCOME-10", it must be "path", "referrer", "utm" or the '
+                . 'name of a variable of nginx', 'a variable without a name');
+wrong_promotion('match path ~[;', 'missing terminating ] for character class',
+                'a wrong regular expression');
+wrong_promotion("match path $_;", "empty regular expression \"$_\" in "
+                . '"match"', "an empty one, $_")
+    for qw(~ ~*);
+
+my ($code, $text) = check(program('promotion A { match country DE; }'));
+
+ok($code == 1 && $text =~ /\[emerg\] .*unknown "country" variable/,
+   'a variable that nobody has declared') or diag($text);
+
+good("map \$remote_addr \$country { default DE; }\n"
+     . program('promotion A { match country DE AT; }'), '... and one that is');
+
+for my $percent (qw(10 0% 0.001% 100% 99.991% -1% ten% %)) {
+    wrong_promotion("holdout $percent;", "invalid holdout \"$percent\" of "
+                    . 'promotion "WELCOME-10", it must be from 0.01% to '
+                    . '99.99%, e.g. "10%"', "a holdout of $percent");
+}
+
+wrong_promotion("holdout 1%;\nholdout 2%;", 'duplicate "holdout"',
+                'holdout twice');
+wrong_promotion('holdout 1% 2%;', 'invalid number of arguments in "holdout", '
+                . 'allowed: holdout N%;', 'two holdouts');
+
+wrong_promotion('group a,b;', 'invalid name "a,b" of a group',
+                'the name of a group');
+wrong_promotion("group a;\ngroup b;", 'duplicate "group"', 'group twice');
+wrong_promotion('group a b;', 'invalid number of arguments in "group", '
+                . 'allowed: group NAME;', 'two groups');
+
+my @groups = map { "promotion P$_ { group g$_; }" } 1 .. 64;
+
+good(program("@groups promotion MORE { group g64; }"), '64 groups');
+wrong(program("@groups\npromotion MORE {\ngroup g65; # here\n}"),
+      'too many groups with "g65", at most 64 are allowed', '65 groups');
+
+wrong_promotion('stop;', 'invalid number of arguments in "stop", allowed: '
+                . 'stop on | off;', 'stop what?');
+wrong_promotion('stop yes;', 'invalid value "yes" in "stop" of promotion '
+                . '"WELCOME-10", it must be "on" or "off"', 'stop yes');
+wrong_promotion("stop on;\nstop off;", 'duplicate "stop"', 'stop twice');
+
+for my $both ("group a;\nstop on;", "stop on;\ngroup a;") {
+    wrong_promotion($both, 'promotion "WELCOME-10" has both "group" and '
+                    . '"stop on", which ends the list for its group, too: '
+                    . 'only one of them is allowed', $both =~ s/\n/ /r);
+}
 
 
 # "loyalty" and what it needs

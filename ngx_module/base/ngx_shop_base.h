@@ -580,6 +580,12 @@ ngx_int_t ngx_shop_figures_read(ngx_shop_zone_t *zone, ngx_pool_t *pool,
     ngx_uint_t i, ngx_shop_figures_sum_t *sum);
 
 
+/* ngx_shop_siphash.c: SipHash-2-4, with a key of 16 bytes; "data" may be NULL
+ * where "len" is 0 */
+
+uint64_t ngx_shop_siphash(u_char *key, u_char *data, size_t len);
+
+
 /* ngx_shop_pack.c: numbers and texts as few bytes, for the cache */
 
 #define NGX_SHOP_PACK_INT_MAX   10          /* bytes of a number */

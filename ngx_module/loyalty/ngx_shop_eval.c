@@ -18,10 +18,16 @@
 
 
 static ngx_int_t ngx_shop_evaluate_promotions(ngx_pool_t *pool,
-    ngx_shop_program_t *program, ngx_uint_t tier, time_t now,
+    ngx_shop_program_t *program, ngx_uint_t tier, ngx_shop_moment_t *moment,
     ngx_shop_evaluation_t *result);
 static ngx_uint_t ngx_shop_promotion_holds(ngx_shop_promotion_t *promotion,
-    ngx_uint_t tier, time_t now, ngx_shop_evaluation_t *result);
+    ngx_uint_t tier, ngx_shop_moment_t *moment,
+    ngx_shop_evaluation_t *result);
+static ngx_uint_t ngx_shop_hours_hold(ngx_array_t *hours, time_t now);
+static ngx_uint_t ngx_shop_matches_hold(ngx_array_t *matches,
+    ngx_shop_moment_t *moment);
+static ngx_uint_t ngx_shop_promotion_given(ngx_shop_promotion_t *promotion,
+    ngx_shop_moment_t *moment);
 static ngx_uint_t ngx_shop_audience_holds(ngx_array_t *conditions,
     ngx_uint_t tier, ngx_shop_evaluation_t *result);
 static ngx_uint_t ngx_shop_tier_compare(ngx_uint_t tier, ngx_shop_op_e op,
@@ -31,7 +37,8 @@ static ngx_uint_t ngx_shop_segments_valid(ngx_str_t *segments);
 
 ngx_int_t
 ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
-    ngx_shop_view_t *view, time_t now, ngx_shop_evaluation_t *result)
+    ngx_shop_view_t *view, ngx_shop_moment_t *moment,
+    ngx_shop_evaluation_t *result)
 {
     ngx_uint_t        tier, held, next;
     ngx_shop_tier_t  *tiers;
@@ -80,50 +87,69 @@ ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
         result->segments = view->segments;
     }
 
-    return ngx_shop_evaluate_promotions(pool, program, tier, now, result);
+    return ngx_shop_evaluate_promotions(pool, program, tier, moment, result);
 }
 
 
+/*
+ * A group is taken, and "stop" ends the list, by what is given only: who is
+ * in a promotion's holdout goes on as if there were no such promotion.
+ */
+
 static ngx_int_t
 ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
-    ngx_uint_t tier, time_t now, ngx_shop_evaluation_t *result)
+    ngx_uint_t tier, ngx_shop_moment_t *moment,
+    ngx_shop_evaluation_t *result)
 {
     u_char                *p;
+    uint64_t               taken;
     ngx_uint_t             i, n;
     ngx_shop_promotion_t  *promotion;
 
     p = NULL;
     n = 0;
+    taken = 0;
 
     promotion = program->promotions.elts;
 
     for (i = 0; i < program->promotions.nelts; i++) {
 
-        if (!ngx_shop_promotion_holds(&promotion[i], tier, now, result)) {
+        if ((promotion[i].group & taken)
+            || !ngx_shop_promotion_holds(&promotion[i], tier, moment, result)
+            || !ngx_shop_promotion_given(&promotion[i], moment))
+        {
             continue;
         }
+
+        taken |= promotion[i].group;
 
         if (n++ == 0) {
             result->promotions = promotion[i].code;
-            continue;
-        }
 
-        if (n == 2) {
-            p = ngx_pnalloc(pool, program->codes_len);
-            if (p == NULL) {
-                return NGX_ERROR;
+        } else {
+
+            if (n == 2) {
+                p = ngx_pnalloc(pool, program->codes_len);
+                if (p == NULL) {
+                    return NGX_ERROR;
+                }
+
+                ngx_memcpy(p, result->promotions.data,
+                           result->promotions.len);
+
+                result->promotions.data = p;
+                p += result->promotions.len;
             }
 
-            ngx_memcpy(p, result->promotions.data, result->promotions.len);
+            *p++ = ',';
+            p = ngx_cpymem(p, promotion[i].code.data, promotion[i].code.len);
 
-            result->promotions.data = p;
-            p += result->promotions.len;
+            result->promotions.len = p - result->promotions.data;
         }
 
-        *p++ = ',';
-        p = ngx_cpymem(p, promotion[i].code.data, promotion[i].code.len);
-
-        result->promotions.len = p - result->promotions.data;
+        if (promotion[i].stop) {
+            break;
+        }
     }
 
     return NGX_OK;
@@ -132,30 +158,109 @@ ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
 
 static ngx_uint_t
 ngx_shop_promotion_holds(ngx_shop_promotion_t *promotion, ngx_uint_t tier,
-    time_t now, ngx_shop_evaluation_t *result)
+    ngx_shop_moment_t *moment, ngx_shop_evaluation_t *result)
 {
     ngx_uint_t     i;
     ngx_array_t  **line;
 
-    if (now < promotion->from
-        || (promotion->until && now >= promotion->until))
+    if (moment->now < promotion->from
+        || (promotion->until && moment->now >= promotion->until))
     {
         return 0;
     }
 
-    if (promotion->audience == NULL) {
-        return 1;
+    if (promotion->hours
+        && !ngx_shop_hours_hold(promotion->hours, moment->now))
+    {
+        return 0;
     }
 
-    line = promotion->audience->elts;
+    if (promotion->audience) {
 
-    for (i = 0; i < promotion->audience->nelts; i++) {
-        if (ngx_shop_audience_holds(line[i], tier, result)) {
+        line = promotion->audience->elts;
+
+        for (i = 0; i < promotion->audience->nelts; i++) {
+            if (ngx_shop_audience_holds(line[i], tier, result)) {
+                break;
+            }
+        }
+
+        if (i == promotion->audience->nelts) {
+            return 0;
+        }
+    }
+
+    return promotion->matches == NULL
+           || ngx_shop_matches_hold(promotion->matches, moment);
+}
+
+
+static ngx_uint_t
+ngx_shop_hours_hold(ngx_array_t *hours, time_t now)
+{
+    ngx_uint_t         i, minute;
+    ngx_shop_hours_t  *stretch;
+
+    minute = (ngx_uint_t) (now / 60 % (7 * 24 * 60));
+    stretch = hours->elts;
+
+    for (i = 0; i < hours->nelts; i++) {
+        if (minute >= stretch[i].from && minute < stretch[i].until) {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+static ngx_uint_t
+ngx_shop_matches_hold(ngx_array_t *matches, ngx_shop_moment_t *moment)
+{
+    ngx_uint_t         i;
+    ngx_shop_match_t  *match;
+
+    match = matches->elts;
+
+    for (i = 0; i < matches->nelts; i++) {
+        if (!moment->match(moment->data, &match[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_shop_promotion_given(ngx_shop_promotion_t *promotion,
+    ngx_shop_moment_t *moment)
+{
+    if (promotion->holdout == 0) {
+        return 1;
+    }
+
+    return moment->seed != NULL
+           && ngx_shop_holdout_bucket(moment->seed, &promotion->code,
+                                      moment->customer)
+              >= promotion->holdout;
+}
+
+
+ngx_uint_t
+ngx_shop_holdout_bucket(u_char *seed, ngx_str_t *code, ngx_str_t *customer)
+{
+    u_char  *p;
+    u_char   text[NGX_SHOP_NAME_MAX + 1 + NGX_SHOP_CUSTOMER_ID_MAX];
+
+    /* no code has a colon in it */
+
+    p = ngx_cpymem(text, code->data, code->len);
+    *p++ = ':';
+    p = ngx_cpymem(p, customer->data, customer->len);
+
+    return (ngx_uint_t) (ngx_shop_siphash(seed, text, p - text)
+                         % NGX_SHOP_HOLDOUT_ALL);
 }
 
 

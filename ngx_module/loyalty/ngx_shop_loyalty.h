@@ -88,7 +88,8 @@ ngx_int_t ngx_shop_fixed_parse(ngx_str_t *text, ngx_uint_t decimals,
 #define NGX_SHOP_PROGRAM_LINES                                                \
     "\"currency\", \"tier\", \"earn\", \"promotion\""
 #define NGX_SHOP_PROMOTION_LINES                                              \
-    "\"audience\", \"from\", \"until\", \"priority\""
+    "\"audience\", \"from\", \"until\", \"hours\", \"match\", "               \
+    "\"holdout\", \"group\", \"stop\", \"priority\""
 
 typedef struct {
     ngx_str_t                  name;
@@ -150,6 +151,26 @@ typedef struct {
 } ngx_shop_condition_t;
 
 
+/* minutes of a week that begins on Thursday, as 1970 did, in UTC */
+
+typedef struct {
+    ngx_uint_t                 from;        /* inclusive */
+    ngx_uint_t                 until;       /* exclusive */
+} ngx_shop_hours_t;
+
+
+/* a line "match": a variable of nginx must be one of these */
+
+typedef struct {
+    ngx_str_t                  variable;    /* its name */
+    ngx_array_t               *values;      /* of ngx_str_t */
+    void                      *compiled;    /* of who compiles it */
+} ngx_shop_match_t;
+
+typedef char *(*ngx_shop_match_compile_pt)(ngx_conf_t *cf,
+    ngx_shop_match_t *match);
+
+
 typedef struct {
     ngx_str_t                  code;
     ngx_array_t               *audience;    /* of ngx_array_t * of
@@ -158,8 +179,18 @@ typedef struct {
                                                line by and; NULL: all */
     time_t                     from;        /* inclusive; 0: always */
     time_t                     until;       /* exclusive; 0: for ever */
+    ngx_array_t               *hours;       /* of ngx_shop_hours_t, of which
+                                               one is; NULL: always */
+    ngx_array_t               *matches;     /* of ngx_shop_match_t, all of
+                                               which must hold; NULL: none */
     ngx_uint_t                 priority;    /* lower first; 100 */
+    ngx_uint_t                 holdout;     /* of NGX_SHOP_HOLDOUT_ALL */
+    uint64_t                   group;       /* its bit; 0: none */
+    ngx_flag_t                 stop;
 } ngx_shop_promotion_t;
+
+#define NGX_SHOP_HOLDOUT_ALL    10000
+#define NGX_SHOP_GROUPS_MAX     64
 
 
 typedef struct {
@@ -169,7 +200,9 @@ typedef struct {
     ngx_array_t                earn;        /* of ngx_shop_earn_t */
     ngx_array_t                promotions;  /* of ngx_shop_promotion_t, by
                                                priority, then code */
+    ngx_array_t                groups;      /* of ngx_str_t */
     size_t                     codes_len;   /* of all codes, joined */
+    ngx_shop_match_compile_pt  compile;     /* of its user */
 } ngx_shop_program_t;
 
 
@@ -181,9 +214,10 @@ typedef struct {
  * error that names it.
  */
 
-/* an empty program; NGX_ERROR: no memory */
+/* an empty program; "compile" prepares what "match" of ngx_shop_moment_t will
+ * compare, and returns as the others do; NGX_ERROR: no memory */
 ngx_int_t ngx_shop_program_init(ngx_pool_t *pool,
-    ngx_shop_program_t *program);
+    ngx_shop_program_t *program, ngx_shop_match_compile_pt compile);
 
 /* one line "currency EUR;", "tier silver points=1000;", "earn login 5
  * every=1d;", as "words" of ngx_str_t */
@@ -247,15 +281,36 @@ typedef struct {
 } ngx_shop_evaluation_t;
 
 
+/* when, and of whom, it is asked */
+
+typedef ngx_uint_t (*ngx_shop_match_pt)(void *data, ngx_shop_match_t *match);
+
+typedef struct {
+    time_t                     now;
+    ngx_str_t                 *customer;    /* the id */
+    u_char                    *seed;        /* 16 bytes, for holdouts; NULL:
+                                               not known */
+    ngx_shop_match_pt          match;       /* 1: the line holds */
+    void                      *data;        /* of "match" */
+} ngx_shop_moment_t;
+
+
 /*
  * The tier is the higher of the one the customer holds and the one the
  * qualifying points reach: an upgrade is immediate, a lifetime tier is held
  * for ever.  The names in the result are the program's, or were checked to
  * be fit for a header; they live as long as "program", "view" and "pool" do.
- * NGX_ERROR: no memory.
+ * Without a seed nobody is given a promotion that has a holdout.  NGX_ERROR:
+ * no memory.
  */
 ngx_int_t ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
-    ngx_shop_view_t *view, time_t now, ngx_shop_evaluation_t *result);
+    ngx_shop_view_t *view, ngx_shop_moment_t *moment,
+    ngx_shop_evaluation_t *result);
+
+/* where a customer stands in a promotion's holdout, 0 to 9999: who is below
+ * the percentage gets nothing; NGX_SHOP_CUSTOMER_ID_MAX is the most */
+ngx_uint_t ngx_shop_holdout_bucket(u_char *seed, ngx_str_t *code,
+    ngx_str_t *customer);
 
 
 /* ngx_shop_loyalty_store.c: the view in Redis */

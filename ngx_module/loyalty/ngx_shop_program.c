@@ -26,9 +26,12 @@ static ngx_shop_program_words_t  ngx_shop_program_lines = {
 
 
 ngx_int_t
-ngx_shop_program_init(ngx_pool_t *pool, ngx_shop_program_t *program)
+ngx_shop_program_init(ngx_pool_t *pool, ngx_shop_program_t *program,
+    ngx_shop_match_compile_pt compile)
 {
     ngx_memzero(program, sizeof(ngx_shop_program_t));
+
+    program->compile = compile;
 
     if (ngx_array_init(&program->tiers, pool, 4, sizeof(ngx_shop_tier_t))
         != NGX_OK)
@@ -37,6 +40,12 @@ ngx_shop_program_init(ngx_pool_t *pool, ngx_shop_program_t *program)
     }
 
     if (ngx_array_init(&program->earn, pool, 2, sizeof(ngx_shop_earn_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_array_init(&program->groups, pool, 1, sizeof(ngx_str_t))
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -119,6 +128,10 @@ ngx_shop_program_finish(ngx_shop_program_t *program)
     for (i = 0; i < program->promotions.nelts; i++) {
         if (promotion[i].priority == NGX_CONF_UNSET_UINT) {
             promotion[i].priority = 100;
+        }
+
+        if (promotion[i].stop == NGX_CONF_UNSET) {
+            promotion[i].stop = 0;
         }
     }
 

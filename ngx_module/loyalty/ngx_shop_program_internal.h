@@ -28,6 +28,12 @@ char *ngx_shop_program_earn(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_array_t *words);
 
 
+/* a line of a promotion, too */
+
+char *ngx_shop_promotion_hours(ngx_conf_t *cf,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words);
+
+
 /* ngx_shop_program_words.c */
 
 typedef struct {

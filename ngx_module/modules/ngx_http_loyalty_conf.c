@@ -539,7 +539,10 @@ ngx_http_loyalty_create_main_conf(ngx_conf_t *cf)
      *     lmcf->error_reported = 0;
      */
 
-    if (ngx_shop_program_init(cf->pool, &lmcf->program) != NGX_OK) {
+    if (ngx_shop_program_init(cf->pool, &lmcf->program,
+                              ngx_http_loyalty_match_compile)
+        != NGX_OK)
+    {
         return NULL;
     }
 

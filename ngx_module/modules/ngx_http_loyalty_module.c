@@ -160,6 +160,8 @@ ngx_shop_evaluation_t *
 ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 {
     ngx_str_t                      *headers;
+    ngx_shop_moment_t               moment;
+    ngx_http_shop_main_conf_t      *smcf;
     ngx_http_loyalty_evaluation_t  *evaluation;
 
     evaluation = ctx->evaluation;
@@ -174,8 +176,16 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         return NULL;
     }
 
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    moment.now = ngx_time();
+    moment.customer = &ctx->session.customer;
+    moment.seed = ngx_shop_redis_seed(smcf->redis);
+    moment.match = ngx_http_loyalty_match;
+    moment.data = r->main;
+
     if (ngx_shop_evaluate(r->main->pool, ngx_http_loyalty_program(r),
-                          &ctx->view, ngx_time(), &evaluation->result)
+                          &ctx->view, &moment, &evaluation->result)
         != NGX_OK)
     {
         return NULL;

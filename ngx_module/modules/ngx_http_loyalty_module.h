@@ -84,4 +84,13 @@ ngx_shop_evaluation_t *ngx_http_loyalty_evaluate(ngx_http_request_t *r,
 ngx_shop_program_t *ngx_http_loyalty_program(ngx_http_request_t *r);
 
 
+/* ngx_http_loyalty_match.c: lines "match" of promotions */
+
+/* see ngx_shop_program_init() and ngx_shop_moment_t, of which "data" is the
+ * main request */
+char *ngx_http_loyalty_match_compile(ngx_conf_t *cf,
+    ngx_shop_match_t *match);
+ngx_uint_t ngx_http_loyalty_match(void *data, ngx_shop_match_t *match);
+
+
 #endif /* _NGX_HTTP_LOYALTY_MODULE_H_INCLUDED_ */

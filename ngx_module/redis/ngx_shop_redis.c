@@ -90,6 +90,7 @@ ngx_shop_redis_init(ngx_shop_redis_t *redis, ngx_cycle_t *cycle)
     redis->no_write = NULL;
     redis->known = 0;
     redis->checking = 0;
+    redis->seeded = 0;
 
     if (redis->zone) {
         redis->figures = ngx_shop_figures_own(redis->zone);

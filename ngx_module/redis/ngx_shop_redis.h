@@ -30,6 +30,7 @@
 #define NGX_SHOP_REDIS_REPLY_MAX     (4 * 1024 * 1024)
 #define NGX_SHOP_REDIS_ELEMENTS_MAX  65536
 #define NGX_SHOP_REDIS_SCHEMA        1
+#define NGX_SHOP_REDIS_SEED_WORDS    4
 
 
 typedef struct ngx_shop_redis_conn_s      ngx_shop_redis_conn_t;
@@ -106,7 +107,9 @@ typedef enum {
     NGX_SHOP_REDIS_SCHEMA_SEEN = 0,         /* in shop:meta, the last time */
     NGX_SHOP_REDIS_SCHEMA_REFUSED,          /* writes */
     NGX_SHOP_REDIS_NOWHERE,                 /* got to no server */
-    NGX_SHOP_REDIS_BUSY                     /* the queue was full */
+    NGX_SHOP_REDIS_BUSY,                    /* the queue was full */
+    NGX_SHOP_REDIS_SEED                     /* of shop:meta: four words of
+                                               32 bits */
 } ngx_shop_redis_instance_counter_e;
 
 /* and what a worker says of its breaker */
@@ -177,6 +180,7 @@ typedef struct {
     unsigned                   lost:1;      /* nodes refuse for long */
     unsigned                   known:1;     /* "checked" is a time */
     unsigned                   checking:1;  /* somebody asks */
+    unsigned                   seeded:1;    /* "seed" is the one */
     unsigned                   exiting:1;
 } ngx_shop_redis_t;
 
@@ -287,6 +291,16 @@ ngx_int_t ngx_shop_redis_submit(ngx_shop_redis_op_t *op);
  * done.
  */
 void ngx_shop_redis_free(ngx_shop_redis_op_t *op);
+
+
+/* ngx_shop_redis_meta.c */
+
+/*
+ * The seed of "shop:meta", 16 bytes that are the same on every instance and
+ * good until the next call.  NULL: no worker has asked for it yet, so nothing
+ * is known of any customer either.
+ */
+u_char *ngx_shop_redis_seed(ngx_shop_redis_t *redis);
 
 
 /* ngx_shop_redis_track.c */

@@ -39,6 +39,7 @@ static ngx_int_t ngx_shop_redis_meta_key(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, ngx_str_t *key);
 static void ngx_shop_redis_meta_schema(ngx_shop_redis_t *redis,
     int64_t schema, ngx_log_t *log);
+static void ngx_shop_redis_meta_seeded(ngx_shop_redis_t *redis);
 static ngx_int_t ngx_shop_redis_meta_ask(ngx_shop_redis_t *redis,
     ngx_shop_redis_reply_t *reply, const char **reason);
 static void ngx_shop_redis_meta_handler(ngx_shop_redis_op_t *op);
@@ -138,6 +139,7 @@ ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
     }
 
     ngx_shop_redis_meta_schema(redis, schema, log);
+    ngx_shop_redis_meta_seeded(redis);
 
     redis->checked = ngx_current_msec;
     redis->known = 1;
@@ -188,6 +190,57 @@ ngx_shop_redis_meta_schema(ngx_shop_redis_t *redis, int64_t schema,
                       "\"%Vmeta\" says schema %L, this version writes again",
                       &redis->prefix, schema);
     }
+}
+
+
+/*
+ * A worker may answer out of the cache for long before it asks Redis of
+ * anything itself: the zone keeps the seed for it.
+ */
+
+static void
+ngx_shop_redis_meta_seeded(ngx_shop_redis_t *redis)
+{
+    uint32_t       word;
+    ngx_uint_t     i;
+    ngx_atomic_t  *words;
+
+    words = &redis->figures->counters[NGX_SHOP_REDIS_SEED];
+
+    for (i = 0; i < NGX_SHOP_REDIS_SEED_WORDS; i++) {
+        ngx_memcpy(&word, redis->seed + i * sizeof(word), sizeof(word));
+
+        if (words[i] != word) {
+            words[i] = word;
+        }
+    }
+
+    redis->seeded = 1;
+}
+
+
+u_char *
+ngx_shop_redis_seed(ngx_shop_redis_t *redis)
+{
+    uint32_t       word;
+    ngx_uint_t     i, any;
+    ngx_atomic_t  *words;
+
+    if (redis->seeded) {
+        return redis->seed;
+    }
+
+    words = &redis->figures->counters[NGX_SHOP_REDIS_SEED];
+    any = 0;
+
+    for (i = 0; i < NGX_SHOP_REDIS_SEED_WORDS; i++) {
+        word = (uint32_t) words[i];
+        any |= word;
+
+        ngx_memcpy(redis->seed + i * sizeof(word), &word, sizeof(word));
+    }
+
+    return any ? redis->seed : NULL;
 }
 
 

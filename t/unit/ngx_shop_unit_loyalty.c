@@ -7,15 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "loyalty/ngx_shop_loyalty.h"
-#include "ngx_shop_unit.h"
-
-
-/* 2026-09-01, 2026-10-01 and 2026-12-01, 00:00 UTC */
-
-#define SEPTEMBER  1788220800
-#define OCTOBER    1790812800
-#define DECEMBER   1796083200
+#include "ngx_shop_unit_loyalty.h"
 
 
 typedef struct {
@@ -46,8 +38,10 @@ static void ngx_shop_unit_loyalty_periods(ngx_shop_unit_t *u);
 
 static void ngx_shop_unit_loyalty_run(ngx_shop_unit_t *u,
     const char **lines, ngx_shop_unit_loyalty_case_t *c);
-static ngx_shop_program_t *ngx_shop_unit_loyalty_program(ngx_shop_unit_t *u,
-    const char **lines);
+static char *ngx_shop_unit_loyalty_compile(ngx_conf_t *cf,
+    ngx_shop_match_t *match);
+static ngx_uint_t ngx_shop_unit_loyalty_match(void *data,
+    ngx_shop_match_t *match);
 static ngx_array_t *ngx_shop_unit_loyalty_words(ngx_shop_unit_t *u,
     const char *line);
 static ngx_shop_redis_reply_t *ngx_shop_unit_loyalty_reply(
@@ -290,8 +284,8 @@ ngx_shop_unit_loyalty_points(ngx_shop_unit_t *u)
     view.qualifying = NGX_SHOP_LOYALTY_POINTS_MAX;
     view.orders = 3;
 
-    ngx_shop_unit_is_int(u, ngx_shop_evaluate(u->pool, program, &view,
-                                              OCTOBER, &result),
+    ngx_shop_unit_is_int(u, ngx_shop_unit_loyalty_evaluate(u, program, &view,
+                                                           OCTOBER, &result),
                          NGX_OK, "evaluated");
 
     ngx_shop_unit_is_int(u, result.points, 4000000000, "active points");
@@ -301,7 +295,8 @@ ngx_shop_unit_loyalty_points(ngx_shop_unit_t *u)
 
     ngx_memzero(&view, sizeof(ngx_shop_view_t));
 
-    (void) ngx_shop_evaluate(u->pool, program, &view, OCTOBER, &result);
+    (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                          &result);
 
     ngx_shop_unit_is_int(u, result.points, 0, "no points");
     ngx_shop_unit_is_int(u, result.is_new, 1, "no order: new");
@@ -323,13 +318,15 @@ ngx_shop_unit_loyalty_tier_until(ngx_shop_unit_t *u)
     view.tier = *ngx_shop_unit_str("silver");
     view.tier_until = DECEMBER;
 
-    (void) ngx_shop_evaluate(u->pool, program, &view, OCTOBER, &result);
+    (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                          &result);
 
     ngx_shop_unit_is_int(u, result.tier_until, DECEMBER, "of the tier held");
 
     view.qualifying = 5000;
 
-    (void) ngx_shop_evaluate(u->pool, program, &view, OCTOBER, &result);
+    (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                          &result);
 
     ngx_shop_unit_is_int(u, result.tier_until, 0,
                          "the tier reached is for ever");
@@ -371,7 +368,8 @@ ngx_shop_unit_loyalty_segments(ngx_shop_unit_t *u)
         view.segments.data = (u_char *) cases[i].held;
         view.segments.len = ngx_strlen(cases[i].held);
 
-        (void) ngx_shop_evaluate(u->pool, program, &view, OCTOBER, &result);
+        (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                              &result);
 
         ngx_shop_unit_is(u, &result.segments, cases[i].sent,
                          "segments, case %ui", i);
@@ -641,8 +639,8 @@ ngx_shop_unit_loyalty_run(ngx_shop_unit_t *u, const char **lines,
         view.qualifying = c->qualifying;
         view.orders = c->orders;
 
-        ngx_shop_unit_is_int(u, ngx_shop_evaluate(u->pool, program, &view,
-                                                  c->now, &result),
+        ngx_shop_unit_is_int(u, ngx_shop_unit_loyalty_evaluate(u, program,
+                                                 &view, c->now, &result),
                              NGX_OK, "\"%s\" with %L points", c->tier,
                              c->qualifying);
 
@@ -658,7 +656,7 @@ ngx_shop_unit_loyalty_run(ngx_shop_unit_t *u, const char **lines,
 
 /* "promotion CODE" starts a promotion, the lines behind it are its */
 
-static ngx_shop_program_t *
+ngx_shop_program_t *
 ngx_shop_unit_loyalty_program(ngx_shop_unit_t *u, const char **lines)
 {
     char                  *rv;
@@ -670,7 +668,9 @@ ngx_shop_unit_loyalty_program(ngx_shop_unit_t *u, const char **lines)
     program = ngx_palloc(u->pool, sizeof(ngx_shop_program_t));
 
     if (program == NULL
-        || ngx_shop_program_init(u->pool, program) != NGX_OK)
+        || ngx_shop_program_init(u->pool, program,
+                                 ngx_shop_unit_loyalty_compile)
+           != NGX_OK)
     {
         return NULL;
     }
@@ -701,6 +701,63 @@ ngx_shop_unit_loyalty_program(ngx_shop_unit_t *u, const char **lines)
     ngx_shop_program_finish(program);
 
     return program;
+}
+
+
+/* no variable of nginx is there: "utm" is "autumn", all others are empty */
+
+static char *
+ngx_shop_unit_loyalty_compile(ngx_conf_t *cf, ngx_shop_match_t *match)
+{
+    return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_shop_unit_loyalty_match(void *data, ngx_shop_match_t *match)
+{
+    ngx_str_t   *value, text;
+    ngx_uint_t   i;
+
+    ngx_str_set(&text, "");
+
+    if (match->variable.len == sizeof("arg_utm_campaign") - 1
+        && ngx_strncmp(match->variable.data, "arg_utm_campaign",
+                       match->variable.len)
+           == 0)
+    {
+        ngx_str_set(&text, "autumn");
+    }
+
+    value = match->values->elts;
+
+    for (i = 0; i < match->values->nelts; i++) {
+
+        if (value[i].len == text.len
+            && ngx_strncmp(value[i].data, text.data, text.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_shop_unit_loyalty_evaluate(ngx_shop_unit_t *u,
+    ngx_shop_program_t *program, ngx_shop_view_t *view, time_t now,
+    ngx_shop_evaluation_t *result)
+{
+    ngx_shop_moment_t  moment;
+
+    moment.now = now;
+    moment.customer = ngx_shop_unit_str("31242a092e19e93c631f8977ca8b3952");
+    moment.seed = (u_char *) "0123456789abcdef";
+    moment.match = ngx_shop_unit_loyalty_match;
+    moment.data = NULL;
+
+    return ngx_shop_evaluate(u->pool, program, view, &moment, result);
 }
 
 

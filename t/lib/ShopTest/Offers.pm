@@ -1,0 +1,327 @@
+package ShopTest::Offers;
+
+# Copyright (C) The ngx_shop authors
+
+=head1 NAME
+
+ShopTest::Offers - which promotions a customer ought to be given
+
+=head1 SYNOPSIS
+
+    use ShopTest::Offers;
+
+    my $offers = ShopTest::Offers->new(
+        tiers      => [ 'bronze', 'silver' ],
+        promotions => [ { code => 'A', audience => [ [ 'tier>=silver' ] ],
+                          hours => [ [ 'mon-fri', '09:00-18:00' ] ],
+                          match => [ [ 'country', 'DE', '~^A' ] ],
+                          holdout => 10, group => 'g', stop => 0,
+                          priority => 10, from => $time, until => $time } ],
+    );
+
+    $offers->conf;                  # the same as lines of the configuration
+
+    $offers->promotions({ tier => 'silver', orders => 2 }, $now,
+        seed => $hex, customer => $id, variables => { country => 'DE' });
+
+    ShopTest::Offers::bucket($hex, $code, $customer);   # 0 to 9999
+    ShopTest::Offers::siphash($key, $bytes);
+
+=head1 DESCRIPTION
+
+A model against which the real thing is compared: simple and slow.  The first
+argument of promotions() is what the view holds.  Where a sentence can be read
+in two ways, it is said here which one it is:
+
+A customer in the holdout of a promotion was not given it, so it takes no
+place in a group and ends no list.
+
+"hours" that end before they begin go on into the next day, and belong to the
+day on which they began.
+
+=cut
+
+use strict;
+use warnings;
+no warnings 'portable';
+
+use POSIX ();
+
+
+my @days = qw(sun mon tue wed thu fri sat);
+
+
+sub new {
+    my ($class, %program) = @_;
+
+    return bless { tiers => [], promotions => [], %program }, $class;
+}
+
+
+# --- the configuration ------------------------------------------------------
+
+
+sub conf {
+    my ($self) = @_;
+    my $text = '';
+    my $points = 0;
+
+    for (@{ $self->{tiers} }) {
+        $text .= "tier $_" . ($points ? " points=$points" : '') . ";\n";
+        $points += 1000;
+    }
+
+    for my $promotion (@{ $self->{promotions} }) {
+        $text .= "promotion $promotion->{code} {\n";
+        $text .= join '', map { "    $_;\n" } lines($promotion);
+        $text .= "}\n";
+    }
+
+    return $text;
+}
+
+
+sub lines {
+    my ($promotion) = @_;
+    my @lines;
+
+    for my $word (qw(audience hours match)) {
+        push @lines, map { join ' ', $word, @$_ } @{ $promotion->{$word} };
+    }
+
+    for my $word (qw(from until)) {
+        push @lines, "$word " . POSIX::strftime('%Y-%m-%dT%H:%M:%SZ',
+                                                gmtime $promotion->{$word})
+            if defined $promotion->{$word};
+    }
+
+    push @lines, map { "$_ $promotion->{$_}" }
+                 grep { defined $promotion->{$_} } qw(group priority);
+    push @lines, "holdout $promotion->{holdout}%" if $promotion->{holdout};
+    push @lines, 'stop on' if $promotion->{stop};
+
+    return @lines;
+}
+
+
+# --- what is given ----------------------------------------------------------
+
+
+sub promotions {
+    my ($self, $view, $now, %moment) = @_;
+    my (@given, %taken);
+
+    my @list = sort { priority($a) <=> priority($b)
+                      || $a->{code} cmp $b->{code} }
+               @{ $self->{promotions} };
+
+    for my $promotion (grep { $self->holds($_, $view, $now, \%moment) } @list)
+    {
+        my $group = $promotion->{group};
+
+        next if defined $group && $taken{$group};
+        next if $promotion->{holdout}
+                && bucket($moment{seed}, $promotion->{code},
+                          $moment{customer})
+                   < 100 * $promotion->{holdout};
+
+        push @given, $promotion->{code};
+        $taken{$group} = 1 if defined $group;
+
+        last if $promotion->{stop};
+    }
+
+    return @given;
+}
+
+
+sub priority { return defined $_[0]{priority} ? $_[0]{priority} : 100 }
+
+
+sub holds {
+    my ($self, $promotion, $view, $now, $moment) = @_;
+    my $audience = $promotion->{audience} || [];
+    my $hours = $promotion->{hours} || [];
+
+    return 0 if defined $promotion->{from} && $now < $promotion->{from};
+    return 0 if defined $promotion->{until} && $now >= $promotion->{until};
+
+    return 0 if @$hours && !grep { within($_, $now) } @$hours;
+
+    return 0 if @$audience && !grep { $self->all_hold($_, $view, $now) }
+                                    @$audience;
+
+    for (@{ $promotion->{match} || [] }) {
+        my ($name, @values) = @$_;
+
+        return 0 unless grep { is_value($moment->{variables}{$name}, $_) }
+                             @values;
+    }
+
+    return 1;
+}
+
+
+sub within {
+    my ($days, $times) = @{ $_[0] };
+    my ($from, $until) = map { 60 * substr($_, 0, 2) + substr($_, 3) }
+                         split /-/, $times;
+    my ($minutes, $hours, $day) = (gmtime $_[1])[1, 2, 6];
+    my $minute = 60 * $hours + $minutes;
+    my $on = sub { named($days, $days[$_[0] % 7]) };
+
+    return $on->($day) && $minute >= $from && $minute < $until
+        if $from < $until;
+
+    return $on->($day) && $minute >= $from
+           || $on->($day + 6) && $minute < $until;
+}
+
+
+# "mon-fri,sun" has this day
+
+sub named {
+    my ($days, $day) = @_;
+
+    for (split /,/, $days) {
+        my ($first, $last) = split /-/;
+        my $i = 0;
+
+        $i++ until $days[$i] eq $first;
+
+        for (1 .. 7) {
+            return 1 if $days[$i % 7] eq $day;
+            last if $days[$i % 7] eq ($last || $first);
+            $i++;
+        }
+    }
+
+    return 0;
+}
+
+
+sub is_value {
+    my ($is, $value) = @_;
+
+    return 0 unless defined $is;
+    return $is =~ /$1/i if $value =~ /^~\*(.*)/;
+    return $is =~ /$1/ if $value =~ /^~(.*)/;
+
+    return $is eq $value;
+}
+
+
+# --- conditions -------------------------------------------------------------
+
+
+sub all_hold {
+    my ($self, $conditions, $view, $now) = @_;
+
+    for (@$conditions) {
+        return 0 unless $self->condition($_, $view, $now);
+    }
+
+    return 1;
+}
+
+
+sub condition {
+    my ($self, $condition, $view, $now) = @_;
+
+    return !$view->{orders} if $condition eq 'new';
+
+    my ($field, $op, $value) = $condition =~ /^(\w+)([=!<>]+)(.*)$/
+        or die "no condition: $condition\n";
+
+    return compare($self->rank($view->{tier} || ''), $op, $self->rank($value))
+        if $field eq 'tier';
+
+    die "no field: $condition\n";
+}
+
+
+# who has no tier is below all
+
+sub rank {
+    my ($self, $name) = @_;
+    my $tiers = $self->{tiers};
+    my ($n) = grep { $tiers->[$_] eq $name } 0 .. $#$tiers;
+
+    return defined $n ? $n : -1;
+}
+
+
+sub compare {
+    my ($is, $op, $value) = @_;
+
+    return $op eq '='  ? $is == $value
+         : $op eq '!=' ? $is != $value
+         : $op eq '<'  ? $is <  $value
+         : $op eq '<=' ? $is <= $value
+         : $op eq '>'  ? $is >  $value : $is >= $value;
+}
+
+
+# --- holdouts ---------------------------------------------------------------
+
+
+sub bucket {
+    my ($seed, $code, $customer) = @_;
+
+    return siphash(pack('H*', $seed), "$code:$customer") % 10000;
+}
+
+
+sub rotate {
+    my ($n, $bits) = @_;
+
+    return ($n << $bits) | ($n >> (64 - $bits));
+}
+
+
+# without a carry out of 64 bits, which would be a number with a fraction
+
+sub add {
+    use integer;
+
+    return 0 + sprintf '%u', $_[0] + $_[1];
+}
+
+
+sub siphash {
+    my ($key, $bytes) = @_;
+    my ($one, $two) = unpack 'Q<2', $key;
+    my $rest = length($bytes) % 8;
+    my $padded = $bytes . "\0" x (7 - $rest) . chr(length($bytes) % 256);
+
+    my @v = ($one ^ 0x736f6d6570736575, $two ^ 0x646f72616e646f6d,
+             $one ^ 0x6c7967656e657261, $two ^ 0x7465646279746573);
+
+    my $rounds = sub {
+        for (1 .. $_[0]) {
+            $v[0] = add($v[0], $v[1]);
+            $v[1] = rotate($v[1], 13) ^ $v[0];
+            $v[0] = rotate($v[0], 32);
+            $v[2] = add($v[2], $v[3]);
+            $v[3] = rotate($v[3], 16) ^ $v[2];
+            $v[0] = add($v[0], $v[3]);
+            $v[3] = rotate($v[3], 21) ^ $v[0];
+            $v[2] = add($v[2], $v[1]);
+            $v[1] = rotate($v[1], 17) ^ $v[2];
+            $v[2] = rotate($v[2], 32);
+        }
+    };
+
+    for my $word (unpack 'Q<*', $padded) {
+        $v[3] ^= $word;
+        $rounds->(2);
+        $v[0] ^= $word;
+    }
+
+    $v[2] ^= 0xff;
+    $rounds->(4);
+
+    return $v[0] ^ $v[1] ^ $v[2] ^ $v[3];
+}
+
+1;
