@@ -92,8 +92,14 @@ good(program(<<'END'), 'all that this version has');
     earn signup 100 pending=14d expires=1y;
     earn login  5   every=1d expires=12M pending=12h;
 
+    segment vip points>=1000 tier>bronze spend>=500.00 recency<=30d;
+    segment vip orders!=3 provider=google member_since<2026-01-01;
+    segment lapsed recency>1w;
+    segment active;
+
     promotion WELCOME-10 { audience new; }
     promotion AUTUMN-15  {
+        audience segment=vip segment!=champion lapsed at-risk provider!=x;
         audience tier>=silver tier!=gold-2;
         audience new tier<silver;
         audience tier=bronze tier<=silver tier>bronze;
@@ -126,16 +132,14 @@ good(program("include $included;"), 'lines may be included');
 wrong_line('tiers gold;', 'unknown directive "tiers"',
            'an unknown line is an error');
 wrong_line('tiers gold;', 'allowed in "loyalty_program": "currency", '
-           . '"tier", "earn", "promotion"', '... that lists what is allowed');
+           . '"tier", "earn", "segment", "promotion"', '... that lists what is allowed');
 wrong_line('audience new;', '"audience" directive is not allowed here',
            'a line of a promotion outside of one');
 
-for my $word (qw(segment referral)) {
-    wrong_line("$word vip tier=gold;", "the line \"$word\" of "
-               . '"loyalty_program" is not in this version, allowed: '
-               . '"currency", "tier", "earn", "promotion"',
-               "\"$word\" is not in this version");
-}
+wrong_line('referral advocate=500;', 'the line "referral" of '
+           . '"loyalty_program" is not in this version, allowed: '
+           . '"currency", "tier", "earn", "segment", "promotion"',
+           '"referral" is not in this version');
 
 wrong(conf("loyalty_program { }\nloyalty_program { # here\n}"),
       '"loyalty_program" directive is duplicate', 'a second program');
@@ -253,18 +257,81 @@ for my $line ('budget 1000', 'per_member 1 30d', 'once', 'payload "x"',
 wrong_promotion('audience;', 'invalid number of arguments in "audience", '
                 . 'allowed: audience CONDITION ...;', 'an empty audience');
 
-my $conditions = 'allowed: "new" and "tier" with =, !=, <, <=, > or >= and '
-               . 'the name of a tier';
+my $fields = '"tier", "points", "orders", "spend", "recency", "member_since" '
+           . 'with =, !=, <, <=, > or >= and a value, "provider" with = or !=';
+my $conditions = "allowed: \"new\", the name of a segment, $fields";
 
-for my $word (qw(points>=100 provider=google providers>1 recency>30d
-                 visit_recency<7d frequency>2 orders>=3 spend>100.00
-                 streak>=7 advocate>1 member_since<2026-01-01 locale=de
-                 fan=line segment=vip active at-risk lapsed champion))
+for my $word (qw(providers>1 visit_recency<7d frequency>2 streak>=7
+                 advocate>1 locale=de fan=line))
 {
     wrong_promotion("audience new $word;", "the condition \"$word\" of "
                     . "\"audience\" is not in this version, $conditions",
                     "the condition $word");
+    wrong_line("segment vip $word;", "the condition \"$word\" of "
+               . "\"segment\" is not in this version, allowed: \"new\", "
+               . $fields, "... of a segment");
 }
+
+
+# segments
+
+wrong_line('segment;', 'invalid number of arguments in "segment", allowed: '
+           . 'segment NAME CONDITION ...;', 'a segment without a name');
+wrong_line('segment a,b new;', 'invalid name "a,b" of a segment',
+           'the name of a segment');
+wrong_line('segment vip;', 'segment "vip" has no condition, only "new", '
+           . '"active", "at-risk", "lapsed" and "champion" need none',
+           'a segment without a condition');
+wrong_line("segment vip new;\nsegment vip;", 'invalid number of arguments in '
+           . '"segment"', '... in its second line');
+wrong_line('segment vip orders>1 other;', 'unknown condition '
+           . "\"other\" of \"segment\", allowed: \"new\", $fields",
+           'an unknown condition');
+wrong_line('segment vip segment=new;', 'unknown condition "segment=new" of '
+           . '"segment"', 'a segment of a segment');
+wrong_line('segment vip active;', 'unknown condition "active" of "segment"',
+           '... and of a preset');
+wrong_line('segment vip tier=platinum;', 'unknown tier "platinum" in '
+           . '"segment", declared before: "bronze", "silver"',
+           'a tier that is not there');
+
+wrong_promotion('audience segment=vip;', 'unknown segment "vip" in '
+                . '"audience", it must be one of a line "segment" above, or '
+                . '"new", "active", "at-risk", "lapsed" or "champion"',
+                'a segment that is not there');
+wrong_promotion('audience segment>new;', 'invalid condition "segment>new" in '
+                . '"audience", "segment" is followed, without blanks, by = '
+                . 'or != and the name of a segment', 'segments have no order');
+wrong_promotion('audience provider<google;', 'invalid condition '
+                . '"provider<google" in "audience", "provider" is followed, '
+                . 'without blanks, by = or != and the name of a '
+                . '"social_provider"', 'nor have providers');
+
+for my $case ('points>=-1', 'points=1.5', 'points=', 'orders>many',
+              'orders==1', 'spend>1.001', 'spend>=', 'spend>1,00',
+              'recency>30', 'recency>1M', 'recency<0d', 'recency<-1d',
+              'member_since<30d', 'member_since>2026-13-01', 'provider=a,b',
+              'provider=')
+{
+    wrong(program("currency EUR;\nsegment vip $case; # here"),
+          "in the condition \"$case\" of \"segment\", it must be ",
+          "the condition $case");
+}
+
+wrong_line('segment vip spend>10.00;', 'invalid value "10.00" in the '
+           . 'condition "spend>10.00" of "segment", it must be an amount of '
+           . 'money behind a line "currency", e.g. "500.00"',
+           'money of no currency');
+
+my @segments = map { "segment s$_ points>$_;" } 1 .. 256;
+
+good(program("@segments"), '256 segments');
+wrong(program("@segments\nsegment more points>1; # here"),
+      'too many segments with "more", at most 256 are allowed',
+      '257 segments');
+
+
+# audiences
 
 wrong_promotion('audience newer;', 'unknown condition "newer" of "audience", '
                 . $conditions, 'an unknown condition');
@@ -324,7 +391,9 @@ for my $priority (qw(-1 high 1.5 65536)) {
 wrong_promotion("priority 1;\npriority 2;", 'duplicate "priority"',
                 'priority twice');
 
-for my $days (qw(monday mon- -fri mo mon,,fri mon, 1-5 Mon mon-fri-sun)) {
+for my $days ('monday', 'mon-', '-fri', 'mo', 'mon,,fri', 'mon,', '1-5',
+              'Mon', 'mon-fri-sun')
+{
     wrong_promotion("hours $days 09:00-18:00;", "invalid days \"$days\" in "
                     . '"hours" of promotion "WELCOME-10", they must be days '
                     . 'or ranges of days joined by ",", e.g. "mon-fri,sun"',

@@ -13,25 +13,60 @@
 /*
  * What is true of a customer right now.  This runs on every request that
  * has one, so names are pointed to and not copied; only a list of two or
- * more promotions takes memory.
+ * more takes memory.
+ *
+ * Conditions compare one number with another, whatever they are about, so all
+ * numbers are made first and stand side by side.  Each segment is looked at
+ * once; promotions ask for the bit of it.
  */
 
 
+#define NGX_SHOP_FACT_UNKNOWN  INT64_MIN    /* compares with nothing */
+
+
+typedef struct {
+    int64_t                    numbers[NGX_SHOP_NUMBERS];
+    uint64_t                   segments[NGX_SHOP_SEGMENTS_MAX / 64];
+    ngx_shop_moment_t         *moment;
+} ngx_shop_facts_t;
+
+
+/* names joined by commas; the first one is not copied */
+
+typedef struct {
+    ngx_pool_t                *pool;
+    size_t                     size;        /* of all that may come */
+    ngx_str_t                 *list;
+    ngx_uint_t                 n;
+} ngx_shop_list_t;
+
+
+static void ngx_shop_evaluate_facts(ngx_shop_view_t *view,
+    ngx_uint_t tier, ngx_shop_moment_t *moment, ngx_shop_facts_t *facts);
+static ngx_int_t ngx_shop_evaluate_segments(ngx_pool_t *pool,
+    ngx_shop_program_t *program, ngx_shop_view_t *view,
+    ngx_shop_facts_t *facts, ngx_shop_evaluation_t *result);
+static ngx_int_t ngx_shop_segments_given(ngx_shop_program_t *program,
+    ngx_str_t *given, ngx_shop_facts_t *facts, ngx_shop_list_t *others);
 static ngx_int_t ngx_shop_evaluate_promotions(ngx_pool_t *pool,
-    ngx_shop_program_t *program, ngx_uint_t tier, ngx_shop_moment_t *moment,
+    ngx_shop_program_t *program, ngx_shop_facts_t *facts,
     ngx_shop_evaluation_t *result);
 static ngx_uint_t ngx_shop_promotion_holds(ngx_shop_promotion_t *promotion,
-    ngx_uint_t tier, ngx_shop_moment_t *moment,
-    ngx_shop_evaluation_t *result);
+    ngx_shop_facts_t *facts);
 static ngx_uint_t ngx_shop_hours_hold(ngx_array_t *hours, time_t now);
 static ngx_uint_t ngx_shop_matches_hold(ngx_array_t *matches,
     ngx_shop_moment_t *moment);
 static ngx_uint_t ngx_shop_promotion_given(ngx_shop_promotion_t *promotion,
     ngx_shop_moment_t *moment);
-static ngx_uint_t ngx_shop_audience_holds(ngx_array_t *conditions,
-    ngx_uint_t tier, ngx_shop_evaluation_t *result);
-static ngx_uint_t ngx_shop_tier_compare(ngx_uint_t tier, ngx_shop_op_e op,
-    ngx_uint_t other);
+static ngx_uint_t ngx_shop_lines_hold(ngx_array_t *lines,
+    ngx_shop_facts_t *facts);
+static ngx_uint_t ngx_shop_conditions_hold(ngx_array_t *conditions,
+    ngx_shop_facts_t *facts);
+static ngx_uint_t ngx_shop_text_holds(ngx_shop_condition_t *condition,
+    ngx_shop_facts_t *facts);
+static ngx_uint_t ngx_shop_number_holds(int64_t is, ngx_shop_op_e op,
+    int64_t number);
+static ngx_int_t ngx_shop_list_add(ngx_shop_list_t *list, ngx_str_t *name);
 static ngx_uint_t ngx_shop_segments_valid(ngx_str_t *segments);
 
 
@@ -40,8 +75,9 @@ ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
     ngx_shop_view_t *view, ngx_shop_moment_t *moment,
     ngx_shop_evaluation_t *result)
 {
-    ngx_uint_t        tier, held, next;
-    ngx_shop_tier_t  *tiers;
+    ngx_uint_t         tier, held, next;
+    ngx_shop_tier_t   *tiers;
+    ngx_shop_facts_t   facts;
 
     ngx_memzero(result, sizeof(ngx_shop_evaluation_t));
 
@@ -83,11 +119,146 @@ ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
     result->pending = view->pending;
     result->is_new = (view->orders == 0);
 
-    if (view->segments.len && ngx_shop_segments_valid(&view->segments)) {
-        result->segments = view->segments;
+    ngx_shop_evaluate_facts(view, tier, moment, &facts);
+
+    if (ngx_shop_evaluate_segments(pool, program, view, &facts, result)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    return ngx_shop_evaluate_promotions(pool, program, tier, moment, result);
+    return ngx_shop_evaluate_promotions(pool, program, &facts, result);
+}
+
+
+static void
+ngx_shop_evaluate_facts(ngx_shop_view_t *view, ngx_uint_t tier,
+    ngx_shop_moment_t *moment, ngx_shop_facts_t *facts)
+{
+    ngx_memzero(facts, sizeof(ngx_shop_facts_t));
+
+    /* a customer without a tier is below all, as -1 is */
+
+    facts->numbers[NGX_SHOP_FIELD_NEW] = (view->orders == 0);
+    facts->numbers[NGX_SHOP_FIELD_TIER] = (ngx_int_t) tier;
+    facts->numbers[NGX_SHOP_FIELD_POINTS] = view->points;
+    facts->numbers[NGX_SHOP_FIELD_ORDERS] = view->orders;
+    facts->numbers[NGX_SHOP_FIELD_SPEND] = view->spend;
+
+    facts->numbers[NGX_SHOP_FIELD_RECENCY] =
+        view->last_order ? moment->now - view->last_order
+                         : NGX_SHOP_FACT_UNKNOWN;
+
+    facts->numbers[NGX_SHOP_FIELD_MEMBER_SINCE] =
+        view->created ? view->created : NGX_SHOP_FACT_UNKNOWN;
+
+    facts->moment = moment;
+}
+
+
+static ngx_int_t
+ngx_shop_evaluate_segments(ngx_pool_t *pool, ngx_shop_program_t *program,
+    ngx_shop_view_t *view, ngx_shop_facts_t *facts,
+    ngx_shop_evaluation_t *result)
+{
+    uint64_t             bit, *word;
+    ngx_uint_t           i, given;
+    ngx_shop_list_t      list;
+    ngx_shop_segment_t  *segment;
+
+    list.pool = pool;
+    list.size = program->segments_len + view->segments.len + 1;
+    list.list = &result->segments;
+    list.n = 0;
+
+    given = view->segments.len && ngx_shop_segments_valid(&view->segments);
+
+    if (given
+        && ngx_shop_segments_given(program, &view->segments, facts, NULL)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    segment = program->segments.elts;
+
+    for (i = 0; i < program->segments.nelts; i++) {
+
+        word = &facts->segments[i / 64];
+        bit = (uint64_t) 1 << i % 64;
+
+        if (!(*word & bit) && !ngx_shop_lines_hold(segment[i].lines, facts))
+        {
+            continue;
+        }
+
+        *word |= bit;
+
+        if (segment[i].told
+            && ngx_shop_list_add(&list, &segment[i].name) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return given ? ngx_shop_segments_given(program, &view->segments, facts,
+                                           &list)
+                 : NGX_OK;
+}
+
+
+/*
+ * Those that the shop has given by hand: of what the program knows the bit is
+ * set, what it does not tell itself is added to "others", if that is not NULL.
+ */
+
+static ngx_int_t
+ngx_shop_segments_given(ngx_shop_program_t *program, ngx_str_t *given,
+    ngx_shop_facts_t *facts, ngx_shop_list_t *others)
+{
+    u_char              *p, *last;
+    ngx_str_t            name;
+    ngx_uint_t           i;
+    ngx_shop_segment_t  *segment;
+
+    segment = program->segments.elts;
+
+    p = given->data;
+    last = p + given->len;
+
+    while (p < last) {
+
+        name.data = p;
+
+        while (p < last && *p != ',') {
+            p++;
+        }
+
+        name.len = p++ - name.data;
+
+        for (i = 0; i < program->segments.nelts; i++) {
+            if (segment[i].name.len == name.len
+                && ngx_memcmp(segment[i].name.data, name.data, name.len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        if (i < program->segments.nelts) {
+            facts->segments[i / 64] |= (uint64_t) 1 << i % 64;
+
+            if (segment[i].told) {
+                continue;
+            }
+        }
+
+        if (others && ngx_shop_list_add(others, &name) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -98,16 +269,18 @@ ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
 
 static ngx_int_t
 ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
-    ngx_uint_t tier, ngx_shop_moment_t *moment,
-    ngx_shop_evaluation_t *result)
+    ngx_shop_facts_t *facts, ngx_shop_evaluation_t *result)
 {
-    u_char                *p;
     uint64_t               taken;
-    ngx_uint_t             i, n;
+    ngx_uint_t             i;
+    ngx_shop_list_t        list;
     ngx_shop_promotion_t  *promotion;
 
-    p = NULL;
-    n = 0;
+    list.pool = pool;
+    list.size = program->codes_len;
+    list.list = &result->promotions;
+    list.n = 0;
+
     taken = 0;
 
     promotion = program->promotions.elts;
@@ -115,36 +288,16 @@ ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
     for (i = 0; i < program->promotions.nelts; i++) {
 
         if ((promotion[i].group & taken)
-            || !ngx_shop_promotion_holds(&promotion[i], tier, moment, result)
-            || !ngx_shop_promotion_given(&promotion[i], moment))
+            || !ngx_shop_promotion_holds(&promotion[i], facts)
+            || !ngx_shop_promotion_given(&promotion[i], facts->moment))
         {
             continue;
         }
 
         taken |= promotion[i].group;
 
-        if (n++ == 0) {
-            result->promotions = promotion[i].code;
-
-        } else {
-
-            if (n == 2) {
-                p = ngx_pnalloc(pool, program->codes_len);
-                if (p == NULL) {
-                    return NGX_ERROR;
-                }
-
-                ngx_memcpy(p, result->promotions.data,
-                           result->promotions.len);
-
-                result->promotions.data = p;
-                p += result->promotions.len;
-            }
-
-            *p++ = ',';
-            p = ngx_cpymem(p, promotion[i].code.data, promotion[i].code.len);
-
-            result->promotions.len = p - result->promotions.data;
+        if (ngx_shop_list_add(&list, &promotion[i].code) != NGX_OK) {
+            return NGX_ERROR;
         }
 
         if (promotion[i].stop) {
@@ -157,41 +310,31 @@ ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
 
 
 static ngx_uint_t
-ngx_shop_promotion_holds(ngx_shop_promotion_t *promotion, ngx_uint_t tier,
-    ngx_shop_moment_t *moment, ngx_shop_evaluation_t *result)
+ngx_shop_promotion_holds(ngx_shop_promotion_t *promotion,
+    ngx_shop_facts_t *facts)
 {
-    ngx_uint_t     i;
-    ngx_array_t  **line;
+    time_t  now;
 
-    if (moment->now < promotion->from
-        || (promotion->until && moment->now >= promotion->until))
+    now = facts->moment->now;
+
+    if (now < promotion->from
+        || (promotion->until && now >= promotion->until))
     {
         return 0;
     }
 
-    if (promotion->hours
-        && !ngx_shop_hours_hold(promotion->hours, moment->now))
-    {
+    if (promotion->hours && !ngx_shop_hours_hold(promotion->hours, now)) {
         return 0;
     }
 
-    if (promotion->audience) {
-
-        line = promotion->audience->elts;
-
-        for (i = 0; i < promotion->audience->nelts; i++) {
-            if (ngx_shop_audience_holds(line[i], tier, result)) {
-                break;
-            }
-        }
-
-        if (i == promotion->audience->nelts) {
-            return 0;
-        }
+    if (promotion->audience
+        && !ngx_shop_lines_hold(promotion->audience, facts))
+    {
+        return 0;
     }
 
     return promotion->matches == NULL
-           || ngx_shop_matches_hold(promotion->matches, moment);
+           || ngx_shop_matches_hold(promotion->matches, facts->moment);
 }
 
 
@@ -265,8 +408,25 @@ ngx_shop_holdout_bucket(u_char *seed, ngx_str_t *code, ngx_str_t *customer)
 
 
 static ngx_uint_t
-ngx_shop_audience_holds(ngx_array_t *conditions, ngx_uint_t tier,
-    ngx_shop_evaluation_t *result)
+ngx_shop_lines_hold(ngx_array_t *lines, ngx_shop_facts_t *facts)
+{
+    ngx_uint_t     i;
+    ngx_array_t  **line;
+
+    line = lines->elts;
+
+    for (i = 0; i < lines->nelts; i++) {
+        if (ngx_shop_conditions_hold(line[i], facts)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_shop_conditions_hold(ngx_array_t *conditions, ngx_shop_facts_t *facts)
 {
     ngx_uint_t             i, holds;
     ngx_shop_condition_t  *condition;
@@ -275,15 +435,13 @@ ngx_shop_audience_holds(ngx_array_t *conditions, ngx_uint_t tier,
 
     for (i = 0; i < conditions->nelts; i++) {
 
-        switch (condition[i].field) {
+        if (condition[i].field < NGX_SHOP_NUMBERS) {
+            holds = ngx_shop_number_holds(facts->numbers[condition[i].field],
+                                          condition[i].op,
+                                          condition[i].number);
 
-        case NGX_SHOP_FIELD_NEW:
-            holds = result->is_new;
-            break;
-
-        default: /* NGX_SHOP_FIELD_TIER */
-            holds = ngx_shop_tier_compare(tier, condition[i].op,
-                                          condition[i].tier);
+        } else {
+            holds = ngx_shop_text_holds(&condition[i], facts);
         }
 
         if (!holds) {
@@ -296,35 +454,90 @@ ngx_shop_audience_holds(ngx_array_t *conditions, ngx_uint_t tier,
 
 
 static ngx_uint_t
-ngx_shop_tier_compare(ngx_uint_t tier, ngx_shop_op_e op, ngx_uint_t other)
+ngx_shop_text_holds(ngx_shop_condition_t *condition, ngx_shop_facts_t *facts)
 {
-    ngx_int_t  a, b;
+    ngx_str_t   *provider;
+    ngx_uint_t   n, equal;
 
-    /* a customer without a tier is below all, as -1 is */
+    if (condition->field == NGX_SHOP_FIELD_SEGMENT) {
+        n = (ngx_uint_t) condition->number;
+        equal = (facts->segments[n / 64] >> n % 64) & 1;
 
-    a = (ngx_int_t) tier;
-    b = (ngx_int_t) other;
+    } else {
+        provider = facts->moment->provider;
+
+        equal = (provider->len == condition->text.len
+                 && ngx_memcmp(provider->data, condition->text.data,
+                               provider->len)
+                    == 0);
+    }
+
+    return equal == (condition->op == NGX_SHOP_OP_EQ);
+}
+
+
+static ngx_uint_t
+ngx_shop_number_holds(int64_t is, ngx_shop_op_e op, int64_t number)
+{
+    if (is == NGX_SHOP_FACT_UNKNOWN) {
+        return 0;
+    }
 
     switch (op) {
 
     case NGX_SHOP_OP_EQ:
-        return a == b;
+        return is == number;
 
     case NGX_SHOP_OP_NE:
-        return a != b;
+        return is != number;
 
     case NGX_SHOP_OP_LT:
-        return a < b;
+        return is < number;
 
     case NGX_SHOP_OP_LE:
-        return a <= b;
+        return is <= number;
 
     case NGX_SHOP_OP_GT:
-        return a > b;
+        return is > number;
 
     default: /* NGX_SHOP_OP_GE */
-        return a >= b;
+        return is >= number;
     }
+}
+
+
+static ngx_int_t
+ngx_shop_list_add(ngx_shop_list_t *list, ngx_str_t *name)
+{
+    u_char     *p;
+    ngx_str_t  *text;
+
+    text = list->list;
+
+    if (list->n++ == 0) {
+        *text = *name;
+        return NGX_OK;
+    }
+
+    if (list->n == 2) {
+
+        p = ngx_pnalloc(list->pool, list->size);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(p, text->data, text->len);
+        text->data = p;
+    }
+
+    p = text->data + text->len;
+
+    *p++ = ',';
+    p = ngx_cpymem(p, name->data, name->len);
+
+    text->len = p - text->data;
+
+    return NGX_OK;
 }
 
 

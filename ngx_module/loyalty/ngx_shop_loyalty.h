@@ -86,7 +86,7 @@ ngx_int_t ngx_shop_fixed_parse(ngx_str_t *text, ngx_uint_t decimals,
 
 /* for messages: the lines that this version has */
 #define NGX_SHOP_PROGRAM_LINES                                                \
-    "\"currency\", \"tier\", \"earn\", \"promotion\""
+    "\"currency\", \"tier\", \"earn\", \"segment\", \"promotion\""
 #define NGX_SHOP_PROMOTION_LINES                                              \
     "\"audience\", \"from\", \"until\", \"hours\", \"match\", "               \
     "\"holdout\", \"group\", \"stop\", \"priority\""
@@ -139,16 +139,39 @@ typedef enum {
 
 
 typedef enum {
-    NGX_SHOP_FIELD_NEW = 0,
-    NGX_SHOP_FIELD_TIER
+    NGX_SHOP_FIELD_NEW = 0,                 /* these are numbers */
+    NGX_SHOP_FIELD_TIER,
+    NGX_SHOP_FIELD_POINTS,
+    NGX_SHOP_FIELD_ORDERS,
+    NGX_SHOP_FIELD_SPEND,
+    NGX_SHOP_FIELD_RECENCY,
+    NGX_SHOP_FIELD_MEMBER_SINCE,
+    NGX_SHOP_FIELD_PROVIDER,                /* these are not */
+    NGX_SHOP_FIELD_SEGMENT
 } ngx_shop_field_e;
+
+#define NGX_SHOP_NUMBERS       NGX_SHOP_FIELD_PROVIDER
+#define NGX_SHOP_SEGMENTS_MAX  256
 
 
 typedef struct {
     ngx_shop_field_e           field;
     ngx_shop_op_e              op;
-    ngx_uint_t                 tier;        /* index into tiers */
+    int64_t                    number;      /* of a tier or segment: its
+                                               index; seconds; money; points */
+    ngx_str_t                  text;        /* of a provider */
 } ngx_shop_condition_t;
+
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_array_t               *lines;       /* of ngx_array_t * of
+                                               ngx_shop_condition_t: lines
+                                               joined by or, conditions in a
+                                               line by and */
+    unsigned                   told:1;      /* to backends: it has a line */
+    unsigned                   preset:1;    /* "lines" are those of one */
+} ngx_shop_segment_t;
 
 
 /* minutes of a week that begins on Thursday, as 1970 did, in UTC */
@@ -173,10 +196,8 @@ typedef char *(*ngx_shop_match_compile_pt)(ngx_conf_t *cf,
 
 typedef struct {
     ngx_str_t                  code;
-    ngx_array_t               *audience;    /* of ngx_array_t * of
-                                               ngx_shop_condition_t: lines
-                                               joined by or, conditions in a
-                                               line by and; NULL: all */
+    ngx_array_t               *audience;    /* like "lines" of a segment;
+                                               NULL: all */
     time_t                     from;        /* inclusive; 0: always */
     time_t                     until;       /* exclusive; 0: for ever */
     ngx_array_t               *hours;       /* of ngx_shop_hours_t, of which
@@ -198,6 +219,9 @@ typedef struct {
     ngx_array_t                tiers;       /* of ngx_shop_tier_t, lowest
                                                first */
     ngx_array_t                earn;        /* of ngx_shop_earn_t */
+    ngx_array_t                segments;    /* of ngx_shop_segment_t */
+    size_t                     segments_len;   /* of all that are told,
+                                                  joined */
     ngx_array_t                promotions;  /* of ngx_shop_promotion_t, by
                                                priority, then code */
     ngx_array_t                groups;      /* of ngx_str_t */
@@ -259,7 +283,10 @@ typedef struct {
     int64_t                    pending;
     int64_t                    qualifying;
     int64_t                    orders;
-    ngx_str_t                  segments;    /* comma-separated */
+    int64_t                    spend;       /* in the smallest unit */
+    time_t                     last_order;  /* 0: none */
+    ngx_str_t                  segments;    /* given by the shop, joined by
+                                               "," */
     time_t                     created;
     time_t                     next_due;    /* to be settled then; 0: never */
 } ngx_shop_view_t;
@@ -288,6 +315,7 @@ typedef ngx_uint_t (*ngx_shop_match_pt)(void *data, ngx_shop_match_t *match);
 typedef struct {
     time_t                     now;
     ngx_str_t                 *customer;    /* the id */
+    ngx_str_t                 *provider;    /* of the session */
     u_char                    *seed;        /* 16 bytes, for holdouts; NULL:
                                                not known */
     ngx_shop_match_pt          match;       /* 1: the line holds */

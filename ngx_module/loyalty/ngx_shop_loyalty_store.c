@@ -23,6 +23,8 @@ enum {
     NGX_SHOP_VIEW_SEGMENTS,
     NGX_SHOP_VIEW_CREATED,
     NGX_SHOP_VIEW_NEXT_DUE,
+    NGX_SHOP_VIEW_SPEND,
+    NGX_SHOP_VIEW_LAST_ORDER,
     NGX_SHOP_VIEW_FIELDS
 };
 
@@ -48,7 +50,9 @@ static ngx_str_t  ngx_shop_view_fields[NGX_SHOP_VIEW_FIELDS] = {
     ngx_string("orders"),
     ngx_string("segments"),
     ngx_string("created"),
-    ngx_string("next_due")
+    ngx_string("next_due"),
+    ngx_string("spend"),
+    ngx_string("last_order")
 };
 
 
@@ -120,6 +124,11 @@ ngx_shop_loyalty_view(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
         || ngx_shop_view_time(reply, NGX_SHOP_VIEW_CREATED, &view->created)
             != NGX_OK
         || ngx_shop_view_time(reply, NGX_SHOP_VIEW_NEXT_DUE, &view->next_due)
+            != NGX_OK
+        || ngx_shop_view_number(reply, NGX_SHOP_VIEW_SPEND, &view->spend)
+            != NGX_OK
+        || ngx_shop_view_time(reply, NGX_SHOP_VIEW_LAST_ORDER,
+                              &view->last_order)
             != NGX_OK)
     {
         ngx_memzero(view, sizeof(ngx_shop_view_t));

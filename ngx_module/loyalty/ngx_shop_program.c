@@ -17,7 +17,7 @@ static int ngx_libc_cdecl ngx_shop_promotion_compare(const void *one,
 
 
 static const char  *ngx_shop_program_later[] = {
-    "segment", "referral", NULL
+    "referral", NULL
 };
 
 static ngx_shop_program_words_t  ngx_shop_program_lines = {
@@ -40,6 +40,13 @@ ngx_shop_program_init(ngx_pool_t *pool, ngx_shop_program_t *program,
     }
 
     if (ngx_array_init(&program->earn, pool, 2, sizeof(ngx_shop_earn_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_array_init(&program->segments, pool, 4,
+                       sizeof(ngx_shop_segment_t))
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -74,6 +81,10 @@ ngx_shop_program_line(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     if (ngx_shop_word_is(&value[0], "earn")) {
         return ngx_shop_program_earn(cf, program, words);
+    }
+
+    if (ngx_shop_word_is(&value[0], "segment")) {
+        return ngx_shop_program_segment(cf, program, words);
     }
 
     return ngx_shop_program_unknown(cf, &ngx_shop_program_lines, &value[0]);

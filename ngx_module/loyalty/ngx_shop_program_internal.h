@@ -26,6 +26,16 @@ char *ngx_shop_program_tier(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_array_t *words);
 char *ngx_shop_program_earn(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_array_t *words);
+char *ngx_shop_program_segment(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_array_t *words);
+
+
+/* ngx_shop_program_condition.c: adds the conditions of a line, the words from
+ * "first" on, to "*lines"; "audience" tells whose it is */
+
+char *ngx_shop_program_conditions(ngx_conf_t *cf,
+    ngx_shop_program_t *program, ngx_uint_t audience, ngx_array_t *words,
+    ngx_uint_t first, ngx_array_t **lines);
 
 
 /* a line of a promotion, too */

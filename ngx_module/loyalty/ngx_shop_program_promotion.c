@@ -13,9 +13,6 @@
 static char *ngx_shop_promotion_audience(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_shop_promotion_t *promotion,
     ngx_array_t *words);
-static char *ngx_shop_promotion_condition(ngx_conf_t *cf,
-    ngx_shop_program_t *program, ngx_str_t *word,
-    ngx_shop_condition_t *condition);
 static char *ngx_shop_promotion_time(ngx_conf_t *cf,
     ngx_shop_promotion_t *promotion, ngx_array_t *words, time_t *field);
 static char *ngx_shop_promotion_match(ngx_conf_t *cf,
@@ -38,12 +35,6 @@ static const char  *ngx_shop_promotion_later[] = {
     "budget", "per_member", "once", "payload", "convert", NULL
 };
 
-static const char  *ngx_shop_audience_later[] = {
-    "segment", "points", "provider", "providers", "recency", "visit_recency",
-    "frequency", "orders", "spend", "streak", "advocate", "member_since",
-    "locale", "fan", "active", "at-risk", "lapsed", "champion", NULL
-};
-
 
 /* shorter names of variables, for "match" */
 
@@ -59,12 +50,6 @@ static struct {
 
 static ngx_shop_program_words_t  ngx_shop_promotion_lines = {
     "line", "promotion", NGX_SHOP_PROMOTION_LINES, ngx_shop_promotion_later
-};
-
-static ngx_shop_program_words_t  ngx_shop_audience_conditions = {
-    "condition", "audience",
-    "\"new\" and \"tier\" with =, !=, <, <=, > or >= and the name of a tier",
-    ngx_shop_audience_later
 };
 
 
@@ -166,10 +151,7 @@ static char *
 ngx_shop_promotion_audience(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_shop_promotion_t *promotion, ngx_array_t *words)
 {
-    ngx_str_t             *value;
-    ngx_uint_t             i;
-    ngx_array_t           *conditions, **line;
-    ngx_shop_condition_t  *condition;
+    ngx_str_t  *value;
 
     value = words->elts;
 
@@ -178,129 +160,8 @@ ngx_shop_promotion_audience(ngx_conf_t *cf, ngx_shop_program_t *program,
                                       "audience CONDITION ...;");
     }
 
-    conditions = ngx_array_create(cf->pool, words->nelts - 1,
-                                  sizeof(ngx_shop_condition_t));
-    if (conditions == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 1; i < words->nelts; i++) {
-
-        condition = ngx_array_push(conditions);
-        if (condition == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        if (ngx_shop_promotion_condition(cf, program, &value[i], condition)
-            != NGX_CONF_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (promotion->audience == NULL) {
-        promotion->audience = ngx_array_create(cf->pool, 1,
-                                               sizeof(ngx_array_t *));
-        if (promotion->audience == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    line = ngx_array_push(promotion->audience);
-    if (line == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *line = conditions;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_shop_promotion_condition(ngx_conf_t *cf, ngx_shop_program_t *program,
-    ngx_str_t *word, ngx_shop_condition_t *condition)
-{
-    u_char     *p, *last;
-    ngx_str_t   field, value;
-
-    p = word->data;
-    last = p + word->len;
-
-    while (p < last && *p != '=' && *p != '!' && *p != '<' && *p != '>') {
-        p++;
-    }
-
-    field.data = word->data;
-    field.len = p - word->data;
-
-    if (ngx_shop_word_is(&field, "new")) {
-
-        if (p < last) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid condition \"%V\" in \"audience\", "
-                               "\"new\" takes no value", word);
-            return NGX_CONF_ERROR;
-        }
-
-        condition->field = NGX_SHOP_FIELD_NEW;
-        condition->op = NGX_SHOP_OP_EQ;
-        condition->tier = NGX_SHOP_LOYALTY_NO_TIER;
-
-        return NGX_CONF_OK;
-    }
-
-    if (!ngx_shop_word_is(&field, "tier")) {
-        return ngx_shop_program_unknown(cf, &ngx_shop_audience_conditions,
-                                        word);
-    }
-
-    condition->field = NGX_SHOP_FIELD_TIER;
-
-    if (last - p > 1 && p[0] == '!' && p[1] == '=') {
-        condition->op = NGX_SHOP_OP_NE;
-        p += 2;
-
-    } else if (last - p > 1 && p[0] == '<' && p[1] == '=') {
-        condition->op = NGX_SHOP_OP_LE;
-        p += 2;
-
-    } else if (last - p > 1 && p[0] == '>' && p[1] == '=') {
-        condition->op = NGX_SHOP_OP_GE;
-        p += 2;
-
-    } else if (p < last && *p == '=') {
-        condition->op = NGX_SHOP_OP_EQ;
-        p++;
-
-    } else if (p < last && *p == '<') {
-        condition->op = NGX_SHOP_OP_LT;
-        p++;
-
-    } else if (p < last && *p == '>') {
-        condition->op = NGX_SHOP_OP_GT;
-        p++;
-
-    } else {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid condition \"%V\" in \"audience\", "
-                           "\"tier\" is followed, without blanks, by "
-                           "=, !=, <, <=, > or >= and the name of a tier",
-                           word);
-        return NGX_CONF_ERROR;
-    }
-
-    value.data = p;
-    value.len = last - p;
-
-    condition->tier = ngx_shop_tier_find(program, &value);
-
-    if (condition->tier == NGX_SHOP_LOYALTY_NO_TIER) {
-        return ngx_shop_program_unknown_tier(cf, program, "audience",
-                                             &value);
-    }
-
-    return NGX_CONF_OK;
+    return ngx_shop_program_conditions(cf, program, 1, words, 1,
+                                       &promotion->audience);
 }
 
 

@@ -11,9 +11,10 @@
 
 
 /*
- * A view in the cache: its numbers and texts in the order below.  What is
- * not in the list is not kept, so a new field of ngx_shop_view_t is to be
- * added here, too.
+ * A view in the cache: one bit for each number and text below that is not
+ * zero, and then these in order.  So what a customer has not takes no room.
+ * What is not in the lists is not kept, so a new field of ngx_shop_view_t is
+ * to be added here, too.
  */
 
 
@@ -21,14 +22,16 @@ static size_t  ngx_shop_view_times[] = {
     offsetof(ngx_shop_view_t, tier_since),
     offsetof(ngx_shop_view_t, tier_until),
     offsetof(ngx_shop_view_t, created),
-    offsetof(ngx_shop_view_t, next_due)
+    offsetof(ngx_shop_view_t, next_due),
+    offsetof(ngx_shop_view_t, last_order)
 };
 
 static size_t  ngx_shop_view_numbers[] = {
     offsetof(ngx_shop_view_t, points),
     offsetof(ngx_shop_view_t, pending),
     offsetof(ngx_shop_view_t, qualifying),
-    offsetof(ngx_shop_view_t, orders)
+    offsetof(ngx_shop_view_t, orders),
+    offsetof(ngx_shop_view_t, spend)
 };
 
 static size_t  ngx_shop_view_texts[] = {
@@ -45,15 +48,20 @@ static size_t  ngx_shop_view_texts[] = {
     ((type *) ((u_char *) (view) + (offset)))
 
 
+static int64_t ngx_shop_view_mask(ngx_shop_view_t *view);
+
+
 ngx_int_t
 ngx_shop_view_pack(ngx_pool_t *pool, ngx_shop_view_t *view, ngx_str_t *value)
 {
     u_char      *p;
     size_t       len;
+    int64_t      n;
     ngx_str_t   *text;
     ngx_uint_t   i;
 
-    len = (NGX_SHOP_VIEW_TIMES + NGX_SHOP_VIEW_NUMBERS + NGX_SHOP_VIEW_TEXTS)
+    len = (1 + NGX_SHOP_VIEW_TIMES + NGX_SHOP_VIEW_NUMBERS
+           + NGX_SHOP_VIEW_TEXTS)
           * NGX_SHOP_PACK_INT_MAX;
 
     for (i = 0; i < NGX_SHOP_VIEW_TEXTS; i++) {
@@ -68,19 +76,30 @@ ngx_shop_view_pack(ngx_pool_t *pool, ngx_shop_view_t *view, ngx_str_t *value)
 
     value->data = p;
 
+    p = ngx_shop_pack_int(p, ngx_shop_view_mask(view));
+
     for (i = 0; i < NGX_SHOP_VIEW_TIMES; i++) {
-        p = ngx_shop_pack_int(p, *ngx_shop_view_field(view,
-                                             ngx_shop_view_times[i], time_t));
+        n = *ngx_shop_view_field(view, ngx_shop_view_times[i], time_t);
+
+        if (n) {
+            p = ngx_shop_pack_int(p, n);
+        }
     }
 
     for (i = 0; i < NGX_SHOP_VIEW_NUMBERS; i++) {
-        p = ngx_shop_pack_int(p, *ngx_shop_view_field(view,
-                                          ngx_shop_view_numbers[i], int64_t));
+        n = *ngx_shop_view_field(view, ngx_shop_view_numbers[i], int64_t);
+
+        if (n) {
+            p = ngx_shop_pack_int(p, n);
+        }
     }
 
     for (i = 0; i < NGX_SHOP_VIEW_TEXTS; i++) {
-        p = ngx_shop_pack_text(p, ngx_shop_view_field(view,
-                                          ngx_shop_view_texts[i], ngx_str_t));
+        text = ngx_shop_view_field(view, ngx_shop_view_texts[i], ngx_str_t);
+
+        if (text->len) {
+            p = ngx_shop_pack_text(p, text);
+        }
     }
 
     value->len = p - value->data;
@@ -89,11 +108,44 @@ ngx_shop_view_pack(ngx_pool_t *pool, ngx_shop_view_t *view, ngx_str_t *value)
 }
 
 
+static int64_t
+ngx_shop_view_mask(ngx_shop_view_t *view)
+{
+    int64_t     mask, bit;
+    ngx_uint_t  i;
+
+    mask = 0;
+    bit = 1;
+
+    for (i = 0; i < NGX_SHOP_VIEW_TIMES; i++, bit <<= 1) {
+        if (*ngx_shop_view_field(view, ngx_shop_view_times[i], time_t)) {
+            mask |= bit;
+        }
+    }
+
+    for (i = 0; i < NGX_SHOP_VIEW_NUMBERS; i++, bit <<= 1) {
+        if (*ngx_shop_view_field(view, ngx_shop_view_numbers[i], int64_t)) {
+            mask |= bit;
+        }
+    }
+
+    for (i = 0; i < NGX_SHOP_VIEW_TEXTS; i++, bit <<= 1) {
+        if (ngx_shop_view_field(view, ngx_shop_view_texts[i], ngx_str_t)
+            ->len)
+        {
+            mask |= bit;
+        }
+    }
+
+    return mask;
+}
+
+
 ngx_int_t
 ngx_shop_view_unpack(ngx_str_t *value, ngx_shop_view_t *view)
 {
     u_char      *p, *last;
-    int64_t      n;
+    int64_t      n, mask;
     ngx_str_t   *text;
     ngx_uint_t   i;
 
@@ -102,7 +154,15 @@ ngx_shop_view_unpack(ngx_str_t *value, ngx_shop_view_t *view)
     p = value->data;
     last = p + value->len;
 
-    for (i = 0; i < NGX_SHOP_VIEW_TIMES; i++) {
+    if (ngx_shop_unpack_int(&p, last, &mask) != NGX_OK || mask < 0) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_SHOP_VIEW_TIMES; i++, mask >>= 1) {
+
+        if (!(mask & 1)) {
+            continue;
+        }
 
         if (ngx_shop_unpack_int(&p, last, &n) != NGX_OK) {
             return NGX_ERROR;
@@ -112,7 +172,11 @@ ngx_shop_view_unpack(ngx_str_t *value, ngx_shop_view_t *view)
             = (time_t) n;
     }
 
-    for (i = 0; i < NGX_SHOP_VIEW_NUMBERS; i++) {
+    for (i = 0; i < NGX_SHOP_VIEW_NUMBERS; i++, mask >>= 1) {
+
+        if (!(mask & 1)) {
+            continue;
+        }
 
         if (ngx_shop_unpack_int(&p, last, &n) != NGX_OK) {
             return NGX_ERROR;
@@ -121,7 +185,11 @@ ngx_shop_view_unpack(ngx_str_t *value, ngx_shop_view_t *view)
         *ngx_shop_view_field(view, ngx_shop_view_numbers[i], int64_t) = n;
     }
 
-    for (i = 0; i < NGX_SHOP_VIEW_TEXTS; i++) {
+    for (i = 0; i < NGX_SHOP_VIEW_TEXTS; i++, mask >>= 1) {
+
+        if (!(mask & 1)) {
+            continue;
+        }
 
         text = ngx_shop_view_field(view, ngx_shop_view_texts[i], ngx_str_t);
 
@@ -130,5 +198,5 @@ ngx_shop_view_unpack(ngx_str_t *value, ngx_shop_view_t *view)
         }
     }
 
-    return p == last ? NGX_OK : NGX_ERROR;
+    return (p == last && mask == 0) ? NGX_OK : NGX_ERROR;
 }

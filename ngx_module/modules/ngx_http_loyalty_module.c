@@ -180,6 +180,7 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 
     moment.now = ngx_time();
     moment.customer = &ctx->session.customer;
+    moment.provider = &ctx->session.provider;
     moment.seed = ngx_shop_redis_seed(smcf->redis);
     moment.match = ngx_http_loyalty_match;
     moment.data = r->main;

@@ -1185,6 +1185,8 @@ ngx_shop_unit_cache_packed(ngx_shop_unit_t *u)
     view.orders = 5;
     view.created = 6;
     view.next_due = 7;
+    view.spend = 8;
+    view.last_order = 9;
 
     ngx_shop_unit_is_int(u, ngx_shop_view_pack(u->pool, &view, &value),
                          NGX_OK, "a view is packed");
@@ -1209,6 +1211,22 @@ ngx_shop_unit_cache_packed(ngx_shop_unit_t *u)
     }
 
     ngx_shop_unit_is_int(u, taken, 0, "never one cut off");
+
+    ngx_memzero(&view, sizeof(ngx_shop_view_t));
+
+    (void) ngx_shop_view_pack(u->pool, &view, &value);
+
+    ngx_shop_unit_is_int(u, value.len, 1, "what is not there takes no room");
+    ngx_shop_unit_is_int(u, ngx_shop_view_unpack(&value, &copy), NGX_OK,
+                         "and is unpacked");
+    ngx_shop_unit_ok(u, ngx_memcmp(&copy, &view, sizeof(view)) == 0,
+                     "as zeros");
+
+    value.data = (u_char *) "\x80\x80\x01";
+    value.len = 3;
+
+    ngx_shop_unit_is_int(u, ngx_shop_view_unpack(&value, &copy), NGX_ERROR,
+                         "a field that is not known");
 
     ngx_shop_unit_cache_done(u);
 }
@@ -1271,6 +1289,8 @@ ngx_shop_unit_cache_size(ngx_shop_unit_t *u)
     view.pending = 1000000;
     view.qualifying = 1000000;
     view.orders = 1000;
+    view.spend = 1000000;
+    view.last_order = 1790000000;
     view.created = 1790000000;
 
     for (i = 0; ngx_shop_unit_cache_sizes[i].size; i++) {

@@ -386,10 +386,10 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
 
     static const char  *whole[] = {
         "silver", "1790000000", "1796083200", "1250", "30", "1300", "2",
-        "vip,new", "1780000000", "1791000000"
+        "vip,new", "1780000000", "1791000000", "4999", "1785000000"
     };
-    static const char  *none[10];
-    static const char  *values[10];
+    static const char  *none[12];
+    static const char  *values[12];
 
     static struct {
         ngx_uint_t   field;
@@ -405,7 +405,9 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
         { 5, " 1" },
         { 6, "1 " },
         { 8, "inf" },
-        { 9, "later" }
+        { 9, "later" },
+        { 10, "49.99" },
+        { 11, "-1" }
     };
 
     reply = ngx_shop_unit_loyalty_reply(u, whole);
@@ -422,6 +424,8 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     ngx_shop_unit_is(u, &view.segments, "vip,new", "segments");
     ngx_shop_unit_is_int(u, view.created, 1780000000, "created");
     ngx_shop_unit_is_int(u, view.next_due, 1791000000, "next_due");
+    ngx_shop_unit_is_int(u, view.spend, 4999, "spend");
+    ngx_shop_unit_is_int(u, view.last_order, 1785000000, "last_order");
 
     ngx_shop_unit_ok(u, view.tier.data != reply->elts[0]->str.data,
                      "texts are copies");
@@ -453,7 +457,7 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     }
 
     reply = ngx_shop_unit_loyalty_reply(u, whole);
-    reply->nelts = 9;
+    reply->nelts = 11;
 
     ngx_shop_unit_is_int(u, ngx_shop_loyalty_view(u->pool, reply, &view),
                          NGX_ERROR, "a short reply");
@@ -753,6 +757,7 @@ ngx_shop_unit_loyalty_evaluate(ngx_shop_unit_t *u,
 
     moment.now = now;
     moment.customer = ngx_shop_unit_str("31242a092e19e93c631f8977ca8b3952");
+    moment.provider = ngx_shop_unit_str("work");
     moment.seed = (u_char *) "0123456789abcdef";
     moment.match = ngx_shop_unit_loyalty_match;
     moment.data = NULL;
@@ -796,14 +801,14 @@ ngx_shop_unit_loyalty_reply(ngx_shop_unit_t *u, const char **values)
     ngx_uint_t               i;
     ngx_shop_redis_reply_t  *reply, *elts;
 
-    reply = ngx_pcalloc(u->pool, 11 * sizeof(ngx_shop_redis_reply_t));
+    reply = ngx_pcalloc(u->pool, 13 * sizeof(ngx_shop_redis_reply_t));
     elts = reply + 1;
 
     reply->type = NGX_SHOP_REDIS_ARRAY;
-    reply->nelts = 10;
-    reply->elts = ngx_palloc(u->pool, 10 * sizeof(void *));
+    reply->nelts = 12;
+    reply->elts = ngx_palloc(u->pool, 12 * sizeof(void *));
 
-    for (i = 0; i < 10; i++) {
+    for (i = 0; i < 12; i++) {
 
         reply->elts[i] = &elts[i];
 

@@ -26,7 +26,13 @@ static void ngx_shop_unit_promotion_stop(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_matches(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_buckets(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_holdout(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_segments(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_by_hand(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_presets(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_many(ngx_shop_unit_t *u);
 
+static void ngx_shop_unit_promotion_time(ngx_shop_unit_t *u,
+    const char **lines, const char *segments, const char *promotions);
 static void ngx_shop_unit_promotion_given(ngx_shop_unit_t *u,
     const char **lines, const char *when, const char *promotions);
 
@@ -41,6 +47,10 @@ ngx_shop_unit_test_t  ngx_shop_unit_promotion_tests[] = {
     { "matches", ngx_shop_unit_promotion_matches },
     { "buckets are even", ngx_shop_unit_promotion_buckets },
     { "who is in a holdout", ngx_shop_unit_promotion_holdout },
+    { "conditions of segments", ngx_shop_unit_promotion_segments },
+    { "segments given by hand", ngx_shop_unit_promotion_by_hand },
+    { "presets of segments", ngx_shop_unit_promotion_presets },
+    { "a hundred lines, and five", ngx_shop_unit_promotion_many },
     { NULL, NULL }
 };
 
@@ -377,6 +387,378 @@ ngx_shop_unit_promotion_holdout(ngx_shop_unit_t *u)
 
     ngx_shop_unit_is(u, &result.promotions, "C,D",
                      "without a seed nobody is given any of them");
+}
+
+
+/* each condition against a customer of whom all is known, and a new one */
+
+static void
+ngx_shop_unit_promotion_segments(ngx_shop_unit_t *u)
+{
+    u_char                  line[64];
+    ngx_uint_t              i;
+    ngx_shop_view_t         known, fresh;
+    ngx_shop_program_t     *program;
+    ngx_shop_evaluation_t   result;
+
+    static struct {
+        const char  *condition;
+        ngx_uint_t   known;
+        ngx_uint_t   fresh;
+    } cases[] = {
+        { "new", 0, 1 },
+        { "tier=silver", 1, 0 },
+        { "tier!=silver", 0, 1 },
+        { "tier<silver", 0, 1 },
+        { "tier>=silver", 1, 0 },
+        { "tier>silver", 0, 0 },
+        { "points=1250", 1, 0 },
+        { "points!=1250", 0, 1 },
+        { "points<1250", 0, 1 },
+        { "points<=1250", 1, 1 },
+        { "points>1249", 1, 0 },
+        { "points>=1251", 0, 0 },
+        { "points=0", 0, 1 },
+        { "orders>=3", 1, 0 },
+        { "orders<3", 0, 1 },
+        { "orders=0", 0, 1 },
+        { "spend>=49.99", 1, 0 },
+        { "spend>49.99", 0, 0 },
+        { "spend<50", 1, 1 },
+
+        /* who has no order has no time of the last one */
+
+        { "recency<30d", 0, 0 },
+        { "recency<=30d", 1, 0 },
+        { "recency=30d", 1, 0 },
+        { "recency>30d", 0, 0 },
+        { "recency!=1d", 1, 0 },
+        { "recency>719h", 1, 0 },
+
+        /* nor has who was not booked yet a first one */
+
+        { "member_since=2026-09-01", 1, 0 },
+        { "member_since<2026-09-01T00:00:01Z", 1, 0 },
+        { "member_since<2026-09-01", 0, 0 },
+        { "member_since!=2026-09-02", 1, 0 },
+
+        { "provider=work", 1, 1 },
+        { "provider!=work", 0, 0 },
+        { "provider=wor", 0, 0 },
+        { "provider!=google", 1, 1 },
+        { "orders>=3 points>1000", 1, 0 },
+        { "orders>=3 points>2000", 0, 0 },
+        { NULL, 0, 0 }
+    };
+
+    static const char  *lines[] = {
+        "currency EUR",
+        "tier bronze",
+        "tier silver points=1000",
+        "tier gold points=5000",
+        NULL,
+        NULL
+    };
+
+    ngx_memzero(&fresh, sizeof(ngx_shop_view_t));
+    ngx_memzero(&known, sizeof(ngx_shop_view_t));
+
+    known.tier = *ngx_shop_unit_str("silver");
+    known.points = 1250;
+    known.orders = 3;
+    known.spend = 4999;
+    known.created = SEPTEMBER;
+    known.last_order = OCTOBER - 30 * 86400;
+
+    lines[4] = (char *) line;
+
+    for (i = 0; cases[i].condition; i++) {
+
+        ngx_sprintf(line, "segment s %s%Z", cases[i].condition);
+
+        program = ngx_shop_unit_loyalty_program(u, lines);
+
+        if (program == NULL) {
+            return;
+        }
+
+        (void) ngx_shop_unit_loyalty_evaluate(u, program, &known, OCTOBER,
+                                              &result);
+
+        ngx_shop_unit_is(u, &result.segments, cases[i].known ? "s" : "",
+                         "%s, known", cases[i].condition);
+
+        (void) ngx_shop_unit_loyalty_evaluate(u, program, &fresh, OCTOBER,
+                                              &result);
+
+        ngx_shop_unit_is(u, &result.segments, cases[i].fresh ? "s" : "",
+                         "%s, new", cases[i].condition);
+    }
+}
+
+
+static void
+ngx_shop_unit_promotion_by_hand(ngx_shop_unit_t *u)
+{
+    ngx_shop_view_t         view;
+    ngx_shop_program_t     *program;
+    ngx_shop_evaluation_t   result;
+
+    static const char  *lines[] = {
+        "segment rich points>=1000",
+        "segment rich orders>=10",
+        "segment vip points>=5000",
+        "promotion A",
+        "audience vip",
+        "promotion B",
+        "audience segment!=vip",
+        "promotion C",
+        "audience segment=rich orders=0",
+        NULL
+    };
+
+    program = ngx_shop_unit_loyalty_program(u, lines);
+
+    if (program == NULL) {
+        return;
+    }
+
+    ngx_memzero(&view, sizeof(ngx_shop_view_t));
+
+    (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                          &result);
+
+    ngx_shop_unit_is(u, &result.segments, "", "in no segment");
+    ngx_shop_unit_is(u, &result.promotions, "B", "which is an audience, too");
+
+    view.orders = 10;
+
+    (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                          &result);
+
+    ngx_shop_unit_is(u, &result.segments, "rich", "by one of two lines");
+
+    view.orders = 0;
+    view.points = 5000;
+
+    (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                          &result);
+
+    ngx_shop_unit_is(u, &result.segments, "rich,vip", "in two");
+    ngx_shop_unit_is(u, &result.promotions, "A,C", "and what is theirs");
+
+    view.points = 0;
+    view.segments = *ngx_shop_unit_str("tester,vip,press");
+
+    (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                          &result);
+
+    ngx_shop_unit_is(u, &result.segments, "vip,tester,press",
+                     "what the shop has given counts");
+    ngx_shop_unit_is(u, &result.promotions, "A", "in audiences, too");
+
+    view.points = 1000;
+
+    (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                          &result);
+
+    ngx_shop_unit_is(u, &result.segments, "rich,vip,tester,press",
+                     "behind the program's own");
+}
+
+
+static void
+ngx_shop_unit_promotion_presets(ngx_shop_unit_t *u)
+{
+    ngx_uint_t              i;
+    ngx_shop_view_t         view;
+    ngx_shop_program_t     *program;
+    ngx_shop_evaluation_t   result;
+
+    static const char  *lines[] = {
+        "segment new",
+        "segment active",
+        "segment at-risk",
+        "segment lapsed",
+        "segment champion",
+        NULL
+    };
+
+    static const char  *other[] = {
+        "segment lapsed recency>10d",
+        "promotion A",
+        "audience active",
+        "promotion B",
+        "audience lapsed",
+        "promotion C",
+        "audience at-risk champion",
+        NULL
+    };
+
+    static struct {
+        int64_t      orders;
+        time_t       days;
+        const char  *segments;
+        const char  *promotions;
+    } cases[] = {
+        { 0, 0, "new", "" },
+        { 1, 1, "active", "A" },
+        { 4, 90, "active", "A,B" },
+        { 5, 90, "active,champion", "A,B" },
+        { 5, 91, "at-risk", "B" },
+        { 1, 180, "at-risk", "B" },
+        { 9, 181, "lapsed", "B" },
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        ngx_memzero(&view, sizeof(ngx_shop_view_t));
+
+        view.orders = cases[i].orders;
+
+        if (view.orders) {
+            view.last_order = OCTOBER - cases[i].days * 86400;
+        }
+
+        program = ngx_shop_unit_loyalty_program(u, lines);
+
+        if (program == NULL) {
+            return;
+        }
+
+        (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                              &result);
+
+        ngx_shop_unit_is(u, &result.segments, cases[i].segments,
+                         "%L orders, %T days ago", cases[i].orders,
+                         cases[i].days);
+
+        program = ngx_shop_unit_loyalty_program(u, other);
+
+        if (program == NULL) {
+            return;
+        }
+
+        (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                              &result);
+
+        ngx_shop_unit_is(u, &result.promotions, cases[i].promotions,
+                         "as audiences, one of them with another meaning");
+        ngx_shop_unit_ok(u, (result.segments.len == 6)
+                            == (cases[i].days > 10),
+                         "only that is told");
+    }
+}
+
+
+/* what an evaluation takes is told, and not checked: machines differ */
+
+static void
+ngx_shop_unit_promotion_many(ngx_shop_unit_t *u)
+{
+    u_char      *p;
+    ngx_uint_t   i, n;
+
+    static u_char       text[100][48];
+    static const char  *lines[32 + 34 + 2 * 34 + 1];
+
+    static const char  *five[] = {
+        "tier bronze",
+        "tier silver points=1000",
+        "promotion P1",
+        "audience new",
+        "promotion P2",
+        "audience tier>=silver",
+        "promotion P3",
+        "until 2026-12-01",
+        "holdout 1%",
+        "promotion P4",
+        "match utm autumn",
+        "promotion P5",
+        "hours mon-fri 09:00-18:00",
+        NULL
+    };
+
+    n = 0;
+
+    for (i = 0; i < 100; i++) {
+
+        p = text[i];
+        lines[n++] = (char *) p;
+
+        if (i < 32) {
+            ngx_sprintf(p, "tier t%ui points=%ui%Z", i, 1000 * i);
+
+        } else if (i < 66) {
+            ngx_sprintf(p, "segment s%ui orders>=%ui points>%ui%Z", i,
+                        i / 8 - 3, i);
+
+        } else {
+            ngx_sprintf(p, "promotion P%ui%Z", i);
+            lines[n++] = i % 2 ? "audience segment=s34 tier>=t20"
+                               : "audience s65 new";
+        }
+    }
+
+    lines[n] = NULL;
+
+    ngx_shop_unit_promotion_time(u, lines, "s32,s33,s34,s35,s36,s37,s38,s39,"
+        "s40,s41,s42,s43,s44,s45,s46,s47,s48,s49,s50,s51,s52,s53,s54,s55,s56,"
+        "s57,s58,s59,s60,s61,s62,s63", "P67,P69,P71,P73,P75,P77,P79,P81,"
+        "P83,P85,P87,P89,P91,P93,P95,P97,P99");
+
+    ngx_shop_unit_promotion_time(u, five, "", "P2,P3,P4");
+}
+
+
+static void
+ngx_shop_unit_promotion_time(ngx_shop_unit_t *u, const char **lines,
+    const char *segments, const char *promotions)
+{
+    ngx_uint_t              i, n;
+    ngx_pool_t             *pool, *kept;
+    ngx_shop_view_t         view;
+    struct timespec         from, to;
+    ngx_shop_program_t     *program;
+    ngx_shop_evaluation_t   result;
+
+    program = ngx_shop_unit_loyalty_program(u, lines);
+    pool = ngx_create_pool(4096, u->pool->log);
+
+    if (program == NULL || pool == NULL) {
+        return;
+    }
+
+    ngx_memzero(&view, sizeof(ngx_shop_view_t));
+
+    view.tier = *ngx_shop_unit_str("silver");
+    view.qualifying = 25000;
+    view.points = 1250;
+    view.orders = 4;
+
+    kept = u->pool;
+    u->pool = pool;
+    n = 20000;
+
+    (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+
+    for (i = 0; i < n; i++) {
+        ngx_reset_pool(pool);
+        (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                              &result);
+    }
+
+    (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+
+    u->pool = kept;
+
+    ngx_shop_unit_is(u, &result.segments, segments, "segments");
+    ngx_shop_unit_is(u, &result.promotions, promotions, "promotions");
+
+    ngx_shop_unit_note(u, "%ui ns", ((to.tv_sec - from.tv_sec) * 1000000000
+                                     + to.tv_nsec - from.tv_nsec) / n);
+
+    ngx_destroy_pool(pool);
 }
 
 

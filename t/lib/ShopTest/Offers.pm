@@ -4,7 +4,7 @@ package ShopTest::Offers;
 
 =head1 NAME
 
-ShopTest::Offers - which promotions a customer ought to be given
+ShopTest::Offers - which segments a customer is in, which promotions are theirs
 
 =head1 SYNOPSIS
 
@@ -12,6 +12,8 @@ ShopTest::Offers - which promotions a customer ought to be given
 
     my $offers = ShopTest::Offers->new(
         tiers      => [ 'bronze', 'silver' ],
+        segments   => [ [ 'vip', [ 'points>=1000' ], [ 'orders>=5' ] ],
+                        [ 'active' ] ],
         promotions => [ { code => 'A', audience => [ [ 'tier>=silver' ] ],
                           hours => [ [ 'mon-fri', '09:00-18:00' ] ],
                           match => [ [ 'country', 'DE', '~^A' ] ],
@@ -22,7 +24,9 @@ ShopTest::Offers - which promotions a customer ought to be given
     $offers->conf;                  # the same as lines of the configuration
 
     $offers->promotions({ tier => 'silver', orders => 2 }, $now,
-        seed => $hex, customer => $id, variables => { country => 'DE' });
+        seed => $hex, customer => $id, provider => 'work',
+        variables => { country => 'DE' });
+    $offers->segments({ points => 1250 }, $now, provider => 'work');
 
     ShopTest::Offers::bucket($hex, $code, $customer);   # 0 to 9999
     ShopTest::Offers::siphash($key, $bytes);
@@ -39,6 +43,13 @@ place in a group and ends no list.
 "hours" that end before they begin go on into the next day, and belong to the
 day on which they began.
 
+A segment without conditions is a preset, with the meaning that it has by
+itself; a preset that has no line is an audience all the same, but is not told.
+What is not known, the time of an order where there was none, is neither equal
+to anything nor different from it.
+
+Money has two decimals.
+
 =cut
 
 use strict;
@@ -46,7 +57,18 @@ use warnings;
 no warnings 'portable';
 
 use POSIX ();
+use Time::Local ();
 
+
+my %presets = (
+    'new'      => [ [ 'new' ] ],
+    'active'   => [ [ 'recency<=90d' ] ],
+    'at-risk'  => [ [ 'recency>90d', 'recency<=180d' ] ],
+    'lapsed'   => [ [ 'recency>180d' ] ],
+    'champion' => [ [ 'recency<=90d', 'orders>=5' ] ],
+);
+
+my %seconds = (s => 1, m => 60, h => 3600, d => 86400, w => 604800);
 
 my @days = qw(sun mon tue wed thu fri sat);
 
@@ -54,7 +76,8 @@ my @days = qw(sun mon tue wed thu fri sat);
 sub new {
     my ($class, %program) = @_;
 
-    return bless { tiers => [], promotions => [], %program }, $class;
+    return bless { tiers => [], segments => [], promotions => [], %program },
+                 $class;
 }
 
 
@@ -63,12 +86,19 @@ sub new {
 
 sub conf {
     my ($self) = @_;
-    my $text = '';
+    my $text = "currency EUR;\n";
     my $points = 0;
 
     for (@{ $self->{tiers} }) {
         $text .= "tier $_" . ($points ? " points=$points" : '') . ";\n";
         $points += 1000;
+    }
+
+    for (@{ $self->{segments} }) {
+        my ($name, @lines) = @$_;
+
+        $text .= "segment $name;\n" unless @lines;
+        $text .= join '', map { "segment $name @$_;\n" } @lines;
     }
 
     for my $promotion (@{ $self->{promotions} }) {
@@ -148,8 +178,9 @@ sub holds {
 
     return 0 if @$hours && !grep { within($_, $now) } @$hours;
 
-    return 0 if @$audience && !grep { $self->all_hold($_, $view, $now) }
-                                    @$audience;
+    return 0 if @$audience
+                && !grep { $self->all_hold($_, $view, $now, $moment, 1) }
+                         @$audience;
 
     for (@{ $promotion->{match} || [] }) {
         my ($name, @values) = @$_;
@@ -214,11 +245,34 @@ sub is_value {
 # --- conditions -------------------------------------------------------------
 
 
+sub segments {
+    my ($self, $view, $now, %moment) = @_;
+    my @given = split /,/, $view->{segments} || '';
+    my @names = map { $_->[0] } @{ $self->{segments} };
+
+    return ((grep { $self->is_in($_, $view, $now, \%moment) } @names),
+            (grep { my $name = $_; !grep { $_ eq $name } @names } @given));
+}
+
+
+sub is_in {
+    my ($self, $name, $view, $now, $moment) = @_;
+    my ($segment) = grep { $_->[0] eq $name } @{ $self->{segments} };
+    my ($first, @lines) = @{ $segment || [] };
+
+    return 1 if grep { $_ eq $name } split /,/, $view->{segments} || '';
+
+    @lines = @{ $presets{$name} } unless @lines;
+
+    return grep { $self->all_hold($_, $view, $now, $moment, 0) } @lines;
+}
+
+
 sub all_hold {
-    my ($self, $conditions, $view, $now) = @_;
+    my ($self, $conditions, $view, $now, $moment, $audience) = @_;
 
     for (@$conditions) {
-        return 0 unless $self->condition($_, $view, $now);
+        return 0 unless $self->condition($_, $view, $now, $moment, $audience);
     }
 
     return 1;
@@ -226,17 +280,45 @@ sub all_hold {
 
 
 sub condition {
-    my ($self, $condition, $view, $now) = @_;
+    my ($self, $condition, $view, $now, $moment, $audience) = @_;
+    my ($field, $op, $value) = $condition =~ /^([\w-]+)([=!<>]+)(.*)$/;
 
-    return !$view->{orders} if $condition eq 'new';
+    if (!defined $op) {
+        return !$view->{orders} if $condition eq 'new' && !$audience;
 
-    my ($field, $op, $value) = $condition =~ /^(\w+)([=!<>]+)(.*)$/
-        or die "no condition: $condition\n";
+        ($field, $op, $value) = ('segment', '=', $condition);
+    }
 
-    return compare($self->rank($view->{tier} || ''), $op, $self->rank($value))
-        if $field eq 'tier';
+    if ($field eq 'segment') {
+        my $in = $self->is_in($value, $view, $now, $moment) ? 1 : 0;
 
-    die "no field: $condition\n";
+        return $op eq '=' ? $in : !$in;
+    }
+
+    return $op eq '=' ? $moment->{provider} eq $value
+                      : $moment->{provider} ne $value
+        if $field eq 'provider';
+
+    my ($is, $than)
+        = $field eq 'tier'
+        ? ($self->rank($view->{tier} || ''), $self->rank($value))
+        : $field eq 'spend' ? ($view->{spend} || 0, POSIX::floor($value * 100
+                                                               + 0.5))
+        : $field eq 'recency'
+        ? ($view->{last_order} ? $now - $view->{last_order} : undef,
+           $value =~ /^(\d+)([smhdw])$/ ? $1 * $seconds{$2} : undef)
+        : $field eq 'member_since'
+        ? ($view->{created} || undef, date($value))
+        : ($view->{$field} || 0, $value);
+
+    return defined $is && compare($is, $op, $than);
+}
+
+
+sub date {
+    my ($year, $month, $day) = split /-/, $_[0];
+
+    return Time::Local::timegm(0, 0, 0, $day, $month - 1, $year);
 }
 
 
