@@ -4,6 +4,11 @@
 
 use lib 't/lib';
 use ShopTest;
+
+use Digest::SHA ();
+use JSON::PP ();
+use MIME::Base64 ();
+
 use ShopTest::Cluster;
 use ShopTest::Ledger;
 use ShopTest::Redis;
@@ -27,6 +32,7 @@ my $shop = shop(
     redis => $redis,
     nginx_options => { secrets => [$password] },
     http  => 'shop_session idle=40s;',
+    provider_conf => 'notify meta_signed_request;',
     vars  => { redis => $redis->url
                       . "/3 user=shop password_file=$file" },
 );
@@ -75,6 +81,24 @@ my $page = $browser->fetch('POST', '/_shop/logout');
 
 is($page->status, 204, 'and ended');
 is($shop->me($browser), undef, '... at once');
+
+# a provider says that somebody wants to be forgotten
+
+{
+    my $payload = MIME::Base64::encode_base64url(JSON::PP::encode_json({
+        algorithm => 'HMAC-SHA256', issued_at => time,
+        user_id => 'forgotten' }));
+    my $mac = Digest::SHA::hmac_sha256($payload,
+                                       $shop->provider->client_secret);
+
+    $shop->provider->set({ user => { sub => 'forgotten' } });
+    $shop->signs_in('somebody');
+    $shop->provider->restore;
+
+    is($shop->nginx->post('/_shop/notify/work', 'signed_request='
+           . MIME::Base64::encode_base64url($mac) . ".$payload")->status,
+       200, '... is forgotten');
+}
 
 # what a login does not book
 
@@ -134,8 +158,11 @@ for my $key ($redis->keys('*')) {
 
     $kind{$kind}{expires} = 1 if $redis->command('TTL', $key) > 0;
 
-    $ledger = $redis->command('LRANGE', $key, 0, -1)
-        if $type eq 'list' && $key !~ /:c1$/;
+    if ($type eq 'list' && $key !~ /:c1$/) {
+        my $list = $redis->command('LRANGE', $key, 0, -1);
+
+        $ledger = $list if @$list > @{ $ledger || [] };
+    }
 }
 
 my %told = map { /^(shop:[a-z]+)\S*\n(.*)/s ? ($1 => $2) : () }

@@ -399,6 +399,14 @@ for ([ 'linkedin', 'client_id' ], [ 'kakao', 'client_id' ],
 for my $name (qw(wechat wechat_mp qq)) {
     signs_in("$name, in the query", $name);
     is((sent($name, 'token'))[0]{method}, 'GET', "$trap: $name, by GET");
+
+    # the code is good for whoever has it, wherever it was to go
+
+    my $response = $nginx->post("/_shop/token/$name", '{"code":"x"}',
+                                'Content-Type' => 'application/json');
+
+    $shop->refuses(400, 'code_unsupported', $response,
+                   "$trap: $name: no code of an app");
 }
 
 signs_in('Zalo, in a header', 'zalo');

@@ -163,6 +163,10 @@ ngx_uint_t ngx_shop_json_is_array(ngx_shop_json_t *json);
 /* NULL: no such member (or "json" is not an object) */
 ngx_shop_json_t *ngx_shop_json_get(ngx_shop_json_t *json, const char *name);
 
+/* the member at "i", from 0, in no order, and its name; NULL: no more */
+ngx_shop_json_t *ngx_shop_json_member(ngx_shop_json_t *object, size_t i,
+    ngx_str_t *name);
+
 size_t ngx_shop_json_size(ngx_shop_json_t *array);
 ngx_shop_json_t *ngx_shop_json_at(ngx_shop_json_t *array, size_t i);
 
@@ -237,6 +241,15 @@ ngx_int_t ngx_shop_hmac_sha256(ngx_str_t *key, ngx_str_t *data, u_char *mac,
 ngx_int_t ngx_shop_hkdf_sha256(ngx_str_t *key, ngx_str_t *salt,
     ngx_str_t *info, u_char *out, size_t len, ngx_log_t *log);
 
+/*
+ * AES-128-CBC: "sealed" is 16 bytes of IV and what was encrypted, padded as in
+ * RFC 5652 6.3; "plain" is from "pool".  Nothing in it is authenticated: that
+ * is the caller's, before.  NGX_DECLINED: it is not such bytes; NGX_ERROR: no
+ * memory, or OpenSSL failed, which is logged.
+ */
+ngx_int_t ngx_shop_aes_cbc_open(ngx_pool_t *pool, u_char *key,
+    ngx_str_t *sealed, ngx_str_t *plain, ngx_log_t *log);
+
 /* constant time for equal lengths; 1 equal, 0 not */
 ngx_uint_t ngx_shop_equal(ngx_str_t *a, ngx_str_t *b);
 
@@ -250,6 +263,10 @@ ngx_int_t ngx_shop_unbase64url(ngx_pool_t *pool, ngx_str_t *src,
 /* lower-case hex; memory from "pool" */
 ngx_int_t ngx_shop_hex(ngx_pool_t *pool, u_char *src, size_t len,
     ngx_str_t *dst);
+
+/* the "len" bytes that "src" is the hex of, in any case; NGX_ERROR: it is
+ * not */
+ngx_int_t ngx_shop_unhex(ngx_str_t *src, u_char *dst, size_t len);
 
 /*
  * Reads the key file of "shop_secret_file" at configuration time into an

@@ -64,6 +64,8 @@
 #define NGX_SHOP_SEAL_MIN_TEXT  ((NGX_SHOP_SEAL_MIN_LEN * 4 + 2) / 3)
 #define NGX_SHOP_SEAL_MAX_TEXT  ((NGX_SHOP_SEAL_MAX_LEN * 4 + 2) / 3)
 
+#define NGX_SHOP_AES_BLOCK      16
+
 #define NGX_SHOP_KEY_FILE_MAX   65536
 
 #define NGX_SHOP_RANDOM_STOCK   512
@@ -283,6 +285,55 @@ ngx_shop_hkdf_sha256(ngx_str_t *key, ngx_str_t *salt, ngx_str_t *info,
 }
 
 
+ngx_int_t
+ngx_shop_aes_cbc_open(ngx_pool_t *pool, u_char *key, ngx_str_t *sealed,
+    ngx_str_t *plain, ngx_log_t *log)
+{
+    int              len, rest;
+    size_t           n;
+    ngx_int_t        rc;
+    EVP_CIPHER_CTX  *ctx;
+
+    if (sealed->len < 2 * NGX_SHOP_AES_BLOCK
+        || sealed->len > NGX_SHOP_SEAL_MAX_LEN
+        || sealed->len % NGX_SHOP_AES_BLOCK)
+    {
+        return NGX_DECLINED;
+    }
+
+    n = sealed->len - NGX_SHOP_AES_BLOCK;
+
+    plain->data = ngx_pnalloc(pool, n);
+    ctx = EVP_CIPHER_CTX_new();
+
+    rc = NGX_ERROR;
+
+    if (plain->data == NULL
+        || ctx == NULL
+        || EVP_DecryptInit_ex2(ctx, EVP_aes_128_cbc(), key, sealed->data,
+                               NULL)
+           != 1
+        || EVP_DecryptUpdate(ctx, plain->data, &len,
+                             sealed->data + NGX_SHOP_AES_BLOCK, (int) n)
+           != 1)
+    {
+        ngx_ssl_error(NGX_LOG_ALERT, log, 0, "AES-128-CBC failed");
+
+    } else if (EVP_DecryptFinal_ex(ctx, plain->data + len, &rest) == 1) {
+        plain->len = len + rest;
+        rc = NGX_OK;
+
+    } else {
+        ERR_clear_error();
+        rc = NGX_DECLINED;
+    }
+
+    EVP_CIPHER_CTX_free(ctx);
+
+    return rc;
+}
+
+
 ngx_uint_t
 ngx_shop_equal(ngx_str_t *a, ngx_str_t *b)
 {
@@ -428,6 +479,31 @@ ngx_shop_hex(ngx_pool_t *pool, u_char *src, size_t len, ngx_str_t *dst)
 }
 
 
+ngx_int_t
+ngx_shop_unhex(ngx_str_t *src, u_char *dst, size_t len)
+{
+    size_t     i;
+    ngx_int_t  ch;
+
+    if (src->len != 2 * len) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < len; i++) {
+
+        ch = ngx_hextoi(src->data + 2 * i, 2);
+
+        if (ch == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        dst[i] = (u_char) ch;
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_array_t *
 ngx_shop_keys_read(ngx_conf_t *cf, ngx_str_t *path)
 {
@@ -536,25 +612,11 @@ ngx_shop_keys_cleanup(void *data)
 static ngx_int_t
 ngx_shop_key_parse(ngx_str_t *line, ngx_shop_key_t *key)
 {
-    size_t     i;
     u_char     buf[ngx_base64_decoded_length(44)];
-    ngx_int_t  ch;
     ngx_str_t  raw;
 
     if (line->len == 2 * NGX_SHOP_KEY_LEN) {
-
-        for (i = 0; i < NGX_SHOP_KEY_LEN; i++) {
-
-            ch = ngx_hextoi(line->data + 2 * i, 2);
-
-            if (ch == NGX_ERROR) {
-                return NGX_ERROR;
-            }
-
-            key->data[i] = (u_char) ch;
-        }
-
-        return NGX_OK;
+        return ngx_shop_unhex(line, key->data, NGX_SHOP_KEY_LEN);
     }
 
     /* 43 characters and maybe one "=" */

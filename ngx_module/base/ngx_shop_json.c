@@ -131,6 +131,31 @@ ngx_shop_json_get(ngx_shop_json_t *json, const char *name)
 }
 
 
+ngx_shop_json_t *
+ngx_shop_json_member(ngx_shop_json_t *object, size_t i, ngx_str_t *name)
+{
+    void        *iter;
+    const char  *key;
+
+    iter = json_object_iter(object);
+
+    while (iter != NULL && i-- > 0) {
+        iter = json_object_iter_next(object, iter);
+    }
+
+    if (iter == NULL) {
+        return NULL;
+    }
+
+    key = json_object_iter_key(iter);
+
+    name->data = (u_char *) key;
+    name->len = ngx_strlen(key);
+
+    return json_object_iter_value(iter);
+}
+
+
 size_t
 ngx_shop_json_size(ngx_shop_json_t *array)
 {

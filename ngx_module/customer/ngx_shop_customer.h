@@ -101,4 +101,38 @@ ngx_int_t ngx_shop_customer_links(ngx_pool_t *pool,
     ngx_shop_redis_reply_t *reply, ngx_array_t *links);
 
 
+/* ngx_shop_customer_leave.c: a provider says that an identity is no more */
+
+#define NGX_SHOP_CUSTOMER_OWNER_COMMANDS    1
+#define NGX_SHOP_CUSTOMER_LEAVE_COMMANDS    1
+#define NGX_SHOP_CUSTOMER_RELEASE_COMMANDS  1
+
+/* adds the read of whose an identity is, and understands it; "id" is copied
+ * to "pool".  NGX_DECLINED: nobody's. */
+ngx_int_t ngx_shop_customer_owner(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *provider, ngx_str_t *subject);
+ngx_int_t ngx_shop_customer_owned(ngx_pool_t *pool,
+    ngx_shop_redis_reply_t *reply, ngx_str_t *id);
+
+/*
+ * Adds one atomic script in the customer's slot that does "what" of
+ * leave.lua: "email_on", "email_off", "end", "unlink" or "erase".  Of the
+ * sessions only those end whose hashes are in "sessions" (of ngx_str_t).
+ */
+ngx_int_t ngx_shop_customer_leave(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_str_t *provider,
+    ngx_str_t *subject, const char *what, ngx_array_t *sessions, time_t now);
+
+/* NGX_OK: done, "unlinked" says whether the identity is linked no more;
+ * NGX_ERROR: a fault */
+ngx_int_t ngx_shop_customer_left(ngx_shop_redis_reply_t *reply,
+    ngx_uint_t *unlinked);
+
+/* adds: the identity is nobody's, unless it is another customer's by now; the
+ * reply is an integer */
+ngx_int_t ngx_shop_customer_release(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_str_t *provider,
+    ngx_str_t *subject);
+
+
 #endif /* _NGX_SHOP_CUSTOMER_H_INCLUDED_ */

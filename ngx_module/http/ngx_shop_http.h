@@ -146,6 +146,8 @@ typedef enum {
     NGX_SHOP_TEXT_LAST_USED,
     NGX_SHOP_TEXT_ONE_MOMENT,
     NGX_SHOP_TEXT_CONTINUE,
+    NGX_SHOP_TEXT_DELETED,
+    NGX_SHOP_TEXT_DELETED_TEXT,             /* with "{provider}" in it */
     NGX_SHOP_TEXT_TITLE_400,                /* a text follows its title */
     NGX_SHOP_TEXT_TEXT_400,
     NGX_SHOP_TEXT_TITLE_401,

@@ -209,5 +209,17 @@ ngx_int_t ngx_shop_sign_rsa(ngx_pool_t *pool, EVP_PKEY *key,
 ngx_int_t ngx_shop_sign_rsa_verify(EVP_PKEY *key, ngx_str_t *input,
     ngx_str_t *text);
 
+/*
+ * Ed25519 (RFC 8032 5.1) of a whole text.  The key, as the bytes it is, is
+ * freed with "pool"; NULL: it is none, or no memory.  NGX_OK: "signature" is
+ * one of "input"; NGX_DECLINED: it is not, whyever.
+ */
+#define NGX_SHOP_SIGN_ED25519_KEY  32       /* bytes */
+#define NGX_SHOP_SIGN_ED25519_LEN  64
+
+EVP_PKEY *ngx_shop_sign_ed25519_key(ngx_pool_t *pool, u_char *raw);
+ngx_int_t ngx_shop_sign_ed25519_verify(EVP_PKEY *key, ngx_str_t *input,
+    u_char *signature);
+
 
 #endif /* _NGX_SHOP_JOSE_H_INCLUDED_ */

@@ -18,7 +18,7 @@
 /*
  * What is signed outside of a provider's ID token: tokens of ours, by ES256,
  * the two numbers one behind the other, and texts that we send or receive,
- * by RSA (PKCS#1 v1.5) with SHA-256.
+ * by RSA (PKCS#1 v1.5) with SHA-256, or receive, by Ed25519.
  */
 
 
@@ -279,6 +279,56 @@ ngx_shop_sign_rsa_verify(EVP_PKEY *key, ngx_str_t *input, ngx_str_t *text)
     EVP_MD_CTX_free(ctx);
 
     /* a wrong signature is the peer's, and no error of OpenSSL */
+
+    ERR_clear_error();
+
+    return rc ? NGX_OK : NGX_DECLINED;
+}
+
+
+EVP_PKEY *
+ngx_shop_sign_ed25519_key(ngx_pool_t *pool, u_char *raw)
+{
+    EVP_PKEY            *key;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    key = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, raw,
+                                         NGX_SHOP_SIGN_ED25519_KEY);
+
+    if (key == NULL) {
+        ERR_clear_error();
+        return NULL;
+    }
+
+    cln->handler = ngx_shop_sign_cleanup;
+    cln->data = key;
+
+    return key;
+}
+
+
+ngx_int_t
+ngx_shop_sign_ed25519_verify(EVP_PKEY *key, ngx_str_t *input,
+    u_char *signature)
+{
+    int          rc;
+    EVP_MD_CTX  *ctx;
+
+    ctx = EVP_MD_CTX_new();
+
+    rc = ctx != NULL
+         && EVP_DigestVerifyInit_ex(ctx, NULL, NULL, NULL, NULL, key, NULL)
+            == 1
+         && EVP_DigestVerify(ctx, signature, NGX_SHOP_SIGN_ED25519_LEN,
+                             input->data, input->len)
+            == 1;
+
+    EVP_MD_CTX_free(ctx);
 
     ERR_clear_error();
 

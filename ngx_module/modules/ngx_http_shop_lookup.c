@@ -54,8 +54,9 @@ struct ngx_http_shop_read_s {
 
 typedef struct {
     ngx_shop_zone_t           *zone;
-    ngx_str_t                  session;     /* either may be empty */
-    ngx_str_t                  customer;
+    u_char                    *sessions;    /* digests, one behind the other */
+    ngx_uint_t                 n;           /* of them, may be none */
+    ngx_str_t                  customer;    /* may be empty */
 } ngx_http_shop_write_t;
 
 
@@ -91,6 +92,8 @@ static void ngx_http_shop_wake(ngx_http_shop_ctx_t *ctx);
 
 static void ngx_http_shop_seen(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
+static ngx_http_shop_write_t *ngx_http_shop_write(ngx_http_request_t *r,
+    ngx_shop_redis_op_t *op, ngx_uint_t n);
 static void ngx_http_shop_written(ngx_shop_redis_op_t *op);
 
 
@@ -849,26 +852,15 @@ ngx_int_t
 ngx_http_shop_writes(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
     ngx_shop_session_t *session, ngx_str_t *customer)
 {
-    ngx_http_shop_write_t      *write;
-    ngx_http_shop_main_conf_t  *smcf;
+    ngx_http_shop_write_t  *write;
 
-    write = ngx_pcalloc(op->pool, sizeof(ngx_http_shop_write_t));
+    write = ngx_http_shop_write(r, op, session != NULL);
     if (write == NULL) {
         return NGX_ERROR;
     }
 
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-
-    write->zone = smcf->zone;
-
     if (session) {
-        write->session.data = ngx_pnalloc(op->pool, NGX_SHOP_SHA256_LEN);
-        if (write->session.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        write->session.len = NGX_SHOP_SHA256_LEN;
-        ngx_memcpy(write->session.data, session->digest, NGX_SHOP_SHA256_LEN);
+        ngx_memcpy(write->sessions, session->digest, NGX_SHOP_SHA256_LEN);
     }
 
     if (customer) {
@@ -880,23 +872,83 @@ ngx_http_shop_writes(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
         write->customer.len = customer->len;
     }
 
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_shop_ends(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
+    ngx_array_t *hashes)
+{
+    ngx_str_t              *hash;
+    ngx_uint_t              i;
+    ngx_http_shop_write_t  *write;
+
+    write = ngx_http_shop_write(r, op, hashes->nelts);
+    if (write == NULL) {
+        return NGX_ERROR;
+    }
+
+    hash = hashes->elts;
+
+    for (i = 0; i < hashes->nelts; i++) {
+        if (ngx_shop_unhex(&hash[i],
+                           write->sessions + i * NGX_SHOP_SHA256_LEN,
+                           NGX_SHOP_SHA256_LEN)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_http_shop_write_t *
+ngx_http_shop_write(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
+    ngx_uint_t n)
+{
+    ngx_http_shop_write_t      *write;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    write = ngx_pcalloc(op->pool, sizeof(ngx_http_shop_write_t));
+    if (write == NULL) {
+        return NULL;
+    }
+
+    write->sessions = ngx_pcalloc(op->pool, n * NGX_SHOP_SHA256_LEN);
+    if (write->sessions == NULL) {
+        return NULL;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    write->zone = smcf->zone;
+    write->n = n;
+
     op->over = ngx_http_shop_written;
     op->over_data = write;
 
-    return NGX_OK;
+    return write;
 }
 
 
 static void
 ngx_http_shop_written(ngx_shop_redis_op_t *op)
 {
+    ngx_str_t               session;
+    ngx_uint_t              i;
     ngx_http_shop_write_t  *write;
 
     write = op->over_data;
 
-    if (write->session.len) {
-        ngx_shop_cache_drop(write->zone, NGX_SHOP_CACHE_SESSION,
-                            &write->session);
+    session.len = NGX_SHOP_SHA256_LEN;
+
+    for (i = 0; i < write->n; i++) {
+        session.data = write->sessions + i * NGX_SHOP_SHA256_LEN;
+
+        ngx_shop_cache_drop(write->zone, NGX_SHOP_CACHE_SESSION, &session);
     }
 
     if (write->customer.len) {

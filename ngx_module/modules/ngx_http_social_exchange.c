@@ -191,7 +191,8 @@ ngx_http_social_exchange_verify(ngx_http_social_flow_t *flow)
                              &jws, flow->request->connection->log);
 
     if (rc == NGX_OK) {
-        return ngx_http_social_exchange_claims(flow, &jws);
+        return flow->claims ? flow->claims(flow, &jws)
+                            : ngx_http_social_exchange_claims(flow, &jws);
     }
 
     if (rc == NGX_DECLINED && flow->keys != NULL && !flow->refreshed) {

@@ -138,6 +138,27 @@ static ngx_conf_enum_t  ngx_http_social_sign[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_social_native_code[] = {
+    { ngx_string("on"), 0 },
+    { ngx_string("off"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_social_notify[] = {
+    { ngx_string("none"), 0 },
+    { ngx_string("meta_signed_request"), NGX_SHOP_NOTIFY_META },
+    { ngx_string("apple_s2s"), NGX_SHOP_NOTIFY_APPLE },
+    { ngx_string("google_risc"), NGX_SHOP_NOTIFY_SECEVENT },
+    { ngx_string("secevent"), NGX_SHOP_NOTIFY_SECEVENT },
+    { ngx_string("tiktok"), NGX_SHOP_NOTIFY_TIKTOK },
+    { ngx_string("discord"), NGX_SHOP_NOTIFY_DISCORD },
+    { ngx_string("kakao"), NGX_SHOP_NOTIFY_KAKAO },
+    { ngx_string("naver"), NGX_SHOP_NOTIFY_NAVER },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_social_tok_format[] = {
     { ngx_string("json"), NGX_SHOP_FORMAT_JSON },
     { ngx_string("form"), NGX_SHOP_FORMAT_FORM },
@@ -234,7 +255,7 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
       ngx_http_social_of(client_id), NULL, NGX_HTTP_SOCIAL_AS_TEXT, 0 },
 
     { ngx_string("client_secret_file"), 1, ngx_http_social_set_secret,
-      0, NULL, 0, 0 },
+      ngx_http_social_of(client_secret), NULL, 0, 0 },
 
     { ngx_string("team_id"), 1, ngx_http_social_set_text,
       ngx_http_social_of(secret.team_id), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
@@ -353,6 +374,9 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
     { ngx_string("aud_extra"), 2, ngx_http_social_set_texts,
       ngx_http_social_of(aud_extra), NULL, 0, 0 },
 
+    { ngx_string("native_code"), 1, ngx_http_social_set_enum,
+      ngx_http_social_of(no_native_code), ngx_http_social_native_code, 0, 0 },
+
     { ngx_string("key_source"), 1, ngx_http_social_set_enum,
       ngx_http_social_our(key_source), ngx_http_social_key_source, 0,
       NGX_HTTP_SOCIAL_OURS },
@@ -464,6 +488,20 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("email_trust"), 1, ngx_http_social_set_email_trust,
       ngx_http_social_of(email_trust), ngx_http_social_email_trust, 0, 0 },
+
+    /* notices */
+
+    { ngx_string("notify"), 2, ngx_http_social_set_notify,
+      ngx_http_social_of(notify), ngx_http_social_notify, 0, 0 },
+
+    { ngx_string("notify_issuer"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(notify_issuer), NULL, NGX_HTTP_SOCIAL_AS_TEXT, 0 },
+
+    { ngx_string("notify_secret_file"), 1, ngx_http_social_set_secret,
+      ngx_http_social_of(notify_secret), NULL, 0, 0 },
+
+    { ngx_string("notify_key"), 1, ngx_http_social_set_notify_key,
+      ngx_http_social_of(notify_key), NULL, 0, 0 },
 
     { ngx_string("sub_scope"), 2, ngx_http_social_set_note, 0, NULL, 0, 0 },
 

@@ -61,6 +61,7 @@ typedef struct {
                                                it has no meaning here */
     ngx_uint_t                 key_source;
     ngx_uint_t                 callback_iss;
+    ngx_http_social_layer_e    notify;      /* who said it last */
 
     ngx_http_social_layer_e    layer;       /* what is being read */
     u_char                     set[NGX_HTTP_SOCIAL_FIELDS_MAX];

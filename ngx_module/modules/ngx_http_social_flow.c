@@ -147,7 +147,8 @@ ngx_http_social_flow_end(ngx_http_social_flow_t *flow)
     ngx_http_social_flow_close(flow);
 
     if (flow->reason != NULL) {
-        return ngx_http_social_flow_refused(flow);
+        return flow->refused ? flow->refused(flow)
+                             : ngx_http_social_flow_refused(flow);
     }
 
     return flow->rc;

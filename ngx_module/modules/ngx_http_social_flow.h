@@ -31,10 +31,25 @@ typedef struct ngx_http_social_flow_s  ngx_http_social_flow_t;
 typedef ngx_int_t (*ngx_http_social_step_pt)(ngx_http_social_flow_t *flow);
 
 
+/* for a token that is no ID token: takes it once it is verified, and refuses
+ * what is wrong with it */
+
+typedef ngx_int_t (*ngx_http_social_claims_pt)(ngx_http_social_flow_t *flow,
+    ngx_shop_jws_t *jws);
+
+/* how a refusal is answered, by flow->status and flow->reason, where that is
+ * not for the customer to see; for ngx_http_finalize_request() */
+
+typedef ngx_int_t (*ngx_http_social_refused_pt)(ngx_http_social_flow_t *flow);
+
+
 struct ngx_http_social_flow_s {
     ngx_http_request_t           *request;
     ngx_http_social_provider_t   *provider;
     ngx_http_social_step_pt       step;
+    ngx_http_social_claims_pt     claims;   /* NULL: those of an ID token */
+    ngx_http_social_refused_pt    refused;  /* NULL: with a problem */
+    void                         *data;     /* of who set these */
 
     /* outstanding */
 

@@ -215,6 +215,13 @@ ngx_int_t ngx_http_social_native(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 
 
+/* ngx_http_social_notify.c: the provider itself has a notice; a content
+ * handler */
+
+ngx_int_t ngx_http_social_notice(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+
+
 /* ngx_http_social_chooser.c: a content handler, "sp" is not looked at */
 
 ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r,

@@ -42,7 +42,8 @@
  *     nothing good for longer: it can be read in the token;
  *  -  a code that was given to our callback is not taken: there are a state
  *     and a nonce to it.  The provider refuses it, since no redirect URI is
- *     said here that could be that one's (RFC 6749 4.1.3).
+ *     said here that could be that one's (RFC 6749 4.1.3).  Where a provider
+ *     does not look, "native_code off" is said in its preset.
  */
 
 
@@ -409,7 +410,9 @@ ngx_http_social_native_given(ngx_http_social_flow_t *flow, ngx_str_t *field)
 
     if (field[NGX_HTTP_SOCIAL_CODE].len) {
 
-        if (provider->flow != NGX_SHOP_FLOW_CODE) {
+        if (provider->flow != NGX_SHOP_FLOW_CODE
+            || provider->no_native_code)
+        {
             return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
                                                "code_unsupported");
         }

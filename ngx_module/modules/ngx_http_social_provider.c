@@ -49,6 +49,8 @@ static const char *ngx_http_social_provider_unsigned(
     ngx_shop_provider_t *provider);
 static ngx_uint_t ngx_http_social_provider_is_bot(
     ngx_shop_provider_t *provider);
+static const char *ngx_http_social_provider_notices(
+    ngx_http_social_block_t *block);
 static ngx_uint_t ngx_http_social_provider_docs(
     ngx_shop_provider_t *provider);
 static ngx_int_t ngx_http_social_provider_callback(ngx_conf_t *cf,
@@ -398,6 +400,10 @@ ngx_http_social_provider_finish(ngx_conf_t *cf,
 
     text = ngx_http_social_provider_missing(provider);
 
+    if (text == NULL) {
+        text = ngx_http_social_provider_notices(block);
+    }
+
     if (text != NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"social_provider %V\" has no \"%s\"",
@@ -526,6 +532,71 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
 }
 
 
+/*
+ * What proves the notices of a kind must be there.  A preset has all kinds
+ * that its provider knows: those that the shop has not set up are none.
+ */
+
+static const char *
+ngx_http_social_provider_notices(ngx_http_social_block_t *block)
+{
+    ngx_uint_t            i, lacks;
+    const char           *missing;
+    ngx_shop_provider_t  *provider;
+
+    struct {
+        ngx_uint_t        kinds;
+        ngx_uint_t        lacks;
+        const char       *name;
+    } proof[4];
+
+    provider = block->provider;
+
+    proof[0].kinds = NGX_SHOP_NOTIFY_META|NGX_SHOP_NOTIFY_TIKTOK
+                     |NGX_SHOP_NOTIFY_NAVER;
+    proof[0].lacks = (provider->client_secret.len == 0);
+    proof[0].name = "client_secret_file";
+
+    proof[1].kinds = NGX_SHOP_NOTIFY_KAKAO;
+    proof[1].lacks = (provider->notify_secret.len == 0);
+    proof[1].name = "notify_secret_file";
+
+    proof[2].kinds = NGX_SHOP_NOTIFY_DISCORD;
+    proof[2].lacks = (provider->notify_key == NULL);
+    proof[2].name = "notify_key";
+
+    proof[3].kinds = NGX_SHOP_NOTIFY_TOKENS;
+    proof[3].lacks = (provider->jwks.len == 0
+                      && (provider->oauth2
+                          || provider->flow == NGX_SHOP_FLOW_WIDGET));
+    proof[3].name = "jwks";
+
+    missing = NULL;
+    lacks = 0;
+
+    for (i = 0; i < 4; i++) {
+        if (proof[i].lacks && (provider->notify & proof[i].kinds)) {
+            lacks |= proof[i].kinds;
+            missing = proof[i].name;
+        }
+    }
+
+    if (missing != NULL && block->notify == NGX_HTTP_SOCIAL_LAYER_BLOCK) {
+        return missing;
+    }
+
+    provider->notify &= ~lacks;
+
+    if ((provider->notify & NGX_SHOP_NOTIFY_TOKENS) && provider->algs == 0
+        && provider->oauth2)
+    {
+        provider->algs = NGX_SHOP_JWS_RS256;
+    }
+
+    return NULL;
+}
+
+
 static ngx_uint_t
 ngx_http_social_provider_docs(ngx_shop_provider_t *provider)
 {
@@ -637,6 +708,18 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
         && provider->pkce == NGX_SHOP_PKCE_OFF)
     {
         return "has neither a secret nor \"pkce\"";
+    }
+
+    if (provider->notify_secret.len
+        && !(provider->notify & NGX_SHOP_NOTIFY_KAKAO))
+    {
+        return "has \"notify_secret_file\", which is for \"notify kakao\"";
+    }
+
+    if (provider->notify_key != NULL
+        && !(provider->notify & NGX_SHOP_NOTIFY_DISCORD))
+    {
+        return "has \"notify_key\", which is for \"notify discord\"";
     }
 
     if (provider->tokeninfo.len && !provider->oauth2) {

@@ -130,7 +130,7 @@ ngx_http_social_set_secret(ngx_conf_t *cf, ngx_http_social_block_t *block,
     ngx_str_t  *value, *secret;
 
     value = cf->args->elts;
-    secret = &block->provider->client_secret;
+    secret = ngx_http_social_at(block, field);
 
     if (ngx_shop_file_read(cf, &value[1], NGX_HTTP_SOCIAL_SECRET_MAX, 1,
                            secret)
@@ -351,6 +351,74 @@ ngx_http_social_set_enum(ngx_conf_t *cf, ngx_http_social_block_t *block,
     }
 
     return ngx_http_social_bad_word(cf, &value[1], field->words);
+}
+
+
+char *
+ngx_http_social_set_notify(ngx_conf_t *cf, ngx_http_social_block_t *block,
+    ngx_http_social_field_t *field)
+{
+    ngx_str_t        *value;
+    ngx_uint_t        i, *kinds;
+    ngx_conf_enum_t  *e;
+
+    value = cf->args->elts;
+    kinds = ngx_http_social_at(block, field);
+
+    *kinds = 0;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (e = field->words; e->name.len; e++) {
+            if (e->name.len == value[i].len
+                && ngx_strncmp(e->name.data, value[i].data, value[i].len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        if (e->name.len == 0) {
+            return ngx_http_social_bad_word(cf, &value[i], field->words);
+        }
+
+        if ((e->value == 0 && cf->args->nelts > 2) || (*kinds & e->value)) {
+            return ngx_http_social_bad_field(cf, &value[i],
+                                             "\"none\" alone, or each kind "
+                                             "once");
+        }
+
+        *kinds |= e->value;
+    }
+
+    block->notify = block->layer;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_social_set_notify_key(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field)
+{
+    u_char       raw[NGX_SHOP_SIGN_ED25519_KEY];
+    EVP_PKEY   **key;
+    ngx_str_t   *value;
+
+    value = cf->args->elts;
+    key = ngx_http_social_at(block, field);
+
+    if (ngx_shop_unhex(&value[1], raw, NGX_SHOP_SIGN_ED25519_KEY) == NGX_OK) {
+        *key = ngx_shop_sign_ed25519_key(cf->pool, raw);
+    }
+
+    if (*key == NULL) {
+        return ngx_http_social_bad_field(cf, &value[1],
+                                         "a public key of Ed25519, 64 hex "
+                                         "digits");
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -86,6 +86,10 @@ char *ngx_http_social_set_alg(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 char *ngx_http_social_set_enum(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
+char *ngx_http_social_set_notify(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field);
+char *ngx_http_social_set_notify_key(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 char *ngx_http_social_set_email_trust(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 

@@ -234,6 +234,20 @@ typedef enum {
 } ngx_shop_sign_e;
 
 
+/* kinds of notices that a provider sends by itself, as a set */
+
+#define NGX_SHOP_NOTIFY_META      0x01      /* "signed_request" */
+#define NGX_SHOP_NOTIFY_APPLE     0x02      /* a token in JSON */
+#define NGX_SHOP_NOTIFY_SECEVENT  0x04      /* a token: RFC 8417, 8935 */
+#define NGX_SHOP_NOTIFY_TIKTOK    0x08
+#define NGX_SHOP_NOTIFY_DISCORD   0x10
+#define NGX_SHOP_NOTIFY_KAKAO     0x20
+#define NGX_SHOP_NOTIFY_NAVER     0x40
+
+#define NGX_SHOP_NOTIFY_TOKENS                                                \
+    (NGX_SHOP_NOTIFY_APPLE | NGX_SHOP_NOTIFY_SECEVENT)
+
+
 typedef enum {
     NGX_SHOP_FORMAT_JSON = 0,
     NGX_SHOP_FORMAT_FORM,
@@ -361,6 +375,12 @@ typedef struct {
     ngx_shop_claim_t          *ti_sub;      /* and by whom */
     ngx_shop_claim_t          *ti_expires;  /* seconds; NULL: not told */
     ngx_shop_claim_t          *claims[NGX_SHOP_CLAIMS];
+
+    ngx_uint_t                 notify;      /* a set of kinds */
+    ngx_str_t                  notify_issuer;    /* empty: the issuer */
+    ngx_str_t                  notify_secret;    /* of NOTIFY_KAKAO */
+    EVP_PKEY                  *notify_key;       /* of NOTIFY_DISCORD */
+
     ngx_array_t               *email_domains;    /* of ngx_str_t */
     ngx_array_t                fields;      /* ngx_str_t: of the callback,
                                                that expressions look at */
@@ -379,6 +399,7 @@ typedef struct {
     ngx_uint_t                 email_trust; /* ngx_shop_email_trust_e */
     ngx_uint_t                 ui_proof;    /* 1: "appsecret_proof" */
     ngx_uint_t                 sign;        /* ngx_shop_sign_e */
+    ngx_uint_t                 no_native_code;   /* 1: apps bring no code */
 } ngx_shop_provider_t;
 
 
@@ -736,6 +757,72 @@ ngx_int_t ngx_shop_identity_userinfo(ngx_pool_t *pool,
 ngx_int_t ngx_shop_tokeninfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_uint_t status, ngx_str_t *text, time_t now, ngx_shop_docs_t *docs,
     ngx_str_t *owner, const char **reason);
+
+
+/* ngx_shop_notice.c: what a provider has to say by itself */
+
+#define NGX_SHOP_NOTICE_AGE     604800      /* seconds it is good for */
+#define NGX_SHOP_NOTICE_LEEWAY  300         /* and that clocks may differ */
+
+/* what it wants done, the strongest last */
+
+typedef enum {
+    NGX_SHOP_NOTICE_NOTHING = 0,
+    NGX_SHOP_NOTICE_EMAIL_ON,               /* the address takes mail again */
+    NGX_SHOP_NOTICE_EMAIL_OFF,
+    NGX_SHOP_NOTICE_END,                    /* sessions by this identity */
+    NGX_SHOP_NOTICE_UNLINK,                 /* and the identity itself */
+    NGX_SHOP_NOTICE_ERASE                   /* and what is known of them */
+} ngx_shop_notice_e;
+
+
+typedef struct {
+    /* the request */
+
+    ngx_str_t                  body;
+    ngx_str_t                  args;        /* the query, raw */
+    ngx_str_t                  authorization;
+    ngx_str_t                  tiktok_signature;    /* headers of the names */
+    ngx_str_t                  discord_signature;
+    ngx_str_t                  discord_timestamp;
+    time_t                     now;
+
+    /* what it says */
+
+    ngx_uint_t                 kind;        /* one of NGX_SHOP_NOTIFY_* */
+    ngx_str_t                  token;       /* of NGX_SHOP_NOTIFY_TOKENS */
+    ngx_uint_t                 action;      /* ngx_shop_notice_e */
+    ngx_str_t                  subject;     /* empty with NOTICE_NOTHING */
+    ngx_str_t                  id;          /* what it alone has; empty: its
+                                               kind has nothing such */
+} ngx_shop_notice_t;
+
+
+/*
+ * Verifies a notice of one of the kinds that the provider has, at least one,
+ * and reads it; "kind" is set in any case.  Strings are from "pool" or point
+ * into the request.  NGX_OK: it is the provider's; NGX_AGAIN: "token" has to
+ * be verified with the provider's keys first, see below; NGX_ERROR:
+ * "request_malformed", "parameter_duplicated", "signature_missing",
+ * "signature_invalid", "alg_refused", "aud_mismatch", "token_expired" (older
+ * than a week), "token_not_yet_valid", "claims_malformed", "internal_error".
+ */
+ngx_int_t ngx_shop_notice_read(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
+    const char **reason, ngx_log_t *log);
+
+/* ngx_shop_notice_token.c: the same of the verified token; NGX_ERROR also with
+ * "typ_refused", "iss_mismatch" */
+ngx_int_t ngx_shop_notice_claims(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
+    ngx_shop_notice_t *notice, const char **reason);
+
+/* what both files share */
+ngx_int_t ngx_shop_notice_time(ngx_shop_notice_t *notice, int64_t time,
+    const char **reason);
+ngx_int_t ngx_shop_notice_subject(ngx_pool_t *pool, ngx_shop_json_t *json,
+    ngx_shop_notice_t *notice, const char **reason);
+ngx_uint_t ngx_shop_notice_is_subject(ngx_str_t *subject);
 
 
 /* presets/NAME.conf, compiled in: lines of a block "social_provider", up to

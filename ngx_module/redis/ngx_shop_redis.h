@@ -361,6 +361,8 @@ extern ngx_shop_redis_script_t  ngx_shop_redis_script_session;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_activity;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_logout;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_ledger;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_leave;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_release;
 
 extern ngx_shop_redis_script_t *ngx_shop_redis_scripts[];   /* to NULL */
 

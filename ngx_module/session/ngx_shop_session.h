@@ -130,6 +130,19 @@ ngx_int_t ngx_shop_session_end(ngx_shop_redis_t *redis,
 /* NGX_OK: done; NGX_ERROR: the reply is a fault */
 ngx_int_t ngx_shop_session_done(ngx_shop_redis_reply_t *reply);
 
+/*
+ * Adds the read of the hashes of a customer's sessions, over or not, at most
+ * the NGX_SHOP_SESSION_LIST_MAX seen last, and understands it: "hashes" is of
+ * ngx_str_t on "pool".  NGX_ERROR: a fault.
+ */
+#define NGX_SHOP_SESSION_LIST_COMMANDS   1
+#define NGX_SHOP_SESSION_LIST_MAX        10000
+
+ngx_int_t ngx_shop_session_list(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *customer);
+ngx_int_t ngx_shop_session_listed(ngx_pool_t *pool,
+    ngx_shop_redis_reply_t *reply, ngx_array_t *hashes);
+
 /* milliseconds until one that was used at "seen" idles out, or is past its
  * end; 0 or less: it is over */
 int64_t ngx_shop_session_idle(time_t idle, time_t expires, time_t seen,

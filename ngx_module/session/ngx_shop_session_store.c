@@ -187,6 +187,73 @@ ngx_shop_session_done(ngx_shop_redis_reply_t *reply)
 }
 
 
+ngx_int_t
+ngx_shop_session_list(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *customer)
+{
+    ngx_str_t  argv[4];
+
+    ngx_str_set(&argv[0], "ZRANGE");
+
+    if (ngx_shop_redis_customer_key(redis, op->pool, "sessions", customer,
+                                    NULL, &argv[1])
+        != NGX_OK
+        || ngx_shop_decimal(op->pool, -NGX_SHOP_SESSION_LIST_MAX, &argv[2])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&argv[3], "-1");
+
+    return ngx_shop_redis_add(op, 4, argv);
+}
+
+
+/* what is no hash names no session, and must not name another key */
+
+ngx_int_t
+ngx_shop_session_listed(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
+    ngx_array_t *hashes)
+{
+    u_char      digest[NGX_SHOP_SHA256_LEN];
+    ngx_str_t   text, *hash;
+    ngx_uint_t  i;
+
+    if (reply->type != NGX_SHOP_REDIS_ARRAY
+        || ngx_array_init(hashes, pool, reply->nelts + 1, sizeof(ngx_str_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < reply->nelts; i++) {
+
+        if (ngx_shop_redis_text(reply, i, &text) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_shop_unhex(&text, digest, NGX_SHOP_SHA256_LEN) != NGX_OK) {
+            continue;
+        }
+
+        hash = ngx_array_push(hashes);
+        if (hash == NULL) {
+            return NGX_ERROR;
+        }
+
+        hash->len = text.len;
+        hash->data = ngx_pstrdup(pool, &text);
+
+        if (hash->data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 int64_t
 ngx_shop_session_idle(time_t idle, time_t expires, time_t seen, time_t now)
 {

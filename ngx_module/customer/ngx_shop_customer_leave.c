@@ -1,0 +1,137 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "customer/ngx_shop_customer.h"
+
+
+/* an identity goes: what "leave.lua" and "release.lua" do */
+
+
+ngx_int_t
+ngx_shop_customer_owner(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *provider, ngx_str_t *subject)
+{
+    ngx_str_t  argv[2];
+
+    ngx_str_set(&argv[0], "GET");
+
+    if (ngx_shop_customer_identity_key(redis, op->pool, provider, subject,
+                                       &argv[1])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_add(op, 2, argv);
+}
+
+
+ngx_int_t
+ngx_shop_customer_owned(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
+    ngx_str_t *id)
+{
+    if (reply->type == NGX_SHOP_REDIS_NIL) {
+        return NGX_DECLINED;
+    }
+
+    if (reply->type != NGX_SHOP_REDIS_STRING
+        || !ngx_shop_customer_id_valid(&reply->str))
+    {
+        return NGX_ERROR;
+    }
+
+    id->len = reply->str.len;
+    id->data = ngx_pstrdup(pool, &reply->str);
+
+    return id->data ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *id, ngx_str_t *provider, ngx_str_t *subject, const char *what,
+    ngx_array_t *sessions, time_t now)
+{
+    ngx_str_t   *keys, *args, *hash;
+    ngx_uint_t   i, n;
+
+    n = sessions->nelts;
+    hash = sessions->elts;
+
+    keys = ngx_palloc(op->pool, (2 + n) * sizeof(ngx_str_t));
+    args = ngx_palloc(op->pool, (4 + n) * sizeof(ngx_str_t));
+
+    if (keys == NULL || args == NULL) {
+        return NGX_ERROR;
+    }
+
+    args[0].data = (u_char *) what;
+    args[0].len = ngx_strlen(what);
+    args[3] = *provider;
+
+    if (ngx_shop_redis_customer_key(redis, op->pool, "customer", id, NULL,
+                                    &keys[0])
+        != NGX_OK
+        || ngx_shop_redis_customer_key(redis, op->pool, "sessions", id, NULL,
+                                       &keys[1])
+           != NGX_OK
+        || ngx_shop_decimal(op->pool, now, &args[1]) != NGX_OK
+        || ngx_shop_customer_identity_field(op->pool, provider, subject,
+                                            &args[2])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        args[4 + i] = hash[i];
+
+        if (ngx_shop_redis_customer_key(redis, op->pool, "session", id,
+                                        &hash[i], &keys[2 + i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_leave, 2 + n,
+                                     keys, 4 + n, args);
+}
+
+
+ngx_int_t
+ngx_shop_customer_left(ngx_shop_redis_reply_t *reply, ngx_uint_t *unlinked)
+{
+    if (reply->type != NGX_SHOP_REDIS_INTEGER) {
+        return NGX_ERROR;
+    }
+
+    *unlinked = (reply->integer == 1);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_customer_release(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *id, ngx_str_t *provider, ngx_str_t *subject)
+{
+    ngx_str_t  key;
+
+    if (ngx_shop_customer_identity_key(redis, op->pool, provider, subject,
+                                       &key)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_release, 1,
+                                     &key, 1, id);
+}

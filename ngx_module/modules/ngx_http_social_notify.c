@@ -1,0 +1,896 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "modules/ngx_http_social_flow.h"
+
+
+/*
+ * A provider has something to say by itself: that somebody has signed out
+ * everywhere, has taken back what they allowed, or wants to be forgotten.
+ * The steps:
+ *
+ *     read       which kind of notice it is; whether it is the provider's
+ *     metadata, keys, verify
+ *                for those that are tokens, see ngx_http_social_exchange.c
+ *     seen       whether it was carried out before
+ *     owner      whose identity it is
+ *     sessions   of that customer
+ *     leave      in the customer's slot, one script, with a part of the
+ *                sessions at a time; see leave.lua
+ *     release    the identity is nobody's, if it is unlinked
+ *     mark       it was carried out
+ *     answer     as the provider wants it
+ *
+ * Nothing is answered before all is done, and each step can be repeated: one
+ * that is cut off, by Redis or because the provider hangs up, is carried out
+ * when the provider sends it again.  That is why "mark" is the last step and
+ * not the first one: two of the same at once do the same twice.
+ *
+ * Whether anybody is known by an identity is not told: the answer is the
+ * same.
+ */
+
+
+#define NGX_HTTP_SOCIAL_NOTIFY_PART   500   /* sessions of one script */
+#define NGX_HTTP_SOCIAL_NOTIFY_KNOWN  (NGX_SHOP_NOTICE_AGE                    \
+                                       + 2 * NGX_SHOP_NOTICE_LEEWAY)
+
+#define NGX_HTTP_SOCIAL_CODE_HALF     16    /* characters */
+#define NGX_HTTP_SOCIAL_CODE_LEN      (2 * NGX_HTTP_SOCIAL_CODE_HALF)
+
+
+typedef struct {
+    ngx_shop_notice_t          notice;
+    ngx_array_t                sessions;    /* of ngx_str_t */
+    ngx_uint_t                 next;        /* of these */
+} ngx_http_social_notify_t;
+
+
+static void ngx_http_social_notify_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_social_notify_start(ngx_http_request_t *r);
+static ngx_int_t ngx_http_social_notify_read(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_metadata(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_claims(ngx_http_social_flow_t *flow,
+    ngx_shop_jws_t *jws);
+static ngx_int_t ngx_http_social_notify_known(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_id(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_seen(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_owner(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_owned(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_sessions(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_leave(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_left(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_release(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_released(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_mark(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_marked(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_answer(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_deletion(
+    ngx_http_social_flow_t *flow, ngx_str_t *text);
+static ngx_int_t ngx_http_social_notify_refused(
+    ngx_http_social_flow_t *flow);
+static const char *ngx_http_social_notify_err(const char *reason);
+
+static ngx_int_t ngx_http_social_notify_page(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+static ngx_int_t ngx_http_social_notify_code(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_str_t *half, ngx_str_t *code);
+
+
+/* by ngx_shop_notice_e, for leave.lua and the log */
+
+static const char  *ngx_http_social_notify_words[] = {
+    "nothing",
+    "email_on",
+    "email_off",
+    "end",
+    "unlink",
+    "erase"
+};
+
+
+ngx_int_t
+ngx_http_social_notice(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
+{
+    ngx_int_t  rc;
+
+    if (sp->conf.notify == 0) {
+        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND,
+                                       "notify_unsupported");
+    }
+
+    if (r->method == NGX_HTTP_GET) {
+        return ngx_http_social_notify_page(r, sp);
+    }
+
+    r->request_body_in_single_buf = 1;
+    ngx_http_set_ctx(r, sp, ngx_http_social_module);
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_social_notify_body);
+
+    return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
+}
+
+
+static void
+ngx_http_social_notify_body(ngx_http_request_t *r)
+{
+    ngx_http_finalize_request(r, ngx_http_social_notify_start(r));
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_start(ngx_http_request_t *r)
+{
+    ngx_str_t                  empty;
+    ngx_shop_notice_t         *notice;
+    ngx_http_social_flow_t    *flow;
+    ngx_http_social_notify_t  *notify;
+
+    notify = ngx_pcalloc(r->pool, sizeof(ngx_http_social_notify_t));
+    if (notify == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    notice = &notify->notice;
+
+    notice->args = r->args;
+    notice->now = ngx_time();
+
+    ngx_str_null(&empty);
+
+    /* a header that is not there leaves it empty */
+
+    (void) ngx_shop_header_in_get(r, "authorization",
+                                  &notice->authorization);
+    (void) ngx_shop_header_in_get(r, "tiktok-signature",
+                                  &notice->tiktok_signature);
+    (void) ngx_shop_header_in_get(r, "x-signature-ed25519",
+                                  &notice->discord_signature);
+    (void) ngx_shop_header_in_get(r, "x-signature-timestamp",
+                                  &notice->discord_timestamp);
+
+    if (ngx_http_social_fields(r, &empty, &notice->body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    flow = ngx_http_social_flow_create(r,
+                         ngx_http_get_module_ctx(r, ngx_http_social_module));
+    if (flow == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    flow->data = notify;
+    flow->claims = ngx_http_social_notify_claims;
+    flow->refused = ngx_http_social_notify_refused;
+    flow->presented = 1;
+
+    return ngx_http_social_flow_start(flow, ngx_http_social_notify_read);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_read(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t                  rc;
+    const char                *reason;
+    ngx_http_request_t        *r;
+    ngx_http_social_notify_t  *notify;
+
+    r = flow->request;
+    notify = flow->data;
+
+    rc = ngx_shop_notice_read(r->pool, &flow->provider->conf, &notify->notice,
+                              &reason, r->connection->log);
+
+    if (rc == NGX_ERROR) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           reason);
+    }
+
+    if (rc == NGX_AGAIN) {
+        flow->token.id_token = notify->notice.token;
+        flow->step = ngx_http_social_notify_metadata;
+        return NGX_OK;
+    }
+
+    return ngx_http_social_notify_known(flow);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_metadata(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_social_flow_metadata(flow);
+
+    if (rc == NGX_OK) {
+        flow->step = ngx_http_social_exchange_keys;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_claims(ngx_http_social_flow_t *flow,
+    ngx_shop_jws_t *jws)
+{
+    const char                *reason;
+    ngx_http_social_notify_t  *notify;
+
+    notify = flow->data;
+
+    if (ngx_shop_notice_claims(flow->request->pool, &flow->provider->conf,
+                               jws, &notify->notice, &reason)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           reason);
+    }
+
+    return ngx_http_social_notify_known(flow);
+}
+
+
+/* it is the provider's, and what it says is known */
+
+static ngx_int_t
+ngx_http_social_notify_known(ngx_http_social_flow_t *flow)
+{
+    ngx_http_social_notify_t  *notify;
+
+    notify = flow->data;
+
+    if (notify->notice.id.len
+        && ngx_http_social_notify_id(flow) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (notify->notice.action == NGX_SHOP_NOTICE_NOTHING) {
+        flow->step = ngx_http_social_notify_answer;
+
+    } else if (notify->notice.id.len) {
+        flow->step = ngx_http_social_notify_seen;
+
+    } else {
+        flow->step = ngx_http_social_notify_owner;
+    }
+
+    return NGX_OK;
+}
+
+
+/* another one for each provider, and for each thing that is to be done */
+
+static ngx_int_t
+ngx_http_social_notify_id(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                  text;
+    ngx_http_social_notify_t  *notify;
+
+    notify = flow->data;
+
+    text.data = ngx_pnalloc(flow->request->pool,
+                            sizeof("notice email_off  ")
+                            + flow->provider->conf.name.len
+                            + notify->notice.id.len);
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.len = ngx_sprintf(text.data, "notice %s %V %V",
+                    ngx_http_social_notify_words[notify->notice.action],
+                    &flow->provider->conf.name, &notify->notice.id)
+               - text.data;
+
+    return ngx_http_social_attempt_id(flow, &text);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_seen(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                   argv[2];
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, 1);
+
+    ngx_str_set(&argv[0], "GET");
+
+    if (op == NULL
+        || ngx_shop_redis_key(smcf->redis, op->pool, "spent",
+                              &flow->attempt_id, &argv[1])
+           != NGX_OK
+        || ngx_shop_redis_add(op, 2, argv) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_notify_owner;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_owner(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    notify = flow->data;
+
+    if (notify->notice.id.len) {
+
+        if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (flow->op->replies[0]->type != NGX_SHOP_REDIS_NIL) {
+            flow->step = ngx_http_social_notify_answer;
+            return NGX_OK;
+        }
+    }
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_OWNER_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_owner(smcf->redis, op,
+                                   &flow->provider->conf.name,
+                                   &notify->notice.subject)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_notify_owned;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t                   rc;
+    ngx_http_request_t         *r;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r = flow->request;
+
+    rc = ngx_shop_customer_owned(r->pool, flow->op->replies[0],
+                                 &flow->customer);
+
+    if (rc == NGX_DECLINED) {
+        flow->step = ngx_http_social_notify_mark;
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_social_flow_unexpected(flow, "an identity");
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_LIST_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_session_list(smcf->redis, op, &flow->customer) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_notify_sessions;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_sessions(ngx_http_social_flow_t *flow)
+{
+    ngx_http_social_notify_t  *notify;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    notify = flow->data;
+
+    if (ngx_shop_session_listed(flow->request->pool, flow->op->replies[0],
+                                &notify->sessions)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_unexpected(flow, "sessions");
+    }
+
+    flow->step = ngx_http_social_notify_leave;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                  *hash;
+    ngx_array_t                 part;
+    ngx_http_request_t         *r;
+    ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+    notify = flow->data;
+    hash = notify->sessions.elts;
+
+    part = notify->sessions;
+    part.elts = hash + notify->next;
+    part.nelts = ngx_min(part.nelts - notify->next,
+                         NGX_HTTP_SOCIAL_NOTIFY_PART);
+
+    notify->next += part.nelts;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_LEAVE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_leave(smcf->redis, op, &flow->customer,
+                         &flow->provider->conf.name, &notify->notice.subject,
+                         ngx_http_social_notify_words[notify->notice.action],
+                         &part, notify->notice.now)
+           != NGX_OK
+        || ngx_http_shop_ends(r, op, &part) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_notify_left;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
+{
+    ngx_uint_t                 unlinked;
+    ngx_http_social_notify_t  *notify;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_customer_left(flow->op->replies[0], &unlinked) != NGX_OK) {
+        return ngx_http_social_flow_unexpected(flow, "a notice");
+    }
+
+    notify = flow->data;
+
+    if (notify->next < notify->sessions.nelts) {
+        flow->step = ngx_http_social_notify_leave;
+
+    } else if (unlinked && notify->notice.action >= NGX_SHOP_NOTICE_UNLINK) {
+        flow->step = ngx_http_social_notify_release;
+
+    } else {
+        flow->step = ngx_http_social_notify_mark;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_release(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    notify = flow->data;
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_release(smcf->redis, op, &flow->customer,
+                                     &flow->provider->conf.name,
+                                     &notify->notice.subject)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_notify_released;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_released(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (flow->op->replies[0]->type != NGX_SHOP_REDIS_INTEGER) {
+        return ngx_http_social_flow_unexpected(flow, "an identity");
+    }
+
+    flow->step = ngx_http_social_notify_mark;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_mark(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                   argv[5];
+    ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    notify = flow->data;
+
+    if (notify->notice.id.len == 0) {
+        flow->step = ngx_http_social_notify_answer;
+        return NGX_OK;
+    }
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, 1);
+
+    ngx_str_set(&argv[0], "SET");
+    ngx_str_set(&argv[2], "notice");
+    ngx_str_set(&argv[3], "EX");
+
+    if (op == NULL
+        || ngx_shop_redis_key(smcf->redis, op->pool, "spent",
+                              &flow->attempt_id, &argv[1])
+           != NGX_OK
+        || ngx_shop_decimal(op->pool, NGX_HTTP_SOCIAL_NOTIFY_KNOWN, &argv[4])
+           != NGX_OK
+        || ngx_shop_redis_add(op, 5, argv) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_notify_marked;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_marked(ngx_http_social_flow_t *flow)
+{
+    flow->step = ngx_http_social_notify_answer;
+
+    return ngx_http_social_flow_replies(flow);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_answer(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                  text;
+    ngx_uint_t                 status;
+    const char                *type, *word;
+    ngx_http_request_t        *r;
+    ngx_http_social_notify_t  *notify;
+
+    r = flow->request;
+    notify = flow->data;
+
+    word = ngx_http_social_notify_words[notify->notice.action];
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "notice of \"%V\": %s", &flow->provider->conf.name, word);
+
+    ngx_http_social_result(r, "notified");
+
+    ngx_str_null(&text);
+    type = NULL;
+
+    switch (notify->notice.kind) {
+
+    case NGX_SHOP_NOTIFY_META:
+        status = NGX_HTTP_OK;
+
+        if (notify->notice.action == NGX_SHOP_NOTICE_ERASE) {
+            type = "application/json";
+
+            if (ngx_http_social_notify_deletion(flow, &text) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+
+        break;
+
+    case NGX_SHOP_NOTIFY_SECEVENT:
+        status = NGX_HTTP_ACCEPTED;
+        break;
+
+    case NGX_SHOP_NOTIFY_DISCORD:
+    case NGX_SHOP_NOTIFY_NAVER:
+        status = NGX_HTTP_NO_CONTENT;
+        break;
+
+    default: /* NGX_SHOP_NOTIFY_APPLE, _TIKTOK, _KAKAO */
+        status = NGX_HTTP_OK;
+        break;
+    }
+
+    return ngx_http_social_flow_answer(flow,
+                                       ngx_shop_respond(r, status, type,
+                                                        &text));
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_deletion(ngx_http_social_flow_t *flow,
+    ngx_str_t *text)
+{
+    ngx_str_t            code, tail, url;
+    ngx_pool_t          *pool;
+    ngx_shop_json_t     *json;
+    ngx_http_request_t  *r;
+
+    r = flow->request;
+    pool = r->pool;
+
+    if (ngx_http_social_notify_code(r, flow->provider, &flow->attempt_id,
+                                    &code)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    tail.len = flow->provider->conf.name.len + sizeof("?code=") - 1
+               + code.len;
+    tail.data = ngx_pnalloc(pool, tail.len);
+
+    if (tail.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(tail.data, "%V?code=%V", &flow->provider->conf.name, &code);
+
+    json = ngx_shop_json_new_object(pool);
+
+    if (json == NULL
+        || ngx_http_social_url(r, "notify/", &tail, &url) != NGX_OK
+        || ngx_shop_json_set(pool, json, "url",
+                             ngx_shop_json_new_string(pool, &url))
+           != NGX_OK
+        || ngx_shop_json_set(pool, json, "confirmation_code",
+                             ngx_shop_json_new_string(pool, &code))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_json_dump(pool, json, text);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_refused(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                  text;
+    ngx_http_request_t        *r;
+    ngx_http_social_notify_t  *notify;
+
+    r = flow->request;
+    notify = flow->data;
+
+    if (flow->status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        return ngx_http_social_problem(r, flow->status, flow->reason);
+    }
+
+    /* Discord tries whether a bad signature is refused so */
+
+    if (notify->notice.kind == NGX_SHOP_NOTIFY_DISCORD
+        && ngx_strncmp(flow->reason, "signature_", 10) == 0)
+    {
+        return ngx_http_social_problem(r, NGX_HTTP_UNAUTHORIZED,
+                                       flow->reason);
+    }
+
+    if (notify->notice.kind != NGX_SHOP_NOTIFY_SECEVENT) {
+        return ngx_http_social_problem(r, flow->status, flow->reason);
+    }
+
+    /* RFC 8935 2.3 */
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "request refused: %s", flow->reason);
+
+    ngx_http_social_result(r, flow->reason);
+
+    text.data = ngx_pnalloc(r->pool,
+                            sizeof("{\"err\":\"authentication_failed\","
+                                   "\"description\":\"\"}")
+                            + ngx_strlen(flow->reason));
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    text.len = ngx_sprintf(text.data,
+                           "{\"err\":\"%s\",\"description\":\"%s\"}",
+                           ngx_http_social_notify_err(flow->reason),
+                           flow->reason)
+               - text.data;
+
+    return ngx_shop_respond(r, NGX_HTTP_BAD_REQUEST, "application/json",
+                            &text);
+}
+
+
+/* the codes of RFC 8935 2.4 */
+
+static const char *
+ngx_http_social_notify_err(const char *reason)
+{
+    const char  **code;
+
+    static const char  *codes[] = {
+        "key_unknown", "invalid_key",
+        "alg_refused", "invalid_key",
+        "iss_mismatch", "invalid_issuer",
+        "aud_mismatch", "invalid_audience",
+        "signature_invalid", "authentication_failed",
+        NULL, "invalid_request"
+    };
+
+    for (code = codes; code[0] != NULL; code += 2) {
+        if (ngx_strcmp(code[0], reason) == 0) {
+            break;
+        }
+    }
+
+    return code[1];
+}
+
+
+/*
+ * What a customer is shown who follows the address in the answer to a
+ * deletion.  That was made when all was done, so there is nothing to look up:
+ * the code proves itself.
+ */
+
+static ngx_int_t
+ngx_http_social_notify_page(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp)
+{
+    u_char                      *p, *last;
+    ngx_str_t                    code, expected, half, label, body, *text;
+    ngx_shop_texts_t            *texts;
+    ngx_http_social_srv_conf_t  *sscf;
+
+    static ngx_str_t  place = ngx_string("{provider}");
+
+    if (!(sp->conf.notify & NGX_SHOP_NOTIFY_META)
+        || ngx_shop_query_get(r->pool, &r->args, "code", &code) != NGX_OK
+        || code.len != NGX_HTTP_SOCIAL_CODE_LEN)
+    {
+        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND, "not_found");
+    }
+
+    half = code;
+
+    if (ngx_http_social_notify_code(r, sp, &half, &expected) != NGX_OK
+        || ngx_shop_html_escape(r->pool, &sp->conf.label, &label) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!ngx_shop_equal(&code, &expected)) {
+        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND, "not_found");
+    }
+
+    texts = ngx_shop_texts(r);
+    text = texts->text;
+
+    p = text[NGX_SHOP_TEXT_DELETED_TEXT].data;
+    last = p + text[NGX_SHOP_TEXT_DELETED_TEXT].len;
+
+    half.data = p;
+
+    p = ngx_strlcasestrn(p, last, place.data, place.len - 1);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    half.len = p - half.data;
+
+    body.data = ngx_pnalloc(r->pool,
+                            sizeof("<h1></h1>\n<p></p>\n"
+                                   "<p><small></small></p>\n")
+                            + text[NGX_SHOP_TEXT_DELETED].len
+                            + text[NGX_SHOP_TEXT_DELETED_TEXT].len
+                            + label.len + code.len);
+    if (body.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body.len = ngx_sprintf(body.data, "<h1>%V</h1>\n<p>%V%V%*s</p>\n"
+                                      "<p><small>%V</small></p>\n",
+                           &text[NGX_SHOP_TEXT_DELETED], &half, &label,
+                           (size_t) (last - p - place.len), p + place.len,
+                           &code)
+               - body.data;
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_social_module);
+
+    return ngx_shop_respond_page(r, &sscf->theme, texts, NGX_HTTP_OK,
+                                 &text[NGX_SHOP_TEXT_DELETED], &body);
+}
+
+
+/* the first half of "half", and what only we can add to it */
+
+static ngx_int_t
+ngx_http_social_notify_code(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_str_t *half, ngx_str_t *code)
+{
+    u_char     *p;
+    u_char      mac[NGX_SHOP_SHA256_LEN];
+    ngx_str_t   text;
+
+    text.len = sizeof("deletion ") - 1 + NGX_HTTP_SOCIAL_CODE_HALF;
+
+    code->len = NGX_HTTP_SOCIAL_CODE_LEN;
+
+    text.data = ngx_pnalloc(r->pool, text.len);
+    code->data = ngx_pnalloc(r->pool, code->len);
+
+    if (text.data == NULL || code->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(text.data, "deletion ", sizeof("deletion ") - 1);
+    ngx_memcpy(p, half->data, NGX_HTTP_SOCIAL_CODE_HALF);
+
+    if (ngx_shop_hmac_sha256(&sp->conf.client_secret, &text, mac,
+                             r->connection->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(code->data, half->data, NGX_HTTP_SOCIAL_CODE_HALF);
+    (void) ngx_hex_dump(p, mac, NGX_HTTP_SOCIAL_CODE_HALF / 2);
+
+    return NGX_OK;
+}

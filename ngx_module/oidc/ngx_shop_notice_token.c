@@ -1,0 +1,385 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "base/ngx_shop_base.h"
+#include "oidc/ngx_shop_oidc.h"
+
+
+/*
+ * Notices that are tokens: Apple's, with one event in a text, and security
+ * event tokens (RFC 8417), of the profiles RISC and CAEP.
+ *
+ * An ID token has the same issuer, audience and keys, and anybody has one of
+ * their own; "events" tells these from it, since ngx_shop_jwt_check() refuses
+ * a token that has some.  Their end is not looked at, as RFC 8417 2.2 wants
+ * none and Google says so: what counts is that they were made within a week,
+ * and which of them were seen.
+ */
+
+
+#define NGX_SHOP_NOTICE_EVENTS_MAX     16
+#define NGX_SHOP_NOTICE_AUDIENCES_MAX  64
+#define NGX_SHOP_NOTICE_JTI_MAX        1024
+
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_uint_t                 action;
+} ngx_shop_notice_event_t;
+
+
+static ngx_int_t ngx_shop_notice_envelope(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
+    ngx_shop_json_t *claims, const char **reason);
+static ngx_uint_t ngx_shop_notice_is_issuer(ngx_shop_provider_t *provider,
+    ngx_str_t *issuer);
+static ngx_uint_t ngx_shop_notice_is_ours(ngx_shop_provider_t *provider,
+    ngx_shop_json_t *aud);
+static ngx_uint_t ngx_shop_notice_is_client(ngx_shop_provider_t *provider,
+    ngx_str_t *client);
+static ngx_int_t ngx_shop_notice_apple_event(ngx_pool_t *pool,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason);
+static ngx_int_t ngx_shop_notice_events(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
+    ngx_shop_json_t *claims, const char **reason);
+static ngx_int_t ngx_shop_notice_of(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
+    ngx_shop_json_t *claims, ngx_shop_json_t *event, const char **reason);
+static ngx_uint_t ngx_shop_notice_action(ngx_shop_notice_event_t *event,
+    ngx_str_t *name);
+
+
+static ngx_shop_notice_event_t  ngx_shop_notice_apple_events[] = {
+    { ngx_string("email-enabled"), NGX_SHOP_NOTICE_EMAIL_ON },
+    { ngx_string("email-disabled"), NGX_SHOP_NOTICE_EMAIL_OFF },
+    { ngx_string("consent-revoked"), NGX_SHOP_NOTICE_UNLINK },
+    { ngx_string("account-deleted"), NGX_SHOP_NOTICE_ERASE },
+    { ngx_string("account-delete"), NGX_SHOP_NOTICE_ERASE },
+    { ngx_null_string, 0 }
+};
+
+
+/* the last words of their addresses, which are those of several bodies */
+
+static ngx_shop_notice_event_t  ngx_shop_notice_set_events[] = {
+    { ngx_string("sessions-revoked"), NGX_SHOP_NOTICE_END },
+    { ngx_string("session-revoked"), NGX_SHOP_NOTICE_END },
+    { ngx_string("tokens-revoked"), NGX_SHOP_NOTICE_END },
+    { ngx_string("account-disabled"), NGX_SHOP_NOTICE_END },
+    { ngx_string("account-credential-change-required"),
+      NGX_SHOP_NOTICE_END },
+    { ngx_string("credential-compromise"), NGX_SHOP_NOTICE_END },
+    { ngx_string("user-unlinked"), NGX_SHOP_NOTICE_UNLINK },
+    { ngx_string("account-purged"), NGX_SHOP_NOTICE_ERASE },
+    { ngx_null_string, 0 }
+};
+
+
+ngx_int_t
+ngx_shop_notice_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_jws_t *jws, ngx_shop_notice_t *notice, const char **reason)
+{
+    ngx_shop_json_t  *claims;
+
+    if (jws->typ.len
+        && !ngx_shop_oidc_is(&jws->typ, "JWT")
+        && !ngx_shop_oidc_is(&jws->typ, "secevent+jwt")
+        && !ngx_shop_oidc_is(&jws->typ, "application/secevent+jwt"))
+    {
+        *reason = "typ_refused";
+        return NGX_ERROR;
+    }
+
+    claims = ngx_shop_json_parse(pool, &jws->payload, NGX_SHOP_JWS_TOKEN_MAX);
+
+    if (ngx_shop_notice_envelope(pool, provider, notice, claims, reason)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return (notice->kind == NGX_SHOP_NOTIFY_APPLE)
+           ? ngx_shop_notice_apple_event(pool, notice, claims, reason)
+           : ngx_shop_notice_events(pool, provider, notice, claims, reason);
+}
+
+
+static ngx_int_t
+ngx_shop_notice_envelope(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
+{
+    int64_t    iat;
+    ngx_str_t  iss;
+
+    *reason = "claims_malformed";
+
+    if (ngx_shop_json_string(ngx_shop_json_get(claims, "iss"), &iss)
+        != NGX_OK
+        || ngx_shop_json_time(ngx_shop_json_get(claims, "iat"), &iat)
+           != NGX_OK
+        || ngx_shop_json_string(ngx_shop_json_get(claims, "jti"),
+                                &notice->id)
+           != NGX_OK
+        || notice->id.len == 0
+        || notice->id.len > NGX_SHOP_NOTICE_JTI_MAX)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_shop_notice_is_issuer(provider, &iss)) {
+        *reason = "iss_mismatch";
+        return NGX_ERROR;
+    }
+
+    if (!ngx_shop_notice_is_ours(provider,
+                                 ngx_shop_json_get(claims, "aud")))
+    {
+        *reason = "aud_mismatch";
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_notice_time(notice, iat, reason);
+}
+
+
+static ngx_uint_t
+ngx_shop_notice_is_issuer(ngx_shop_provider_t *provider, ngx_str_t *issuer)
+{
+    return (provider->notify_issuer.len
+            && ngx_shop_equal(issuer, &provider->notify_issuer))
+           || ngx_shop_provider_is_issuer(provider, issuer);
+}
+
+
+/* others may be told as well: it is an event, and no proof of who we are */
+
+static ngx_uint_t
+ngx_shop_notice_is_ours(ngx_shop_provider_t *provider, ngx_shop_json_t *aud)
+{
+    size_t     i, n;
+    ngx_str_t  client;
+
+    if (!ngx_shop_json_is_array(aud)) {
+        return ngx_shop_json_string(aud, &client) == NGX_OK
+               && ngx_shop_notice_is_client(provider, &client);
+    }
+
+    n = ngx_min(ngx_shop_json_size(aud), NGX_SHOP_NOTICE_AUDIENCES_MAX);
+
+    for (i = 0; i < n; i++) {
+        if (ngx_shop_json_string(ngx_shop_json_at(aud, i), &client) == NGX_OK
+            && ngx_shop_notice_is_client(provider, &client))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_shop_notice_is_client(ngx_shop_provider_t *provider, ngx_str_t *client)
+{
+    ngx_str_t   *extra;
+    ngx_uint_t   i;
+
+    if (ngx_shop_equal(client, &provider->client_id)) {
+        return 1;
+    }
+
+    if (provider->aud_extra == NULL) {
+        return 0;
+    }
+
+    extra = provider->aud_extra->elts;
+
+    for (i = 0; i < provider->aud_extra->nelts; i++) {
+        if (ngx_shop_equal(client, &extra[i])) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_shop_notice_apple_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
+    ngx_shop_json_t *claims, const char **reason)
+{
+    ngx_str_t         text, type;
+    ngx_shop_json_t  *event;
+
+    *reason = "claims_malformed";
+
+    if (ngx_shop_json_string(ngx_shop_json_get(claims, "events"), &text)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    event = ngx_shop_json_parse(pool, &text, NGX_SHOP_JWS_TOKEN_MAX);
+
+    if (ngx_shop_json_string(ngx_shop_json_get(event, "type"), &type)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    notice->action = ngx_shop_notice_action(ngx_shop_notice_apple_events,
+                                            &type);
+
+    if (notice->action == NGX_SHOP_NOTICE_NOTHING) {
+        return NGX_OK;
+    }
+
+    return ngx_shop_notice_subject(pool, ngx_shop_json_get(event, "sub"),
+                                   notice, reason);
+}
+
+
+/* several events in one token are about one thing (RFC 8417 2) */
+
+static ngx_int_t
+ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
+{
+    u_char           *p;
+    size_t            i;
+    ngx_int_t         rc;
+    ngx_str_t         name, before;
+    ngx_uint_t        action;
+    ngx_shop_json_t  *events, *event;
+
+    events = ngx_shop_json_get(claims, "events");
+
+    if (!ngx_shop_json_is_object(events)) {
+        *reason = "claims_malformed";
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_SHOP_NOTICE_EVENTS_MAX; i++) {
+
+        event = ngx_shop_json_member(events, i, &name);
+
+        if (event == NULL) {
+            return NGX_OK;
+        }
+
+        p = name.data + name.len;
+
+        while (p > name.data && p[-1] != '/') {
+            p--;
+        }
+
+        name.len -= p - name.data;
+        name.data = p;
+
+        action = ngx_shop_notice_action(ngx_shop_notice_set_events, &name);
+
+        if (action == NGX_SHOP_NOTICE_NOTHING) {
+            continue;
+        }
+
+        before = notice->subject;
+
+        rc = ngx_shop_notice_of(pool, provider, notice, claims, event,
+                                reason);
+
+        if (rc == NGX_DECLINED) {
+            notice->subject = before;
+            continue;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (before.len && !ngx_shop_equal(&before, &notice->subject)) {
+            break;
+        }
+
+        notice->action = ngx_max(notice->action, action);
+    }
+
+    *reason = "claims_malformed";
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * Whom it is about: "sub_id" (RFC 9493), or "subject" of the event, as RISC
+ * has it, or "sub".  NGX_DECLINED: it is told in a way in which we know
+ * nobody, such as by an address.
+ */
+
+static ngx_int_t
+ngx_shop_notice_of(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
+    ngx_shop_json_t *event, const char **reason)
+{
+    ngx_str_t         format, iss;
+    ngx_shop_json_t  *who;
+
+    who = ngx_shop_json_get(claims, "sub_id");
+
+    if (who == NULL) {
+        who = ngx_shop_json_get(event, "subject");
+    }
+
+    if (who == NULL) {
+        return ngx_shop_notice_subject(pool, ngx_shop_json_get(claims, "sub"),
+                                       notice, reason);
+    }
+
+    *reason = "claims_malformed";
+
+    if (ngx_shop_json_string(ngx_shop_json_get(who, "format"), &format)
+        != NGX_OK
+        && ngx_shop_json_string(ngx_shop_json_get(who, "subject_type"),
+                                &format)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_shop_oidc_is(&format, "iss_sub")
+        && !ngx_shop_oidc_is(&format, "iss-sub")
+        && !ngx_shop_oidc_is(&format, "id_token_claims"))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_shop_json_string(ngx_shop_json_get(who, "iss"), &iss) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_shop_notice_is_issuer(provider, &iss)) {
+        *reason = "iss_mismatch";
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_notice_subject(pool, ngx_shop_json_get(who, "sub"),
+                                   notice, reason);
+}
+
+
+static ngx_uint_t
+ngx_shop_notice_action(ngx_shop_notice_event_t *event, ngx_str_t *name)
+{
+    for ( /* void */ ; event->name.len; event++) {
+        if (ngx_shop_equal(&event->name, name)) {
+            return event->action;
+        }
+    }
+
+    return NGX_SHOP_NOTICE_NOTHING;
+}

@@ -1,0 +1,78 @@
+-- What a provider's notice wants done with an identity of a customer.
+--
+-- KEYS[1]  shop:customer:{NN}:ID
+-- KEYS[2]  shop:sessions:{NN}:ID
+-- KEYS[3]  shop:session:{NN}:ID:HASH, and so on: sessions of this customer
+-- ARGV     what, now, field of the identity ("id:NAME:SUBJECT"), NAME, then
+--          the hash of each session
+--
+-- WHAT is "end": sessions that were made by this provider end; "unlink": and
+-- the identity is no more the customer's, unless it is the only one, which is
+-- how they come back to their points; "erase": it is in any case, and what
+-- the provider has told is forgotten; or "email_on" and "email_off": whether
+-- the address of this identity takes mail.
+--
+-- It can be repeated.  Returns 1 if the identity is linked no more, else 0.
+
+local key, list = KEYS[1], KEYS[2]
+local what, now, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local fields = redis.call('HGETALL', key)
+local profile, address, addresses, others = {}, nil, {}, 0
+
+for i = 1, #fields, 2 do
+    local field, value = fields[i], fields[i + 1]
+
+    profile[field] = value
+
+    if field == identity then
+        address = string.match(value, ' (.*)$')
+
+    elseif string.sub(field, 1, 3) == 'id:' then
+        addresses[string.match(value, ' (.*)$') or ''] = true
+        others = others + 1
+    end
+end
+
+if what == 'email_on' then
+    if address and profile['email_disabled'] == address then
+        redis.call('HDEL', key, 'email_disabled')
+    end
+
+elseif what == 'email_off' then
+    if address and profile['email_disabled'] ~= address then
+        redis.call('HSET', key, 'email_disabled', address)
+    end
+end
+
+local linked = profile[identity] and 1 or 0
+local alone = what == 'erase' and others == 0
+
+if what == 'end' or what == 'unlink' or what == 'erase' then
+    for i = 3, #KEYS do
+        local by = redis.call('HGET', KEYS[i], 'provider')
+
+        if by and (alone or by == provider) then
+            redis.call('DEL', KEYS[i])
+            redis.call('ZREM', list, ARGV[i + 2])
+        end
+    end
+end
+
+if linked == 1 and (what == 'erase' or what == 'unlink' and others > 0) then
+    redis.call('HDEL', key, identity)
+    linked = 0
+end
+
+if what == 'erase' and #fields > 0 then
+    redis.call('HDEL', key, 'name', 'given_name', 'family_name', 'locale',
+               'picture', 'phone')
+
+    if not addresses[profile['email'] or ''] then
+        redis.call('HDEL', key, 'email', 'email_state', 'email_disabled')
+    end
+
+    redis.call('HSET', key, 'erased', now)
+end
+
+return 1 - linked
