@@ -177,7 +177,7 @@ ngx_int_t ngx_http_shop_writes(ngx_http_request_t *r,
     ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
     ngx_str_t *customer);
 
-/* the same for the sessions of these hashes (of ngx_str_t), which it may end */
+/* the same for the sessions of these hashes (of ngx_str_t), if it ends them */
 ngx_int_t ngx_http_shop_ends(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
     ngx_array_t *hashes);
 

@@ -139,9 +139,9 @@ ngx_int_t
 ngx_shop_notice_read(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_notice_t *notice, const char **reason, ngx_log_t *log)
 {
-    ngx_shop_notice_kind_t  *kind, *first;
+    ngx_shop_notice_kind_t  *kind, *found;
 
-    first = NULL;
+    found = ngx_shop_notice_kinds;
 
     for (kind = ngx_shop_notice_kinds; kind->kind; kind++) {
 
@@ -150,19 +150,19 @@ ngx_shop_notice_read(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         }
 
         if (kind->is(pool, notice)) {
-            first = kind;
+            found = kind;
             break;
         }
 
-        if (first == NULL) {
-            first = kind;
+        if (!(provider->notify & found->kind)) {
+            found = kind;
         }
     }
 
-    notice->kind = first->kind;
+    notice->kind = found->kind;
     *reason = "request_malformed";
 
-    return first->read(pool, provider, notice, reason, log);
+    return found->read(pool, provider, notice, reason, log);
 }
 
 

@@ -77,6 +77,8 @@ void ngx_shop_fuzz_callback(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_token(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_signed(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_widget(ngx_shop_fuzz_t *fuzz);
+void ngx_shop_fuzz_notice(ngx_shop_fuzz_t *fuzz);
+void ngx_shop_fuzz_event(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_identity(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_expression(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_rule(ngx_shop_fuzz_t *fuzz);

@@ -71,6 +71,8 @@ static ngx_shop_fuzz_target_t  ngx_shop_fuzz_targets[] = {
     { "token", ngx_shop_fuzz_token },
     { "signed", ngx_shop_fuzz_signed },
     { "widget", ngx_shop_fuzz_widget },
+    { "notice", ngx_shop_fuzz_notice },
+    { "event", ngx_shop_fuzz_event },
     { "identity", ngx_shop_fuzz_identity },
     { "expression", ngx_shop_fuzz_expression },
     { "rule", ngx_shop_fuzz_rule },

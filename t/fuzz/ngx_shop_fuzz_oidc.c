@@ -310,6 +310,106 @@ ngx_shop_fuzz_widget(ngx_shop_fuzz_t *fuzz)
 }
 
 
+/*
+ * What a header says in the first line, and a notice of any kind.  Nobody
+ * knows the secrets, so none is good.
+ */
+
+void
+ngx_shop_fuzz_notice(ngx_shop_fuzz_t *fuzz)
+{
+    ngx_int_t            rc;
+    ngx_str_t            line;
+    ngx_uint_t           kind;
+    const char          *reason;
+    ngx_shop_notice_t    notice;
+    ngx_shop_provider_t  provider;
+
+    static u_char  key[NGX_SHOP_SIGN_ED25519_KEY + 1] =
+                                            "a point of the curve Ed25519 ...";
+
+    line = ngx_shop_fuzz_line(&fuzz->text);
+
+    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+        return;
+    }
+
+    ngx_str_set(&provider.notify_secret, "the key of an administrator");
+
+    provider.notify_key = ngx_shop_sign_ed25519_key(fuzz->pool, key);
+
+    for (kind = NGX_SHOP_NOTIFY_META; kind <= NGX_SHOP_NOTIFY_NAVER;
+         kind <<= 1)
+    {
+        ngx_memzero(&notice, sizeof(ngx_shop_notice_t));
+
+        notice.body = fuzz->text;
+        notice.authorization = line;
+        notice.tiktok_signature = line;
+        notice.discord_signature = line;
+        notice.discord_timestamp = line;
+        notice.now = NGX_SHOP_FUZZ_NOW;
+
+        provider.notify = kind;
+        reason = NULL;
+
+        rc = ngx_shop_notice_read(fuzz->pool, &provider, &notice, &reason,
+                                  fuzz->log);
+
+        ngx_shop_fuzz_must(notice.kind == kind);
+        ngx_shop_fuzz_must(rc == NGX_ERROR
+                           || (rc == NGX_AGAIN
+                               && (kind & NGX_SHOP_NOTIFY_TOKENS)));
+        ngx_shop_fuzz_must(reason != NULL);
+    }
+}
+
+
+/* the claims of a token that is a notice: who knows the keys says anything */
+
+void
+ngx_shop_fuzz_event(ngx_shop_fuzz_t *fuzz)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    const char          *reason;
+    ngx_shop_jws_t       jws;
+    ngx_shop_notice_t    notice;
+    ngx_shop_provider_t  provider;
+
+    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+        return;
+    }
+
+    ngx_memzero(&jws, sizeof(ngx_shop_jws_t));
+
+    jws.payload = fuzz->text;
+
+    for (i = 0; i < 2; i++) {
+        ngx_memzero(&notice, sizeof(ngx_shop_notice_t));
+
+        notice.kind = i ? NGX_SHOP_NOTIFY_APPLE : NGX_SHOP_NOTIFY_SECEVENT;
+        notice.now = NGX_SHOP_FUZZ_NOW;
+        reason = NULL;
+
+        rc = ngx_shop_notice_claims(fuzz->pool, &provider, &jws, &notice,
+                                    &reason);
+
+        if (rc != NGX_OK) {
+            ngx_shop_fuzz_must(rc == NGX_ERROR && reason != NULL);
+            continue;
+        }
+
+        ngx_shop_fuzz_must(notice.id.len != 0);
+        ngx_shop_fuzz_must(notice.action <= NGX_SHOP_NOTICE_ERASE);
+        ngx_shop_fuzz_must(notice.action == NGX_SHOP_NOTICE_NOTHING
+                           || (notice.subject.len != 0
+                               && notice.subject.len <= NGX_SHOP_SUBJECT_MAX
+                               && ngx_shop_fuzz_is_plain(&notice.subject)));
+    }
+}
+
+
 /* the claims in the first line, a userinfo answer in the second */
 
 void
