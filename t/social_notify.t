@@ -919,6 +919,89 @@ sub naver {
 }
 
 
+# --- logout tokens, which come to an address of their own
+
+my $logout = 'http://schemas.openid.net/event/backchannel-logout';
+
+sub backchannel {
+    my ($name, $claims, %o) = @_;
+
+    return $nginx->post("/_shop/backchannel/$name", form(
+        logout_token => token($name, { exp => time + 120,
+                                       events => { $logout => {} },
+                                       %$claims },
+                              header => { typ => 'logout+jwt' }, %o)), @form);
+}
+
+{
+    my $c = customer('silent', 'work');
+    my %who = (sub => $c->{sub}, sid => 'some device');
+
+    for ([ 'another issuer', 'iss_mismatch', { iss => 'https://e.example' } ],
+         [ 'another audience', 'aud_mismatch', { aud => 'other' } ],
+         [ 'no iat', 'claims_malformed', { iat => undef } ],
+         [ 'of eight days ago', 'token_expired',
+           { iat => $now - 8 * 86400 } ],
+         [ 'an end that is over', 'token_expired', { exp => $now - 1000 } ],
+         [ 'an end as text', 'claims_malformed', { exp => 'never' } ],
+         [ 'no jti', 'claims_malformed', { jti => undef } ],
+         [ 'no events', 'claims_malformed', { events => undef } ],
+         [ 'another event', 'claims_malformed',
+           { events => { 'http://e.example/' => {} } } ],
+         [ 'an event as text', 'claims_malformed',
+           { events => { $logout => 'x' } } ],
+         [ 'a nonce', 'claims_malformed', { nonce => 'x' } ],
+         [ 'a session alone', 'claims_malformed', { sub => undef } ],
+         [ 'an ID token', 'claims_malformed', { events => undef },
+           header => { typ => 'JWT' } ],
+         [ 'a token of another kind', 'typ_refused', {},
+           header => { typ => 'secevent+jwt' } ],
+         [ 'a flipped signature', 'signature_invalid', {},
+           signature => 'flip' ],
+         [ 'a key of somebody else', 'signature_invalid', {},
+           signature => 'foreign' ],
+         [ 'alg none', 'alg_refused', {}, alg => 'none' ],
+         [ 'HS256', 'alg_refused', {}, alg => 'HS256' ])
+    {
+        my ($name, $reason, $claims, @o) = @$_;
+        my $response = backchannel('silent', { %who, %$claims }, @o);
+
+        answered($response, 400, "row 35: $name", '{"error":'
+                 . qq("invalid_request","error_description":"$reason"}));
+    }
+
+    for ('', 'logout_token=', 'logout_token=x', 'a=b') {
+        my $response = $nginx->post('/_shop/backchannel/silent', $_, @form);
+
+        is($response->status, 400, "row 35: \"$_\"");
+        is($response->json->{error}, 'invalid_request', '... is none');
+    }
+
+    untouched($c, 'row 35: after all of them');
+
+    my $token = form(logout_token => token('silent', {
+        %who, exp => time + 120, events => { $logout => {} } },
+        header => { typ => 'logout+jwt' }));
+
+    answered($nginx->post('/_shop/backchannel/silent', $token, @form), 200,
+             'row 35: a logout token');
+    ended($c, 'row 35: a logout token', 'silent', 'work');
+    stays($c, 'row 35: a logout token', 'silent');
+
+    my $next = ShopTest::Session->new(redis => $redis, provider => 'silent',
+                                      customer => $c->{id});
+
+    is(status($next), 200, '... the customer signs in again');
+    is($nginx->post('/_shop/backchannel/silent', $token, @form)->status, 200,
+       'row 35: the same token: answered as done');
+    is(status($next), 200, '... and nobody is signed out');
+    is(backchannel('silent', { sub => 'nobody' })->status, 200,
+       'row 35: somebody who is not known');
+    is($nginx->get('/_shop/backchannel/silent')->status, 405,
+       'row 35: GET is refused');
+}
+
+
 # --- replays
 
 {

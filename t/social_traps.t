@@ -407,6 +407,9 @@ for my $name (qw(wechat wechat_mp qq)) {
 
     $shop->refuses(400, 'code_unsupported', $response,
                    "$trap: $name: no code of an app");
+    $shop->refuses(404, 'notify_unsupported',
+                   $nginx->post("/_shop/backchannel/$name", 'logout_token=x'),
+                   "$trap: $name: no logout token");
 }
 
 signs_in('Zalo, in a header', 'zalo');

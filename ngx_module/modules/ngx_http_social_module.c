@@ -95,6 +95,9 @@ static ngx_http_social_endpoint_t  ngx_http_social_endpoints[] = {
     { ngx_string("notify/"), NGX_HTTP_GET|NGX_HTTP_POST, "GET, POST",
       ngx_http_social_notice, 1, 0 },
 
+    { ngx_string("backchannel/"), NGX_HTTP_POST, "POST",
+      ngx_http_social_backchannel, 1, 0 },
+
     { ngx_string("logout"), NGX_HTTP_POST, "POST",
       ngx_http_social_logout, 0, 1 },
 

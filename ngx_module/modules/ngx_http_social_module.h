@@ -221,6 +221,10 @@ ngx_int_t ngx_http_social_native(ngx_http_request_t *r,
 ngx_int_t ngx_http_social_notice(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 
+/* likewise: that somebody has signed out there */
+ngx_int_t ngx_http_social_backchannel(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+
 
 /* ngx_http_social_chooser.c: a content handler, "sp" is not looked at */
 

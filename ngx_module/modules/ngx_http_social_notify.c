@@ -17,6 +17,7 @@
  * The steps:
  *
  *     read       which kind of notice it is; whether it is the provider's
+ *                (logout: at an address of its own, it is a logout token)
  *     metadata, keys, verify
  *                for those that are tokens, see ngx_http_social_exchange.c
  *     seen       whether it was carried out before
@@ -53,9 +54,14 @@ typedef struct {
 } ngx_http_social_notify_t;
 
 
+static ngx_int_t ngx_http_social_notify_take(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_http_client_body_handler_pt handler);
 static void ngx_http_social_notify_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_social_notify_start(ngx_http_request_t *r);
+static void ngx_http_social_notify_logout_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_social_notify_start(ngx_http_request_t *r,
+    ngx_http_social_step_pt step);
 static ngx_int_t ngx_http_social_notify_read(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_logout(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_metadata(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_claims(ngx_http_social_flow_t *flow,
@@ -80,6 +86,9 @@ static ngx_int_t ngx_http_social_notify_deletion(
     ngx_http_social_flow_t *flow, ngx_str_t *text);
 static ngx_int_t ngx_http_social_notify_refused(
     ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_error(ngx_http_request_t *r,
+    const char *name, const char *error, const char *more,
+    const char *reason);
 static const char *ngx_http_social_notify_err(const char *reason);
 
 static ngx_int_t ngx_http_social_notify_page(ngx_http_request_t *r,
@@ -103,8 +112,6 @@ static const char  *ngx_http_social_notify_words[] = {
 ngx_int_t
 ngx_http_social_notice(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 {
-    ngx_int_t  rc;
-
     if (sp->conf.notify == 0) {
         return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND,
                                        "notify_unsupported");
@@ -114,10 +121,34 @@ ngx_http_social_notice(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
         return ngx_http_social_notify_page(r, sp);
     }
 
+    return ngx_http_social_notify_take(r, sp, ngx_http_social_notify_body);
+}
+
+
+ngx_int_t
+ngx_http_social_backchannel(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp)
+{
+    if (sp->conf.oauth2 || sp->conf.flow == NGX_SHOP_FLOW_WIDGET) {
+        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND,
+                                       "notify_unsupported");
+    }
+
+    return ngx_http_social_notify_take(r, sp,
+                                       ngx_http_social_notify_logout_body);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_take(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp, ngx_http_client_body_handler_pt handler)
+{
+    ngx_int_t  rc;
+
     r->request_body_in_single_buf = 1;
     ngx_http_set_ctx(r, sp, ngx_http_social_module);
 
-    rc = ngx_http_read_client_request_body(r, ngx_http_social_notify_body);
+    rc = ngx_http_read_client_request_body(r, handler);
 
     return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
 }
@@ -126,12 +157,22 @@ ngx_http_social_notice(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 static void
 ngx_http_social_notify_body(ngx_http_request_t *r)
 {
-    ngx_http_finalize_request(r, ngx_http_social_notify_start(r));
+    ngx_http_finalize_request(r,
+              ngx_http_social_notify_start(r, ngx_http_social_notify_read));
+}
+
+
+static void
+ngx_http_social_notify_logout_body(ngx_http_request_t *r)
+{
+    ngx_http_finalize_request(r,
+              ngx_http_social_notify_start(r, ngx_http_social_notify_logout));
 }
 
 
 static ngx_int_t
-ngx_http_social_notify_start(ngx_http_request_t *r)
+ngx_http_social_notify_start(ngx_http_request_t *r,
+    ngx_http_social_step_pt step)
 {
     ngx_str_t                  empty;
     ngx_shop_notice_t         *notice;
@@ -176,7 +217,7 @@ ngx_http_social_notify_start(ngx_http_request_t *r)
     flow->refused = ngx_http_social_notify_refused;
     flow->presented = 1;
 
-    return ngx_http_social_flow_start(flow, ngx_http_social_notify_read);
+    return ngx_http_social_flow_start(flow, step);
 }
 
 
@@ -206,6 +247,28 @@ ngx_http_social_notify_read(ngx_http_social_flow_t *flow)
     }
 
     return ngx_http_social_notify_known(flow);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_logout(ngx_http_social_flow_t *flow)
+{
+    const char                *reason;
+    ngx_http_social_notify_t  *notify;
+
+    notify = flow->data;
+
+    if (ngx_shop_notice_logout(flow->request->pool, &notify->notice, &reason)
+        == NGX_ERROR)
+    {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           reason);
+    }
+
+    flow->token.id_token = notify->notice.token;
+    flow->step = ngx_http_social_notify_metadata;
+
+    return NGX_OK;
 }
 
 
@@ -646,7 +709,7 @@ ngx_http_social_notify_answer(ngx_http_social_flow_t *flow)
         status = NGX_HTTP_NO_CONTENT;
         break;
 
-    default: /* NGX_SHOP_NOTIFY_APPLE, _TIKTOK, _KAKAO */
+    default: /* NGX_SHOP_NOTIFY_APPLE, _TIKTOK, _KAKAO, _LOGOUT */
         status = NGX_HTTP_OK;
         break;
     }
@@ -707,7 +770,6 @@ ngx_http_social_notify_deletion(ngx_http_social_flow_t *flow,
 static ngx_int_t
 ngx_http_social_notify_refused(ngx_http_social_flow_t *flow)
 {
-    ngx_str_t                  text;
     ngx_http_request_t        *r;
     ngx_http_social_notify_t  *notify;
 
@@ -727,29 +789,51 @@ ngx_http_social_notify_refused(ngx_http_social_flow_t *flow)
                                        flow->reason);
     }
 
-    if (notify->notice.kind != NGX_SHOP_NOTIFY_SECEVENT) {
+    switch (notify->notice.kind) {
+
+    case NGX_SHOP_NOTIFY_SECEVENT:
+
+        /* RFC 8935 2.3 */
+
+        return ngx_http_social_notify_error(r, "err",
+                                   ngx_http_social_notify_err(flow->reason),
+                                   "description", flow->reason);
+
+    case NGX_SHOP_NOTIFY_LOGOUT:
+
+        /* OpenID Connect Back-Channel Logout 2.8 */
+
+        return ngx_http_social_notify_error(r, "error", "invalid_request",
+                                            "error_description",
+                                            flow->reason);
+
+    default:
         return ngx_http_social_problem(r, flow->status, flow->reason);
     }
+}
 
-    /* RFC 8935 2.3 */
+
+static ngx_int_t
+ngx_http_social_notify_error(ngx_http_request_t *r, const char *name,
+    const char *error, const char *more, const char *reason)
+{
+    ngx_str_t  text;
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "request refused: %s", flow->reason);
+                  "request refused: %s", reason);
 
-    ngx_http_social_result(r, flow->reason);
+    ngx_http_social_result(r, reason);
 
-    text.data = ngx_pnalloc(r->pool,
-                            sizeof("{\"err\":\"authentication_failed\","
-                                   "\"description\":\"\"}")
-                            + ngx_strlen(flow->reason));
+    text.data = ngx_pnalloc(r->pool, sizeof("{\"\":\"\",\"\":\"\"}")
+                                     + ngx_strlen(name) + ngx_strlen(error)
+                                     + ngx_strlen(more)
+                                     + ngx_strlen(reason));
     if (text.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    text.len = ngx_sprintf(text.data,
-                           "{\"err\":\"%s\",\"description\":\"%s\"}",
-                           ngx_http_social_notify_err(flow->reason),
-                           flow->reason)
+    text.len = ngx_sprintf(text.data, "{\"%s\":\"%s\",\"%s\":\"%s\"}",
+                           name, error, more, reason)
                - text.data;
 
     return ngx_shop_respond(r, NGX_HTTP_BAD_REQUEST, "application/json",

@@ -166,6 +166,23 @@ ngx_shop_notice_read(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 }
 
 
+ngx_int_t
+ngx_shop_notice_logout(ngx_pool_t *pool, ngx_shop_notice_t *notice,
+    const char **reason)
+{
+    notice->kind = NGX_SHOP_NOTIFY_LOGOUT;
+
+    if (ngx_shop_notice_field(pool, notice, "logout_token", &notice->token,
+                              reason)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_AGAIN;
+}
+
+
 static ngx_uint_t
 ngx_shop_notice_is_tiktok(ngx_pool_t *pool, ngx_shop_notice_t *notice)
 {

@@ -12,14 +12,15 @@
 
 
 /*
- * Notices that are tokens: Apple's, with one event in a text, and security
- * event tokens (RFC 8417), of the profiles RISC and CAEP.
+ * Notices that are tokens: Apple's, with one event in a text, security event
+ * tokens (RFC 8417), of the profiles RISC and CAEP, and logout tokens (OpenID
+ * Connect Back-Channel Logout 2.4), which are security event tokens as well.
  *
  * An ID token has the same issuer, audience and keys, and anybody has one of
  * their own; "events" tells these from it, since ngx_shop_jwt_check() refuses
  * a token that has some.  Their end is not looked at, as RFC 8417 2.2 wants
- * none and Google says so: what counts is that they were made within a week,
- * and which of them were seen.
+ * none and Google says so, but that of logout tokens: what counts is that they
+ * were made within a week, and which of them were seen.
  */
 
 
@@ -34,6 +35,7 @@ typedef struct {
 } ngx_shop_notice_event_t;
 
 
+static ngx_uint_t ngx_shop_notice_is_type(ngx_str_t *typ, const char *name);
 static ngx_int_t ngx_shop_notice_envelope(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
     ngx_shop_json_t *claims, const char **reason);
@@ -44,6 +46,8 @@ static ngx_uint_t ngx_shop_notice_is_ours(ngx_shop_provider_t *provider,
 static ngx_uint_t ngx_shop_notice_is_client(ngx_shop_provider_t *provider,
     ngx_str_t *client);
 static ngx_int_t ngx_shop_notice_apple_event(ngx_pool_t *pool,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason);
+static ngx_int_t ngx_shop_notice_logout_event(ngx_pool_t *pool,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason);
 static ngx_int_t ngx_shop_notice_events(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
@@ -87,10 +91,9 @@ ngx_shop_notice_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 {
     ngx_shop_json_t  *claims;
 
-    if (jws->typ.len
-        && !ngx_shop_oidc_is(&jws->typ, "JWT")
-        && !ngx_shop_oidc_is(&jws->typ, "secevent+jwt")
-        && !ngx_shop_oidc_is(&jws->typ, "application/secevent+jwt"))
+    if (!ngx_shop_notice_is_type(&jws->typ,
+                                 notice->kind == NGX_SHOP_NOTIFY_LOGOUT
+                                 ? "logout+jwt" : "secevent+jwt"))
     {
         *reason = "typ_refused";
         return NGX_ERROR;
@@ -104,9 +107,42 @@ ngx_shop_notice_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    return (notice->kind == NGX_SHOP_NOTIFY_APPLE)
-           ? ngx_shop_notice_apple_event(pool, notice, claims, reason)
-           : ngx_shop_notice_events(pool, provider, notice, claims, reason);
+    switch (notice->kind) {
+
+    case NGX_SHOP_NOTIFY_APPLE:
+        return ngx_shop_notice_apple_event(pool, notice, claims, reason);
+
+    case NGX_SHOP_NOTIFY_LOGOUT:
+        return ngx_shop_notice_logout_event(pool, notice, claims, reason);
+
+    default: /* NGX_SHOP_NOTIFY_SECEVENT */
+        return ngx_shop_notice_events(pool, provider, notice, claims, reason);
+    }
+}
+
+
+/* as RFC 8725 3.11 names it, or not at all */
+
+static ngx_uint_t
+ngx_shop_notice_is_type(ngx_str_t *typ, const char *name)
+{
+    ngx_str_t         bare;
+    static ngx_str_t  media = ngx_string("application/");
+
+    bare = *typ;
+
+    if (bare.len > media.len
+        && ngx_strncasecmp(bare.data, media.data, media.len) == 0)
+    {
+        bare.data += media.len;
+        bare.len -= media.len;
+    }
+
+    return bare.len == 0
+           || (bare.len == 3
+               && ngx_strncasecmp(bare.data, (u_char *) "jwt", 3) == 0)
+           || (bare.len == ngx_strlen(name)
+               && ngx_strncasecmp(bare.data, (u_char *) name, bare.len) == 0);
 }
 
 
@@ -241,6 +277,41 @@ ngx_shop_notice_apple_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
     }
 
     return ngx_shop_notice_subject(pool, ngx_shop_json_get(event, "sub"),
+                                   notice, reason);
+}
+
+
+/* "sid" is not looked at: the session of one device is one of those that end */
+
+static ngx_int_t
+ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
+    ngx_shop_json_t *claims, const char **reason)
+{
+    int64_t           exp;
+    ngx_int_t         rc;
+    ngx_shop_json_t  *event;
+
+    *reason = "claims_malformed";
+
+    rc = ngx_shop_json_time(ngx_shop_json_get(claims, "exp"), &exp);
+    event = ngx_shop_json_get(ngx_shop_json_get(claims, "events"),
+                        "http://schemas.openid.net/event/backchannel-logout");
+
+    if (!ngx_shop_json_is_object(event)
+        || ngx_shop_json_get(claims, "nonce") != NULL
+        || rc == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK && exp <= notice->now - NGX_SHOP_OIDC_LEEWAY) {
+        *reason = "token_expired";
+        return NGX_ERROR;
+    }
+
+    notice->action = NGX_SHOP_NOTICE_END;
+
+    return ngx_shop_notice_subject(pool, ngx_shop_json_get(claims, "sub"),
                                    notice, reason);
 }
 

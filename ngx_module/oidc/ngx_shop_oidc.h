@@ -243,6 +243,7 @@ typedef enum {
 #define NGX_SHOP_NOTIFY_DISCORD   0x10
 #define NGX_SHOP_NOTIFY_KAKAO     0x20
 #define NGX_SHOP_NOTIFY_NAVER     0x40
+#define NGX_SHOP_NOTIFY_LOGOUT    0x80      /* at an address of its own */
 
 #define NGX_SHOP_NOTIFY_TOKENS                                                \
     (NGX_SHOP_NOTIFY_APPLE | NGX_SHOP_NOTIFY_SECEVENT)
@@ -810,6 +811,11 @@ typedef struct {
 ngx_int_t ngx_shop_notice_read(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
     const char **reason, ngx_log_t *log);
+
+/* the same for what comes to the address of logout tokens (OpenID Connect
+ * Back-Channel Logout 2.5): NGX_AGAIN or NGX_ERROR */
+ngx_int_t ngx_shop_notice_logout(ngx_pool_t *pool, ngx_shop_notice_t *notice,
+    const char **reason);
 
 /* ngx_shop_notice_token.c: the same of the verified token; NGX_ERROR also with
  * "typ_refused", "iss_mismatch" */
