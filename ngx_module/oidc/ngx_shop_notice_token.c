@@ -28,6 +28,9 @@
 #define NGX_SHOP_NOTICE_AUDIENCES_MAX  64
 #define NGX_SHOP_NOTICE_JTI_MAX        1024
 
+#define NGX_SHOP_NOTICE_LOGOUT                                                \
+    "http://schemas.openid.net/event/backchannel-logout"
+
 
 typedef struct {
     ngx_str_t                  name;
@@ -281,7 +284,7 @@ ngx_shop_notice_apple_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
 }
 
 
-/* "sid" is not looked at: the session of one device is one of those that end */
+/* "sid" is not looked at: all sessions end, that of one device among them */
 
 static ngx_int_t
 ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
@@ -295,7 +298,7 @@ ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
 
     rc = ngx_shop_json_time(ngx_shop_json_get(claims, "exp"), &exp);
     event = ngx_shop_json_get(ngx_shop_json_get(claims, "events"),
-                        "http://schemas.openid.net/event/backchannel-logout");
+                              NGX_SHOP_NOTICE_LOGOUT);
 
     if (!ngx_shop_json_is_object(event)
         || ngx_shop_json_get(claims, "nonce") != NULL
