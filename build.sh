@@ -93,6 +93,7 @@ packages() {
         test)
             echo perl libcryptx-perl libjson-xs-perl libio-socket-ssl-perl
             echo openssl redis-server=redis-server ip=iproute2
+            echo curl=curl python3=python3 php=php-cli
 
             # where Debian has it
 

@@ -284,6 +284,10 @@ same([ quoted(item(described($page{loyalty})->{loyalty_header}, 'Default')) ],
         push @ought, "$methods $path" . ($path =~ m{/$} ? 'NAME' : '');
     }
 
+    # a location of its own
+
+    push @ought, 'POST events';
+
     same([ section($page{social}, 'Endpoints') =~ /^### (.+)$/mg ], \@ought,
          'each endpoint is described');
 }
@@ -299,12 +303,13 @@ my (%reason, %status, @results);
 
 my %number = (
     BAD_REQUEST => 400, UNAUTHORIZED => 401, FORBIDDEN => 403,
-    NOT_FOUND => 404, NOT_ALLOWED => 405, INTERNAL_SERVER_ERROR => 500,
+    NOT_FOUND => 404, NOT_ALLOWED => 405, REQUEST_ENTITY_TOO_LARGE => 413,
+    TOO_MANY_REQUESTS => 429, INTERNAL_SERVER_ERROR => 500,
     BAD_GATEWAY => 502, SERVICE_UNAVAILABLE => 503, GATEWAY_TIME_OUT => 504,
 );
 
 for my $name (sort keys %sources) {
-    next if $name =~ m{^(?:net/|loyalty/|base/)} || $name =~ /_conf\.c$/;
+    next if $name =~ m{^(?:net/|loyalty/(?!ngx_shop_event_key)|base/)} || $name =~ /_conf\.c$/;
 
     for my $statement (split /[;{}]/, $sources{$name}) {
 

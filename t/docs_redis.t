@@ -10,6 +10,7 @@ use JSON::PP ();
 use MIME::Base64 ();
 
 use ShopTest::Cluster;
+use ShopTest::Events;
 use ShopTest::Ledger;
 use ShopTest::Redis;
 use ShopTest::Sentinel;
@@ -28,10 +29,12 @@ $redis->command('ACL', 'SETUSER', 'shop', @rules);
 
 my $file = write_file(temp_dir() . '/redis.password', "$password\n", 0600);
 
+my $events = ShopTest::Events->new;
+
 my $shop = shop(
     redis => $redis,
     nginx_options => { secrets => [$password] },
-    http  => 'shop_session idle=40s;',
+    http  => 'shop_session idle=40s;' . $events->conf,
     provider_conf => 'notify meta_signed_request;',
     vars  => { redis => $redis->url
                       . "/3 user=shop password_file=$file" },
@@ -100,6 +103,22 @@ is($shop->me($browser), undef, '... at once');
        200, '... is forgotten');
 }
 
+# what the shop tells of a customer who is not known yet
+
+sub unknown {
+    my ($id, $subject) = @_;
+
+    return { id => $id, type => 'adjust', time => time, points => 5,
+             customer => { provider => 'work', subject => $subject } };
+}
+
+is(join(' ', $events->results($shop->nginx, unknown('e1', 'new'),
+                              unknown('e2', 'newer'))),
+   'kept kept', 'an event waits');
+
+$shop->provider->set({ user => { sub => 'new' } });
+$shop->login($shop->browser, '/');
+
 # what a login does not book
 
 {
@@ -158,10 +177,11 @@ for my $key ($redis->keys('*')) {
 
     $kind{$kind}{expires} = 1 if $redis->command('TTL', $key) > 0;
 
-    if ($type eq 'list' && $key !~ /:c1$/) {
+    if ($type eq 'list' && $key =~ /^shop:ledger:/ && $key !~ /:c1$/) {
         my $list = $redis->command('LRANGE', $key, 0, -1);
 
-        $ledger = $list if @$list > @{ $ledger || [] };
+        $ledger = $list if @$list > @{ $ledger || [] }
+                           && !grep { / e1$/ } @$list;
     }
 }
 

@@ -42,6 +42,7 @@ ngx_int_t ngx_shop_file_read(ngx_conf_t *cf, ngx_str_t *path, size_t max,
 
 #define NGX_SHOP_NAME_MAX         40
 #define NGX_SHOP_CUSTOMER_ID_MAX  64
+#define NGX_SHOP_EMAIL_MAX        254
 
 /* 1: a name of a provider, tier, segment or promotion: 1 to 40 of
  * [A-Za-z0-9_-] */
@@ -49,6 +50,10 @@ ngx_uint_t ngx_shop_name_valid(ngx_str_t *name);
 
 /* 1: a customer id, ours or the shop's: 1 to 64 of [A-Za-z0-9._~:@-] */
 ngx_uint_t ngx_shop_customer_id_valid(ngx_str_t *id);
+
+/* 1: an e-mail address of at most 254 bytes: one "@" and, on its both sides,
+ * ASCII that needs no quotes */
+ngx_uint_t ngx_shop_email_valid(ngx_str_t *email);
 
 /* "value" in decimal, from "pool" */
 ngx_int_t ngx_shop_decimal(ngx_pool_t *pool, int64_t value, ngx_str_t *text);

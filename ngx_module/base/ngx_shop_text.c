@@ -10,6 +10,9 @@
 #include "base/ngx_shop_base.h"
 
 
+static ngx_uint_t ngx_shop_email_byte(u_char ch, ngx_uint_t host);
+
+
 ngx_uint_t
 ngx_shop_name_valid(ngx_str_t *name)
 {
@@ -60,6 +63,69 @@ ngx_shop_customer_id_valid(ngx_str_t *id)
     }
 
     return 1;
+}
+
+
+ngx_uint_t
+ngx_shop_email_valid(ngx_str_t *email)
+{
+    u_char      ch;
+    size_t      i;
+    ngx_uint_t  host, dot;
+
+    if (email->len == 0 || email->len > NGX_SHOP_EMAIL_MAX) {
+        return 0;
+    }
+
+    host = 0;
+    dot = 1;                        /* none at the start of a part */
+
+    for (i = 0; i < email->len; i++) {
+
+        ch = email->data[i];
+
+        if (ch == '.' || ch == '@') {
+
+            if (dot || (ch == '@' && host)) {
+                return 0;
+            }
+
+            dot = 1;
+
+            if (ch == '@') {
+                host = 1;
+            }
+
+            continue;
+        }
+
+        if (!ngx_shop_email_byte(ch, host)) {
+            return 0;
+        }
+
+        dot = 0;
+    }
+
+    return host && !dot;
+}
+
+
+static ngx_uint_t
+ngx_shop_email_byte(u_char ch, ngx_uint_t host)
+{
+    u_char  c;
+
+    c = ch | 0x20;
+
+    if ((c >= 'a' && c <= 'z') || (ch >= '0' && ch <= '9') || ch == '-') {
+        return 1;
+    }
+
+    if (host || ch == '\0') {
+        return 0;
+    }
+
+    return ngx_strchr("!#$%&'*+/=?^_`{|}~", ch) != NULL;
 }
 
 

@@ -52,6 +52,11 @@ ngx_int_t ngx_shop_customer_identity_key(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, ngx_str_t *provider, ngx_str_t *subject,
     ngx_str_t *key);
 
+/* "shop:email:SHA256" of the address in lower case; NGX_ERROR: also where
+ * OpenSSL failed, logged */
+ngx_int_t ngx_shop_customer_email_key(ngx_shop_redis_t *redis,
+    ngx_pool_t *pool, ngx_str_t *email, ngx_str_t *key);
+
 /* the field of the customer's hash: "id:NAME:SUBJECT", encoded likewise */
 ngx_int_t ngx_shop_customer_identity_field(ngx_pool_t *pool,
     ngx_str_t *provider, ngx_str_t *subject, ngx_str_t *field);
@@ -133,6 +138,45 @@ ngx_int_t ngx_shop_customer_left(ngx_shop_redis_reply_t *reply,
 ngx_int_t ngx_shop_customer_release(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_str_t *provider,
     ngx_str_t *subject);
+
+
+/*
+ * ngx_shop_kept.c: who is known by a key, "shop:identity:NAME:SUBJECT" or
+ * "shop:email:SHA256", and what waits for one who is not.
+ */
+
+#define NGX_SHOP_KEPT_TIME            (30 * 86400)   /* seconds */
+
+#define NGX_SHOP_KEPT_CLAIM_COMMANDS  2
+
+/* adds the question who it is, and understands the answer.  NGX_OK:
+ * "customer" is in the reply's memory; NGX_DECLINED: nobody; NGX_ERROR: a
+ * fault. */
+ngx_int_t ngx_shop_kept_find(ngx_shop_redis_op_t *op, ngx_str_t *known);
+ngx_int_t ngx_shop_kept_found(ngx_shop_redis_reply_t *reply,
+    ngx_str_t *customer);
+
+/*
+ * Adds that an event, a line of words that begins with its id, waits.
+ * NGX_OK: "status" and "reason" say what became of it; NGX_DECLINED: the
+ * customer is known by now; NGX_ERROR: a fault.  In the reply's memory.
+ */
+ngx_int_t ngx_shop_kept_add(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *known, ngx_str_t *id, ngx_str_t *line, time_t now);
+ngx_int_t ngx_shop_kept_added(ngx_shop_redis_reply_t *reply,
+    ngx_str_t *customer, ngx_str_t *status, ngx_str_t *reason);
+
+/* adds: make the key the customer's unless it is somebody's, and ask whose it
+ * is: the second reply is for ngx_shop_kept_found() */
+ngx_int_t ngx_shop_kept_claim(ngx_shop_redis_op_t *op, ngx_str_t *known,
+    ngx_str_t *customer);
+
+/* adds: read what waits, an array of lines that begin with the time since
+ * when; and, after that was booked, forget it */
+ngx_int_t ngx_shop_kept_read(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *known);
+ngx_int_t ngx_shop_kept_forget(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *known);
 
 
 #endif /* _NGX_SHOP_CUSTOMER_H_INCLUDED_ */

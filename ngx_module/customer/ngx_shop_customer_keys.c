@@ -31,6 +31,34 @@ ngx_shop_customer_identity_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
 }
 
 
+/* who can read the database cannot read addresses there, only try some */
+
+ngx_int_t
+ngx_shop_customer_email_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    ngx_str_t *email, ngx_str_t *key)
+{
+    u_char     digest[NGX_SHOP_SHA256_LEN], low[NGX_SHOP_EMAIL_MAX];
+    ngx_str_t  text, name;
+
+    if (email->len > NGX_SHOP_EMAIL_MAX) {
+        return NGX_ERROR;
+    }
+
+    text.data = low;
+    text.len = email->len;
+
+    ngx_strlow(low, email->data, email->len);
+
+    if (ngx_shop_sha256(&text, digest, pool->log) != NGX_OK
+        || ngx_shop_hex(pool, digest, NGX_SHOP_SHA256_LEN, &name) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_key(redis, pool, "email", &name, key);
+}
+
+
 ngx_int_t
 ngx_shop_customer_identity_field(ngx_pool_t *pool, ngx_str_t *provider,
     ngx_str_t *subject, ngx_str_t *field)

@@ -94,6 +94,9 @@ static const ngx_shop_status_t  ngx_shop_statuses[] = {
     { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "Content Too Large",
       NGX_SHOP_TEXT_TITLE_413 },
 
+    { NGX_HTTP_TOO_MANY_REQUESTS, "Too Many Requests",
+      NGX_SHOP_TEXT_TITLE_503 },
+
     { NGX_HTTP_BAD_GATEWAY, "Bad Gateway",
       NGX_SHOP_TEXT_TITLE_502 },
 
@@ -251,7 +254,8 @@ ngx_shop_respond_with(ngx_http_request_t *r, ngx_str_t *policy,
         return NGX_ERROR;
     }
 
-    if (status == NGX_HTTP_SERVICE_UNAVAILABLE
+    if (status == NGX_HTTP_TOO_MANY_REQUESTS
+        || status == NGX_HTTP_SERVICE_UNAVAILABLE
         || status == NGX_HTTP_GATEWAY_TIME_OUT)
     {
         ngx_str_set(&value, NGX_SHOP_RETRY_AFTER);

@@ -358,3 +358,20 @@ ngx_shop_ledger_visits(ngx_shop_program_t *program)
 
     return 0;
 }
+
+
+ngx_int_t
+ngx_shop_ledger_result(ngx_shop_redis_reply_t *reply, ngx_str_t *status,
+    ngx_str_t *reason)
+{
+    if (ngx_shop_ledger_booked(reply) != NGX_OK
+        || ngx_shop_redis_text(reply, NGX_SHOP_LEDGER_STATUS, status)
+           != NGX_OK
+        || ngx_shop_redis_text(reply, NGX_SHOP_LEDGER_REASON, reason)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -359,10 +359,14 @@ ngx_int_t ngx_shop_loyalty_read(ngx_shop_redis_t *redis,
 ngx_int_t ngx_shop_loyalty_view(ngx_pool_t *pool,
     ngx_shop_redis_reply_t *reply, ngx_shop_view_t *view);
 
-/* ngx_shop_ledger.c: what is booked */
+/* ngx_shop_event.c: what a shop tells, as JSON */
 
-/* what ngx_shop_ledger_book() adds: the number of commands */
-#define NGX_SHOP_LEDGER_COMMANDS  1
+#define NGX_SHOP_EVENT_MAX          16384   /* bytes of JSON */
+#define NGX_SHOP_EVENT_ID_MAX       128
+#define NGX_SHOP_EVENT_SUBJECT_MAX  255
+#define NGX_SHOP_EVENT_TIME_MAX     ((int64_t) 253402300799)  /* year 9999 */
+#define NGX_SHOP_EVENT_LATE         (400 * 86400)   /* seconds */
+#define NGX_SHOP_EVENT_AHEAD        300
 
 typedef struct {
     ngx_str_t                  kind;        /* "login", "order", ... */
@@ -376,6 +380,85 @@ typedef struct {
                                                by ","; or empty */
 } ngx_shop_event_t;
 
+
+/* whose it is: one of the three, or nobody is named */
+
+typedef struct {
+    ngx_str_t                  id;          /* of the customer */
+    ngx_str_t                  provider;    /* with a subject */
+    ngx_str_t                  subject;
+    ngx_str_t                  email;
+} ngx_shop_owner_t;
+
+
+/*
+ * Reads one event; what it holds lives as long as "pool" and "program" do.
+ * NGX_DECLINED: refused, "*reason" is a constant, and event->id is there if
+ * that could be read; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_shop_event_parse(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_shop_program_t *program, ngx_shop_event_t *event,
+    ngx_shop_owner_t *owner, const char **reason);
+
+/* whether its time is one to book now, which the ledger asks as well:
+ * NGX_OK, or NGX_DECLINED and "*reason" */
+ngx_int_t ngx_shop_event_timely(ngx_shop_event_t *event, time_t now,
+    const char **reason);
+
+/*
+ * An event as a line of words, of which the first is the id, for one that
+ * waits for its customer; and back, from a line with the time before it since
+ * when it waits.  Words point into the line.  NGX_ERROR: no memory; not such
+ * a line.
+ */
+ngx_int_t ngx_shop_event_pack(ngx_pool_t *pool, ngx_shop_event_t *event,
+    ngx_str_t *line);
+ngx_int_t ngx_shop_event_unpack(ngx_str_t *line, time_t *kept,
+    ngx_shop_event_t *event);
+
+
+/* ngx_shop_event_key.c: who may tell */
+
+#define NGX_SHOP_EVENT_SIGNED       300     /* seconds a signature is good */
+
+typedef struct {
+    ngx_str_t                  id;
+    ngx_str_t                  secret;
+} ngx_shop_event_key_t;
+
+
+typedef struct {
+    ngx_str_t                  time;        /* as it was sent */
+    ngx_shop_event_key_t      *key;
+    u_char                     mac[NGX_SHOP_SHA256_LEN];
+} ngx_shop_event_signature_t;
+
+
+/*
+ * Reads the file of "shop_event_key_file" at configuration time into an array
+ * of ngx_shop_event_key_t on cf->pool: a key a line, KEYID:HEX; blank and "#"
+ * lines are skipped.  NULL: reported.
+ */
+ngx_array_t *ngx_shop_event_keys_read(ngx_conf_t *cf, ngx_str_t *path);
+
+/*
+ * Understands the header "t=UNIX,k=KEYID,v1=HEX".  NGX_OK: it may be good,
+ * see below; NGX_DECLINED: it is malformed; NGX_ABORT: the key is unknown or
+ * the time is over.  "*reason" is a constant.  Points into "header".
+ */
+ngx_int_t ngx_shop_event_signature(ngx_array_t *keys, ngx_str_t *header,
+    time_t now, ngx_shop_event_signature_t *signature, const char **reason);
+
+/* "text" is what was signed: signature->time, "." and the body.  NGX_OK;
+ * NGX_DECLINED: it was not; NGX_ERROR: OpenSSL failed, logged. */
+ngx_int_t ngx_shop_event_verify(ngx_shop_event_signature_t *signature,
+    ngx_str_t *text, ngx_log_t *log);
+
+
+/* ngx_shop_ledger.c: what is booked */
+
+/* what ngx_shop_ledger_book() adds: the number of commands */
+#define NGX_SHOP_LEDGER_COMMANDS  1
 
 /*
  * Adds the booking of an event to an operation, after the customer was
@@ -412,6 +495,11 @@ ngx_uint_t ngx_shop_ledger_visits(ngx_shop_program_t *program);
 /* NGX_OK: booked, or there was nothing to book; NGX_ERROR: the reply is a
  * fault */
 ngx_int_t ngx_shop_ledger_booked(ngx_shop_redis_reply_t *reply);
+
+/* what became of it, in the reply's memory: "booked", "duplicate", "kept" or
+ * "refused", and then why; NGX_ERROR: the reply is a fault */
+ngx_int_t ngx_shop_ledger_result(ngx_shop_redis_reply_t *reply,
+    ngx_str_t *status, ngx_str_t *reason);
 
 
 /* ngx_shop_view_pack.c: a view as few bytes, for the cache */

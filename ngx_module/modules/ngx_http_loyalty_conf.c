@@ -537,6 +537,7 @@ ngx_http_loyalty_create_main_conf(ngx_conf_t *cf)
      *     lmcf->promotion = NULL;
      *     lmcf->program_read = 0;
      *     lmcf->error_reported = 0;
+     *     lmcf->batches = 0;
      */
 
     if (ngx_shop_program_init(cf->pool, &lmcf->program,

@@ -51,6 +51,10 @@ typedef struct {
 
     unsigned                   program_read:1;
     unsigned                   error_reported:1;
+
+    /* of the worker */
+
+    ngx_uint_t                 batches;     /* of events, under way */
 } ngx_http_loyalty_main_conf_t;
 
 
@@ -82,6 +86,11 @@ ngx_shop_evaluation_t *ngx_http_loyalty_evaluate(ngx_http_request_t *r,
 
 /* the program; without "loyalty_program" an empty one */
 ngx_shop_program_t *ngx_http_loyalty_program(ngx_http_request_t *r);
+
+
+/* ngx_http_loyalty_events.c: a content handler */
+
+ngx_int_t ngx_http_loyalty_events_handler(ngx_http_request_t *r);
 
 
 /* ngx_http_loyalty_match.c: lines "match" of promotions */

@@ -20,6 +20,8 @@ static char *ngx_http_shop_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_shop_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_shop_event_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_shop_session(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_shop_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -62,6 +64,13 @@ ngx_command_t  ngx_http_shop_commands[] = {
     { ngx_string("shop_secret_file"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_shop_secret_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("shop_event_key_file"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_shop_event_key_file,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -176,6 +185,25 @@ ngx_http_shop_secret_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     smcf->keys = ngx_shop_keys_read(cf, &value[1]);
 
     return smcf->keys ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_shop_event_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_shop_main_conf_t *smcf = conf;
+
+    ngx_str_t  *value;
+
+    if (smcf->event_keys != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    smcf->event_keys = ngx_shop_event_keys_read(cf, &value[1]);
+
+    return smcf->event_keys ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -475,6 +503,7 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->zone_size = 0;
      *     smcf->zone_ttl = 0;
      *     smcf->keys = NULL;
+     *     smcf->event_keys = NULL;
      *     smcf->session_sealer = NULL;
      *     smcf->session_memo = NULL;
      *     smcf->attempt_sealer = NULL;

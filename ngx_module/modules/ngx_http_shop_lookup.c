@@ -52,12 +52,15 @@ struct ngx_http_shop_read_s {
 };
 
 
-typedef struct {
+typedef struct ngx_http_shop_write_s  ngx_http_shop_write_t;
+
+struct ngx_http_shop_write_s {
     ngx_shop_zone_t           *zone;
     u_char                    *sessions;    /* digests, one behind the other */
     ngx_uint_t                 n;           /* of them, may be none */
     ngx_str_t                  customer;    /* may be empty */
-} ngx_http_shop_write_t;
+    ngx_http_shop_write_t     *next;        /* of the same operation */
+};
 
 
 static ngx_int_t ngx_http_shop_lookup_start(ngx_http_request_t *r,
@@ -92,8 +95,8 @@ static void ngx_http_shop_wake(ngx_http_shop_ctx_t *ctx);
 
 static void ngx_http_shop_seen(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
-static ngx_http_shop_write_t *ngx_http_shop_write(ngx_http_request_t *r,
-    ngx_shop_redis_op_t *op, ngx_uint_t n);
+static ngx_http_shop_write_t *ngx_http_shop_write(
+    ngx_http_shop_main_conf_t *smcf, ngx_shop_redis_op_t *op, ngx_uint_t n);
 static void ngx_http_shop_written(ngx_shop_redis_op_t *op);
 
 
@@ -852,9 +855,20 @@ ngx_int_t
 ngx_http_shop_writes(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
     ngx_shop_session_t *session, ngx_str_t *customer)
 {
+    return ngx_http_shop_writes_to(
+                     ngx_http_get_module_main_conf(r, ngx_http_shop_module),
+                     op, session, customer);
+}
+
+
+ngx_int_t
+ngx_http_shop_writes_to(ngx_http_shop_main_conf_t *smcf,
+    ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
+    ngx_str_t *customer)
+{
     ngx_http_shop_write_t  *write;
 
-    write = ngx_http_shop_write(r, op, session != NULL);
+    write = ngx_http_shop_write(smcf, op, session != NULL);
     if (write == NULL) {
         return NGX_ERROR;
     }
@@ -884,7 +898,9 @@ ngx_http_shop_ends(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
     ngx_uint_t              i;
     ngx_http_shop_write_t  *write;
 
-    write = ngx_http_shop_write(r, op, hashes->nelts);
+    write = ngx_http_shop_write(
+                     ngx_http_get_module_main_conf(r, ngx_http_shop_module),
+                     op, hashes->nelts);
     if (write == NULL) {
         return NGX_ERROR;
     }
@@ -906,11 +922,10 @@ ngx_http_shop_ends(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
 
 
 static ngx_http_shop_write_t *
-ngx_http_shop_write(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
+ngx_http_shop_write(ngx_http_shop_main_conf_t *smcf, ngx_shop_redis_op_t *op,
     ngx_uint_t n)
 {
-    ngx_http_shop_write_t      *write;
-    ngx_http_shop_main_conf_t  *smcf;
+    ngx_http_shop_write_t  *write;
 
     write = ngx_pcalloc(op->pool, sizeof(ngx_http_shop_write_t));
     if (write == NULL) {
@@ -922,10 +937,9 @@ ngx_http_shop_write(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
         return NULL;
     }
 
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-
     write->zone = smcf->zone;
     write->n = n;
+    write->next = op->over_data;
 
     op->over = ngx_http_shop_written;
     op->over_data = write;
@@ -941,18 +955,19 @@ ngx_http_shop_written(ngx_shop_redis_op_t *op)
     ngx_uint_t              i;
     ngx_http_shop_write_t  *write;
 
-    write = op->over_data;
+    for (write = op->over_data; write; write = write->next) {
 
-    session.len = NGX_SHOP_SHA256_LEN;
+        session.len = NGX_SHOP_SHA256_LEN;
 
-    for (i = 0; i < write->n; i++) {
-        session.data = write->sessions + i * NGX_SHOP_SHA256_LEN;
+        for (i = 0; i < write->n; i++) {
+            session.data = write->sessions + i * NGX_SHOP_SHA256_LEN;
 
-        ngx_shop_cache_drop(write->zone, NGX_SHOP_CACHE_SESSION, &session);
-    }
+            ngx_shop_cache_drop(write->zone, NGX_SHOP_CACHE_SESSION, &session);
+        }
 
-    if (write->customer.len) {
-        ngx_shop_cache_drop(write->zone, NGX_SHOP_CACHE_VIEW,
-                            &write->customer);
+        if (write->customer.len) {
+            ngx_shop_cache_drop(write->zone, NGX_SHOP_CACHE_VIEW,
+                                &write->customer);
+        }
     }
 }

@@ -59,6 +59,8 @@ typedef struct {
     size_t                     zone_size;
     time_t                     zone_ttl;
     ngx_array_t               *keys;        /* NULL: no "shop_secret_file" */
+    ngx_array_t               *event_keys;  /* of ngx_shop_event_key_t; NULL:
+                                               no "shop_event_key_file" */
     ngx_shop_sealer_t         *session_sealer;
     ngx_shop_session_memo_t   *session_memo;
     ngx_shop_sealer_t         *attempt_sealer;
@@ -172,8 +174,12 @@ ngx_int_t ngx_http_shop_known(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 
 /* makes "op" forget the cached session, or the view of the customer, or both,
- * as soon as it is over; NGX_ERROR: no memory */
+ * as soon as it is over, and the same again of others; NGX_ERROR: no memory.
+ * The second is for what no request waits for. */
 ngx_int_t ngx_http_shop_writes(ngx_http_request_t *r,
+    ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
+    ngx_str_t *customer);
+ngx_int_t ngx_http_shop_writes_to(ngx_http_shop_main_conf_t *smcf,
     ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
     ngx_str_t *customer);
 

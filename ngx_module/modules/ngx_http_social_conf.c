@@ -14,8 +14,8 @@
 
 static char *ngx_http_social_enable(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_social_add_endpoint(ngx_conf_t *cf,
-    ngx_http_social_srv_conf_t *sscf);
+static ngx_http_core_loc_conf_t *ngx_http_social_add_endpoint(
+    ngx_conf_t *cf, ngx_http_handler_pt handler, ngx_uint_t exact);
 static char *ngx_http_social_return(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_social_theme(ngx_conf_t *cf,
@@ -83,21 +83,44 @@ ngx_http_social_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
-    return ngx_http_social_add_endpoint(cf, sscf);
+    sscf->endpoint = ngx_http_social_add_endpoint(cf,
+                                                  ngx_http_social_handler, 0);
+
+    if (sscf->endpoint == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    sscf->endpoint->noregex = 1;
+    sscf->endpoint->client_max_body_size = NGX_HTTP_SOCIAL_BODY_MAX;
+    sscf->endpoint->client_body_buffer_size = NGX_HTTP_SOCIAL_BODY_MAX;
+
+    /* this one reads the body itself, to a bound of its own */
+
+    sscf->events = ngx_http_social_add_endpoint(cf,
+                                         ngx_http_loyalty_events_handler, 1);
+
+    if (sscf->events == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    sscf->events->client_max_body_size = 0;
+
+    return NGX_CONF_OK;
 }
 
 
 /*
- * The endpoints are a location of their own, "location ^~ /_shop/", so that
- * nothing of the shop's locations applies to them.  Its name is filled in
- * when "shop_prefix" is known, before nginx sorts locations.  Those settings
- * of the server that would spoil them are set apart: "loyalty", which would
- * ask for customers, and where and how a body is kept.
+ * The endpoints are locations of their own, "location ^~ /_shop/" and
+ * "location = /_shop/events", so that nothing of the shop's locations applies
+ * to them.  Names are filled in when "shop_prefix" is known, before nginx
+ * sorts locations.  Those settings of the server that would spoil them are
+ * set apart: "loyalty", which would ask for customers, and where and how a
+ * body is kept.
  */
 
-static char *
-ngx_http_social_add_endpoint(ngx_conf_t *cf,
-    ngx_http_social_srv_conf_t *sscf)
+static ngx_http_core_loc_conf_t *
+ngx_http_social_add_endpoint(ngx_conf_t *cf, ngx_http_handler_pt handler,
+    ngx_uint_t exact)
 {
     void                         *conf;
     ngx_uint_t                    i, index;
@@ -111,7 +134,7 @@ ngx_http_social_add_endpoint(ngx_conf_t *cf,
 
     ctx = ngx_pcalloc(cf->pool, sizeof(ngx_http_conf_ctx_t));
     if (ctx == NULL) {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     ctx->main_conf = pctx->main_conf;
@@ -120,7 +143,7 @@ ngx_http_social_add_endpoint(ngx_conf_t *cf,
     ctx->loc_conf = ngx_pcalloc(cf->pool,
                                 sizeof(void *) * ngx_http_max_module);
     if (ctx->loc_conf == NULL) {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     for (i = 0; cf->cycle->modules[i]; i++) {
@@ -136,7 +159,7 @@ ngx_http_social_add_endpoint(ngx_conf_t *cf,
 
             conf = module->create_loc_conf(cf);
             if (conf == NULL) {
-                return NGX_CONF_ERROR;
+                return NULL;
             }
 
             ctx->loc_conf[index] = conf;
@@ -151,21 +174,17 @@ ngx_http_social_add_endpoint(ngx_conf_t *cf,
 
     clcf = ctx->loc_conf[ngx_http_core_module.ctx_index];
     clcf->loc_conf = ctx->loc_conf;
-    clcf->noregex = 1;
-    clcf->handler = ngx_http_social_handler;
-    clcf->client_max_body_size = NGX_HTTP_SOCIAL_BODY_MAX;
-    clcf->client_body_buffer_size = NGX_HTTP_SOCIAL_BODY_MAX;
+    clcf->exact_match = exact;
+    clcf->handler = handler;
     clcf->client_body_in_file_only = 0;
-
-    sscf->endpoint = clcf;
 
     pclcf = pctx->loc_conf[ngx_http_core_module.ctx_index];
 
     if (ngx_http_add_location(cf, &pclcf->locations, clcf) != NGX_OK) {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
-    return NGX_CONF_OK;
+    return clcf;
 }
 
 
@@ -302,6 +321,7 @@ ngx_http_social_create_srv_conf(ngx_conf_t *cf)
      *     sscf->stylesheet = { 0, NULL };
      *     sscf->theme = { { 0, NULL }, { 0, NULL } };
      *     sscf->endpoint = NULL;
+     *     sscf->events = NULL;
      */
 
     sscf->login = NGX_CONF_UNSET;
@@ -342,6 +362,15 @@ ngx_http_social_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     sscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_shop_module);
 
     conf->endpoint->name = sscf->prefix;
+
+    conf->events->name.len = sscf->prefix.len + sizeof("events") - 1;
+    conf->events->name.data = ngx_pnalloc(cf->pool, conf->events->name.len);
+
+    if (conf->events->name.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_sprintf(conf->events->name.data, "%Vevents", &sscf->prefix);
 
     return ngx_http_social_theme(cf, conf, sscf->base);
 }

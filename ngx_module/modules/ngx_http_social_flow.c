@@ -407,15 +407,7 @@ ngx_http_social_flow_replies(ngx_http_social_flow_t *flow)
 
         if (reply[i]->type == NGX_SHOP_REDIS_FAULT) {
 
-            /* the rest of the text may repeat what we sent */
-
-            code = reply[i]->str;
-
-            for (code.len = 0; code.len < reply[i]->str.len; code.len++) {
-                if (code.data[code.len] < 'A' || code.data[code.len] > 'Z') {
-                    break;
-                }
-            }
+            ngx_shop_redis_fault_code(reply[i], &code);
 
             ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
                           "redis refused a command: \"%V\"", &code);

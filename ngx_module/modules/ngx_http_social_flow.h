@@ -79,6 +79,12 @@ struct ngx_http_social_flow_s {
     ngx_shop_session_t            session;
     ngx_str_t                     session_cookie;
     ngx_uint_t                    created;  /* the customer is new */
+    ngx_array_t                   kept;     /* of ngx_shop_event_t that have
+                                               waited for the customer */
+    ngx_str_t                     kept_known[2];     /* under these keys */
+    ngx_uint_t                    nkept_known;
+    ngx_str_t                     identity_known;    /* by which keys the */
+    ngx_str_t                     email_known;       /* customer is known */
 
     ngx_int_t                     rc;
     ngx_uint_t                    status;
@@ -184,10 +190,21 @@ ngx_int_t ngx_http_social_native_spend(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_native_answer(ngx_http_social_flow_t *flow);
 
 
-/* ngx_http_social_signin.c: first step of the sign-in, and its end */
+/* ngx_http_social_signin.c: first step of the sign-in; the step that makes
+ * customer and session, and the one when they are there; and its end */
 ngx_int_t ngx_http_social_signin(ngx_http_social_flow_t *flow);
+ngx_int_t ngx_http_social_signin_create(ngx_http_social_flow_t *flow);
+ngx_int_t ngx_http_social_signin_end(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_finish(ngx_http_social_flow_t *flow,
     ngx_str_t *path);
+
+
+/* ngx_http_social_kept.c: events that wait for the customer: what a reply has
+ * of them; the step behind the claim of an identity; the step that books */
+ngx_int_t ngx_http_social_kept_take(ngx_http_social_flow_t *flow,
+    ngx_str_t *known, ngx_shop_redis_reply_t *reply);
+ngx_int_t ngx_http_social_kept_email(ngx_http_social_flow_t *flow);
+ngx_int_t ngx_http_social_kept_book(ngx_http_social_flow_t *flow);
 
 
 #endif /* _NGX_HTTP_SOCIAL_FLOW_H_INCLUDED_ */

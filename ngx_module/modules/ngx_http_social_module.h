@@ -122,6 +122,7 @@ typedef struct {
     ngx_str_t                  stylesheet;
     ngx_shop_theme_t           theme;
     ngx_http_core_loc_conf_t  *endpoint;
+    ngx_http_core_loc_conf_t  *events;
 } ngx_http_social_srv_conf_t;
 
 

@@ -20,7 +20,6 @@ static ngx_int_t ngx_http_social_signin_same_issuer(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_claim(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_signin_create(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_created(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_retire(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_retired(ngx_http_social_flow_t *flow);
@@ -122,6 +121,7 @@ ngx_http_social_signin_same_issuer(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_signin_claim(ngx_http_social_flow_t *flow)
 {
+    ngx_str_t                   known;
     ngx_http_request_t         *r;
     ngx_shop_redis_op_t        *op;
     ngx_http_shop_main_conf_t  *smcf;
@@ -129,20 +129,26 @@ ngx_http_social_signin_claim(ngx_http_social_flow_t *flow)
     r = flow->request;
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CLAIM_COMMANDS);
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CLAIM_COMMANDS + 1);
 
     if (op == NULL
+        || ngx_shop_customer_identity_key(smcf->redis, r->pool,
+                                          &flow->provider->conf.name,
+                                          &flow->identity.subject, &known)
+           != NGX_OK
         || ngx_shop_customer_new_id(r->pool, &flow->customer,
                                     r->connection->log)
            != NGX_OK
         || ngx_shop_customer_claim(smcf->redis, op,
                                    &flow->provider->conf.name,
                                    &flow->identity.subject, &flow->customer)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_shop_kept_read(smcf->redis, op, &known) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
+    flow->identity_known = known;
     flow->step = ngx_http_social_signin_claimed;
 
     return ngx_http_social_flow_ask(flow, op);
@@ -166,13 +172,14 @@ ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow)
         return ngx_http_social_flow_unexpected(flow, "an identity");
     }
 
-    flow->step = ngx_http_social_signin_create;
+    flow->step = ngx_http_social_kept_email;
 
-    return NGX_OK;
+    return ngx_http_social_kept_take(flow, &flow->identity_known,
+                          flow->op->replies[NGX_SHOP_CUSTOMER_CLAIM_COMMANDS]);
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
 {
     time_t                      now;
@@ -280,7 +287,17 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 
     ngx_shop_activity_seen(smcf->activity, &flow->session, &sscf->limits, 0);
 
-    flow->step = ngx_http_shop_get_ctx(r)->opened
+    flow->step = flow->nkept_known ? ngx_http_social_kept_book
+                                   : ngx_http_social_signin_end;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_social_signin_end(ngx_http_social_flow_t *flow)
+{
+    flow->step = ngx_http_shop_get_ctx(flow->request)->opened
                  ? ngx_http_social_signin_retire
                  : ngx_http_social_signin_done;
 

@@ -44,8 +44,6 @@ static ngx_int_t ngx_shop_identity_eval(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_docs_t *docs,
     ngx_shop_claim_e claim, ngx_uint_t allowed, ngx_str_t *value,
     ngx_uint_t *used);
-static ngx_uint_t ngx_shop_identity_email_valid(ngx_str_t *email);
-static ngx_uint_t ngx_shop_identity_email_byte(u_char ch, ngx_uint_t host);
 static ngx_uint_t ngx_shop_identity_text_valid(ngx_str_t *text);
 static ngx_uint_t ngx_shop_identity_picture_valid(ngx_str_t *text);
 static ngx_uint_t ngx_shop_identity_phone_valid(ngx_str_t *text);
@@ -144,7 +142,7 @@ ngx_shop_identity_email(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_AGAIN;
     }
 
-    if (rc != NGX_OK || !ngx_shop_identity_email_valid(&email)) {
+    if (rc != NGX_OK || !ngx_shop_email_valid(&email)) {
         return NGX_DECLINED;
     }
 
@@ -372,69 +370,6 @@ ngx_shop_identity_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     docs->pending &= ~NGX_SHOP_DOC_BIT(doc);
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_shop_identity_email_valid(ngx_str_t *email)
-{
-    u_char      ch;
-    size_t      i;
-    ngx_uint_t  host, dot;
-
-    if (email->len == 0 || email->len > NGX_SHOP_EMAIL_MAX) {
-        return 0;
-    }
-
-    host = 0;
-    dot = 1;                        /* none at the start of a part */
-
-    for (i = 0; i < email->len; i++) {
-
-        ch = email->data[i];
-
-        if (ch == '.' || ch == '@') {
-
-            if (dot || (ch == '@' && host)) {
-                return 0;
-            }
-
-            dot = 1;
-
-            if (ch == '@') {
-                host = 1;
-            }
-
-            continue;
-        }
-
-        if (!ngx_shop_identity_email_byte(ch, host)) {
-            return 0;
-        }
-
-        dot = 0;
-    }
-
-    return host && !dot;
-}
-
-
-static ngx_uint_t
-ngx_shop_identity_email_byte(u_char ch, ngx_uint_t host)
-{
-    u_char  c;
-
-    c = ch | 0x20;
-
-    if ((c >= 'a' && c <= 'z') || (ch >= '0' && ch <= '9') || ch == '-') {
-        return 1;
-    }
-
-    if (host || ch == '\0') {
-        return 0;
-    }
-
-    return ngx_strchr("!#$%&'*+/=?^_`{|}~", ch) != NULL;
 }
 
 

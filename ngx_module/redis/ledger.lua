@@ -820,6 +820,10 @@ local function run()
         return 'refused', 'id_reused'
     end
 
+    if not book[kind] then
+        return 'refused', 'type_unknown'
+    end
+
     if time < now - days_kept * day then
         return 'refused', 'too_old'
     end

@@ -58,6 +58,7 @@ static ngx_str_t  ngx_shop_redis_reading[] = {
     ngx_string("HGET"),
     ngx_string("HGETALL"),
     ngx_string("HMGET"),
+    ngx_string("LRANGE"),
     ngx_string("PING"),
     ngx_string("PTTL"),
     ngx_string("ZSCORE"),

@@ -322,6 +322,11 @@ void ngx_shop_redis_track_stop(ngx_shop_redis_t *redis);
 ngx_uint_t ngx_shop_redis_is_fault(ngx_shop_redis_reply_t *reply,
     const char *code);
 
+/* the code of an error reply alone, which can be logged: the rest may repeat
+ * what we sent */
+void ngx_shop_redis_fault_code(ngx_shop_redis_reply_t *reply,
+    ngx_str_t *code);
+
 /* element "i" of an array as text: NGX_OK, NGX_DECLINED (nil),
  * NGX_ERROR (no such element, or neither string nor status) */
 ngx_int_t ngx_shop_redis_text(ngx_shop_redis_reply_t *array, ngx_uint_t i,
@@ -363,6 +368,7 @@ extern ngx_shop_redis_script_t  ngx_shop_redis_script_logout;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_ledger;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_leave;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_release;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_keep;
 
 extern ngx_shop_redis_script_t *ngx_shop_redis_scripts[];   /* to NULL */
 

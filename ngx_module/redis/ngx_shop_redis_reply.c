@@ -469,6 +469,20 @@ ngx_shop_redis_is_fault(ngx_shop_redis_reply_t *reply, const char *code)
 }
 
 
+void
+ngx_shop_redis_fault_code(ngx_shop_redis_reply_t *reply, ngx_str_t *code)
+{
+    code->data = reply->str.data;
+
+    for (code->len = 0; code->len < reply->str.len; code->len++) {
+
+        if (code->data[code->len] < 'A' || code->data[code->len] > 'Z') {
+            break;
+        }
+    }
+}
+
+
 ngx_int_t
 ngx_shop_redis_text(ngx_shop_redis_reply_t *array, ngx_uint_t i,
     ngx_str_t *value)

@@ -84,6 +84,13 @@ void ngx_shop_fuzz_expression(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_rule(ngx_shop_fuzz_t *fuzz);
 
 
+/* ngx_shop_fuzz_told.c */
+
+void ngx_shop_fuzz_told(ngx_shop_fuzz_t *fuzz);
+void ngx_shop_fuzz_kept(ngx_shop_fuzz_t *fuzz);
+void ngx_shop_fuzz_signature(ngx_shop_fuzz_t *fuzz);
+
+
 /* ngx_shop_fuzz_http.c */
 
 void ngx_shop_fuzz_cookies(ngx_shop_fuzz_t *fuzz);

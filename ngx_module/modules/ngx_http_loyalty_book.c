@@ -1,0 +1,551 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "modules/ngx_http_loyalty_book.h"
+
+
+/*
+ * Three rounds, each of which asks for all items that need it at once:
+ *
+ *     find    whose is it, where an identity or an e-mail is named
+ *     keep    it waits, as nobody is known by that; or somebody is, by now
+ *     book    in the customer's slot, each by its id and thus once
+ *
+ * One operation takes them all; of a cluster, one for each customer, since
+ * an operation is about keys of one slot.  The commands of an operation are
+ * done in their order, and so are a customer's events.
+ *
+ * A fault of one command fails the round, and nothing is acknowledged then:
+ * what was booked before it answers "duplicate" at the next try.
+ */
+
+
+static ngx_int_t ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book);
+static ngx_int_t ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book);
+static ngx_int_t ngx_http_loyalty_book_known(ngx_http_loyalty_book_t *book,
+    ngx_http_loyalty_item_t *item);
+static ngx_int_t ngx_http_loyalty_book_found(ngx_http_loyalty_book_t *book);
+static ngx_int_t ngx_http_loyalty_book_keep(ngx_http_loyalty_book_t *book);
+static ngx_int_t ngx_http_loyalty_book_kept(ngx_http_loyalty_book_t *book);
+static ngx_int_t ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book);
+static ngx_int_t ngx_http_loyalty_book_booked(ngx_http_loyalty_book_t *book);
+static ngx_shop_redis_op_t *ngx_http_loyalty_book_op(
+    ngx_http_loyalty_book_t *book, ngx_http_loyalty_item_t *item,
+    ngx_str_t *place);
+static ngx_int_t ngx_http_loyalty_book_ask(ngx_http_loyalty_book_t *book,
+    ngx_int_t (*step)(ngx_http_loyalty_book_t *book));
+static void ngx_http_loyalty_book_answered(ngx_shop_redis_op_t *op);
+static ngx_int_t ngx_http_loyalty_book_replies(
+    ngx_http_loyalty_book_t *book);
+static ngx_int_t ngx_http_loyalty_book_became(ngx_http_loyalty_book_t *book,
+    ngx_http_loyalty_item_t *item, ngx_str_t *status, ngx_str_t *reason);
+static ngx_int_t ngx_http_loyalty_book_text(ngx_http_loyalty_book_t *book,
+    ngx_str_t *src, ngx_str_t *dst);
+static ngx_int_t ngx_http_loyalty_book_failed(ngx_http_loyalty_book_t *book,
+    const char *reason);
+static ngx_int_t ngx_http_loyalty_book_unexpected(
+    ngx_http_loyalty_book_t *book, const char *what);
+
+
+ngx_int_t
+ngx_http_loyalty_book_start(ngx_http_loyalty_book_t *book)
+{
+    book->rc = NGX_OK;
+    book->reason = NULL;
+    book->step = ngx_http_loyalty_book_find;
+
+    return ngx_http_loyalty_book_run(book);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book)
+{
+    ngx_int_t  rc;
+
+    do {
+        rc = book->step(book);
+    } while (rc == NGX_OK);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_loyalty_book_cancel(book);
+
+    if (rc == NGX_DONE) {
+        return NGX_OK;
+    }
+
+    book->rc = NGX_ERROR;
+
+    if (book->reason == NULL) {
+        book->reason = "internal_error";
+    }
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book)
+{
+    ngx_uint_t                i;
+    ngx_shop_redis_op_t      *op;
+    ngx_http_loyalty_item_t  *item;
+
+    for (i = 0; i < book->nitems; i++) {
+
+        item = &book->items[i];
+
+        if (item->status.len || item->owner.id.len) {
+            continue;
+        }
+
+        if (item->owner.provider.len == 0 && item->owner.email.len == 0) {
+            ngx_http_loyalty_book_decide(item, "refused", "customer_missing");
+            continue;
+        }
+
+        if (ngx_http_loyalty_book_known(book, item) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        op = ngx_http_loyalty_book_op(book, item, &item->known);
+
+        if (op == NULL || ngx_shop_kept_find(op, &item->known) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_loyalty_book_ask(book, ngx_http_loyalty_book_found);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_known(ngx_http_loyalty_book_t *book,
+    ngx_http_loyalty_item_t *item)
+{
+    ngx_shop_owner_t  *owner;
+
+    owner = &item->owner;
+
+    if (owner->email.len) {
+        return ngx_shop_customer_email_key(book->shop->redis, book->pool,
+                                           &owner->email, &item->known);
+    }
+
+    return ngx_shop_customer_identity_key(book->shop->redis, book->pool,
+                                          &owner->provider, &owner->subject,
+                                          &item->known);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_found(ngx_http_loyalty_book_t *book)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 id;
+    ngx_uint_t                i;
+    ngx_http_loyalty_item_t  *item;
+
+    if (ngx_http_loyalty_book_replies(book) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < book->nitems; i++) {
+
+        item = &book->items[i];
+
+        if (item->status.len || item->owner.id.len) {
+            continue;
+        }
+
+        rc = ngx_shop_kept_found(book->ops[item->op]->replies[item->command],
+                                 &id);
+
+        if (rc == NGX_ERROR) {
+            return ngx_http_loyalty_book_unexpected(book, "a customer");
+        }
+
+        if (rc == NGX_DECLINED) {
+            continue;
+        }
+
+        if (ngx_http_loyalty_book_text(book, &id, &item->owner.id) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_loyalty_book_cancel(book);
+
+    book->step = ngx_http_loyalty_book_keep;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_keep(ngx_http_loyalty_book_t *book)
+{
+    time_t                    now;
+    ngx_str_t                 line;
+    ngx_uint_t                i;
+    const char               *reason;
+    ngx_shop_redis_op_t      *op;
+    ngx_http_loyalty_item_t  *item;
+
+    now = ngx_time();
+
+    for (i = 0; i < book->nitems; i++) {
+
+        item = &book->items[i];
+
+        if (item->status.len || item->owner.id.len) {
+            continue;
+        }
+
+        if (ngx_shop_event_timely(&item->event, now, &reason) != NGX_OK) {
+            ngx_http_loyalty_book_decide(item, "refused", reason);
+            continue;
+        }
+
+        op = ngx_http_loyalty_book_op(book, item, &item->known);
+
+        if (op == NULL
+            || ngx_shop_event_pack(op->pool, &item->event, &line) != NGX_OK
+            || ngx_shop_kept_add(book->shop->redis, op, &item->known,
+                                 &item->event.id, &line, now)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_loyalty_book_ask(book, ngx_http_loyalty_book_kept);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_kept(ngx_http_loyalty_book_t *book)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 id, status, reason;
+    ngx_uint_t                i;
+    ngx_http_loyalty_item_t  *item;
+
+    if (ngx_http_loyalty_book_replies(book) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < book->nitems; i++) {
+
+        item = &book->items[i];
+
+        if (item->status.len || item->owner.id.len) {
+            continue;
+        }
+
+        rc = ngx_shop_kept_added(book->ops[item->op]->replies[item->command],
+                                 &id, &status, &reason);
+
+        if (rc == NGX_ERROR) {
+            return ngx_http_loyalty_book_unexpected(book,
+                                                    "an event that waits");
+        }
+
+        if (rc == NGX_DECLINED) {
+            rc = ngx_http_loyalty_book_text(book, &id, &item->owner.id);
+
+        } else {
+            rc = ngx_http_loyalty_book_became(book, item, &status, &reason);
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_loyalty_book_cancel(book);
+
+    book->step = ngx_http_loyalty_book_book;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book)
+{
+    time_t                    now;
+    ngx_uint_t                i;
+    ngx_shop_redis_op_t      *op;
+    ngx_http_loyalty_item_t  *item;
+
+    now = ngx_time();
+
+    for (i = 0; i < book->nitems; i++) {
+
+        item = &book->items[i];
+
+        if (item->status.len) {
+            continue;
+        }
+
+        op = ngx_http_loyalty_book_op(book, item, &item->owner.id);
+
+        if (op == NULL
+            || ngx_shop_ledger_book(book->shop->redis, op, book->program,
+                                    &item->owner.id, &item->event, now)
+               != NGX_OK
+            || ngx_http_shop_writes_to(book->shop, op, NULL, &item->owner.id)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_loyalty_book_ask(book, ngx_http_loyalty_book_booked);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_booked(ngx_http_loyalty_book_t *book)
+{
+    ngx_str_t                 status, reason;
+    ngx_uint_t                i;
+    ngx_http_loyalty_item_t  *item;
+
+    if (ngx_http_loyalty_book_replies(book) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < book->nitems; i++) {
+
+        item = &book->items[i];
+
+        if (item->status.len) {
+            continue;
+        }
+
+        if (ngx_shop_ledger_result(
+                           book->ops[item->op]->replies[item->command],
+                           &status, &reason)
+            != NGX_OK)
+        {
+            return ngx_http_loyalty_book_unexpected(book, "an event");
+        }
+
+        if (ngx_http_loyalty_book_became(book, item, &status, &reason)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_DONE;
+}
+
+
+/* the operation that asks for an item, about the keys of "place" in a
+ * cluster; its next command is the item's */
+
+static ngx_shop_redis_op_t *
+ngx_http_loyalty_book_op(ngx_http_loyalty_book_t *book,
+    ngx_http_loyalty_item_t *item, ngx_str_t *place)
+{
+    ngx_uint_t            i;
+    ngx_shop_redis_op_t  *op;
+
+    for (i = 0; i < book->nops; i++) {
+
+        if (book->shop->redis->mode != NGX_SHOP_REDIS_CLUSTER
+            || ngx_shop_equal(&book->places[i], place))
+        {
+            break;
+        }
+    }
+
+    if (i == book->nops) {
+
+        op = ngx_shop_redis_create(book->shop->redis, book->nitems,
+                                   book->log);
+        if (op == NULL) {
+            return NULL;
+        }
+
+        op->handler = ngx_http_loyalty_book_answered;
+        op->data = book;
+
+        book->ops[i] = op;
+        book->places[i] = *place;
+        book->nops++;
+    }
+
+    item->op = i;
+    item->command = book->ops[i]->ncommands;
+
+    return book->ops[i];
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_ask(ngx_http_loyalty_book_t *book,
+    ngx_int_t (*step)(ngx_http_loyalty_book_t *book))
+{
+    ngx_uint_t  i;
+
+    book->step = step;
+    book->nout = 0;
+
+    for (i = 0; i < book->nops; i++) {
+
+        if (ngx_shop_redis_submit(book->ops[i]) != NGX_AGAIN) {
+            return ngx_http_loyalty_book_failed(book, book->ops[i]->reason);
+        }
+
+        book->nout++;
+    }
+
+    return book->nops ? NGX_AGAIN : NGX_OK;
+}
+
+
+static void
+ngx_http_loyalty_book_answered(ngx_shop_redis_op_t *op)
+{
+    ngx_http_loyalty_book_t  *book;
+
+    book = op->data;
+
+    if (--book->nout != 0) {
+        return;
+    }
+
+    if (ngx_http_loyalty_book_run(book) != NGX_AGAIN) {
+        book->handler(book);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_replies(ngx_http_loyalty_book_t *book)
+{
+    ngx_str_t             code;
+    ngx_uint_t            i, n;
+    ngx_shop_redis_op_t  *op;
+
+    for (i = 0; i < book->nops; i++) {
+
+        op = book->ops[i];
+
+        if (op->rc != NGX_OK) {
+            return ngx_http_loyalty_book_failed(book, op->reason);
+        }
+
+        for (n = 0; n < op->ncommands; n++) {
+
+            if (op->replies[n]->type != NGX_SHOP_REDIS_FAULT) {
+                continue;
+            }
+
+            ngx_shop_redis_fault_code(op->replies[n], &code);
+
+            ngx_log_error(NGX_LOG_ERR, book->log, 0,
+                          "redis refused a command for events: \"%V\"",
+                          &code);
+
+            return ngx_http_loyalty_book_failed(book, "redis_refused");
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* an id may be anything, an e-mail too, so it is not logged */
+
+static ngx_int_t
+ngx_http_loyalty_book_became(ngx_http_loyalty_book_t *book,
+    ngx_http_loyalty_item_t *item, ngx_str_t *status, ngx_str_t *reason)
+{
+    static ngx_str_t  reused = ngx_string("id_reused");
+    static ngx_str_t  unknown = ngx_string("-");
+
+    if (ngx_shop_equal(reason, &reused)) {
+        ngx_log_error(NGX_LOG_WARN, book->log, 0,
+                      "an event of customer \"%V\" has the id of another one",
+                      item->owner.id.len ? &item->owner.id : &unknown);
+    }
+
+    if (ngx_http_loyalty_book_text(book, reason, &item->reason) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_loyalty_book_text(book, status, &item->status);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_text(ngx_http_loyalty_book_t *book, ngx_str_t *src,
+    ngx_str_t *dst)
+{
+    if (src->len == 0) {
+        ngx_str_null(dst);
+        return NGX_OK;
+    }
+
+    dst->data = ngx_pstrdup(book->pool, src);
+    dst->len = dst->data ? src->len : 0;
+
+    return dst->data ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_failed(ngx_http_loyalty_book_t *book,
+    const char *reason)
+{
+    book->reason = reason;
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_book_unexpected(ngx_http_loyalty_book_t *book,
+    const char *what)
+{
+    ngx_log_error(NGX_LOG_ERR, book->log, 0,
+                  "unexpected reply from redis for %s", what);
+
+    return ngx_http_loyalty_book_failed(book, "redis_refused");
+}
+
+
+void
+ngx_http_loyalty_book_cancel(ngx_http_loyalty_book_t *book)
+{
+    while (book->nops) {
+        ngx_shop_redis_free(book->ops[--book->nops]);
+    }
+}
+
+
+void
+ngx_http_loyalty_book_decide(ngx_http_loyalty_item_t *item,
+    const char *status, const char *reason)
+{
+    item->status.data = (u_char *) status;
+    item->status.len = ngx_strlen(status);
+    item->reason.data = (u_char *) reason;
+    item->reason.len = ngx_strlen(reason);
+}

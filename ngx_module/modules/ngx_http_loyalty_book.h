@@ -1,0 +1,90 @@
+
+/*
+ * Copyright (C) The ngx_shop authors
+ */
+
+
+#ifndef _NGX_HTTP_LOYALTY_BOOK_H_INCLUDED_
+#define _NGX_HTTP_LOYALTY_BOOK_H_INCLUDED_
+
+
+#include "customer/ngx_shop_customer.h"
+#include "modules/ngx_http_loyalty_module.h"
+
+
+/*
+ * Events are booked together, some dozens at a time, for a request or for
+ * nobody.  What is out is always a field, so it can be ended at any time.
+ */
+
+#define NGX_HTTP_LOYALTY_BOOK_MAX  64       /* events */
+
+
+typedef struct ngx_http_loyalty_book_s  ngx_http_loyalty_book_t;
+
+typedef void (*ngx_http_loyalty_book_pt)(ngx_http_loyalty_book_t *book);
+
+
+typedef struct {
+    ngx_shop_event_t           event;
+    ngx_shop_owner_t           owner;       /* its id, as soon as known */
+    ngx_uint_t                 line;        /* the caller's */
+
+    ngx_str_t                  status;      /* empty: not decided yet */
+    ngx_str_t                  reason;      /* empty: none */
+
+    ngx_str_t                  known;       /* by which key to be found */
+    ngx_uint_t                 op;          /* who asks for it now, */
+    ngx_uint_t                 command;     /* and by which command */
+} ngx_http_loyalty_item_t;
+
+
+struct ngx_http_loyalty_book_s {
+    /* the caller's */
+
+    ngx_http_shop_main_conf_t *shop;
+    ngx_shop_program_t        *program;
+    ngx_pool_t                *pool;        /* of items and what is told of
+                                               them */
+    ngx_log_t                 *log;
+    ngx_http_loyalty_book_pt   handler;
+    void                      *data;
+
+    ngx_http_loyalty_item_t    items[NGX_HTTP_LOYALTY_BOOK_MAX];
+    ngx_uint_t                 nitems;
+
+    /* the answer */
+
+    ngx_int_t                  rc;          /* NGX_OK: all have a status;
+                                               NGX_ERROR: some may have been
+                                               booked, it can be tried
+                                               again */
+    const char                *reason;      /* with NGX_ERROR */
+
+    /* the room's */
+
+    ngx_int_t                (*step)(ngx_http_loyalty_book_t *book);
+    ngx_shop_redis_op_t       *ops[NGX_HTTP_LOYALTY_BOOK_MAX];
+    ngx_str_t                  places[NGX_HTTP_LOYALTY_BOOK_MAX];
+    ngx_uint_t                 nops;
+    ngx_uint_t                 nout;
+};
+
+
+/*
+ * Books the items that have no status.  NGX_AGAIN: one callback, later;
+ * NGX_OK: there was nothing to ask for; NGX_ERROR: no callback, book->reason
+ * is set.  Events of one customer are booked in their order.  An item without
+ * an owner is refused.
+ */
+ngx_int_t ngx_http_loyalty_book_start(ngx_http_loyalty_book_t *book);
+
+/* idempotent; no callback comes after it, what was sent may be done */
+void ngx_http_loyalty_book_cancel(ngx_http_loyalty_book_t *book);
+
+/* a status by a constant; an empty reason is none */
+void ngx_http_loyalty_book_decide(ngx_http_loyalty_item_t *item,
+    const char *status, const char *reason);
+
+
+#endif /* _NGX_HTTP_LOYALTY_BOOK_H_INCLUDED_ */

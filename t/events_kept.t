@@ -1,0 +1,191 @@
+# An event of a person whom the shop does not know yet, by an account or by an
+# e-mail address, waits for the login of that person and is booked then: once,
+# whatever is cut off on the way.
+
+use lib 't/lib';
+use ShopTest;
+use ShopTest::Events;
+use ShopTest::Proxy;
+
+my $redis  = redis();
+my $proxy  = ShopTest::Proxy->new($redis->port);
+my $events = ShopTest::Events->new;
+my $shop   = shop(redis => $redis, vars => { redis => $proxy->url },
+                  http => $events->conf);
+
+my $nginx = $shop->nginx;
+my $n = 0;
+
+sub person {
+    my ($subject, %o) = @_;
+
+    $shop->provider->set({ user => { sub => $subject, email => undef, %o } });
+}
+
+sub adjust {
+    my ($customer, $points, %o) = @_;
+
+    return { id => 'e-' . ++$n, type => 'adjust', customer => $customer,
+             time => time, points => $points, %o };
+}
+
+sub results { return join ', ', $events->results($nginx, @_) }
+
+sub subject { return { provider => 'work', subject => $_[0] } }
+
+sub email { return { email => $_[0] } }
+
+sub kept {
+    return grep { /^shop:kept:/ } @{ $redis->command('KEYS', '*') };
+}
+
+sub points {
+    my ($browser) = @_;
+
+    return $shop->me($browser)->{points};
+}
+
+
+# by an account
+
+{
+    my $event = adjust(subject('anna'), 7);
+
+    is(results($event), 'kept', 'an event of somebody unknown is kept');
+    is(results($event), 'duplicate', '... once');
+    is(results({ %$event, points => 8 }), 'refused id_reused',
+       '... and another one of its id is refused');
+    is(results(adjust(subject('anna'), -3)), 'kept',
+       'another one waits behind it');
+
+    my @kept = kept();
+
+    is_deeply(\@kept, [ 'shop:kept:{shop:identity:work:anna}' ],
+              'they wait beside the key of that account');
+    cmp_ok($redis->command('TTL', $kept[0]), '>', 29 * 86400,
+           '... for 30 days');
+
+    person('anna');
+
+    my $browser = $shop->signs_in('the customer');
+
+    is(points($browser), 109, 'and they are booked at the first login');
+    wait_for { !kept() } 'it to be forgotten';
+    pass('... and wait no more');
+    is(results($event), 'duplicate', 'told again, it is known');
+    is(results(adjust(subject('anna'), 1)), 'booked',
+       'a new one is booked at once');
+}
+
+
+# by an address
+
+{
+    my $event = adjust(email('Ben@Shop.example'), 20);
+
+    is(results($event), 'kept', 'an event for an e-mail address is kept');
+    person('eve', email => 'ben@shop.example', email_verified => \0);
+    is(points($shop->signs_in('somebody who only says it is theirs')), 105,
+       '... and is not theirs');
+
+    person('ben', email => 'ben@shop.example', email_verified => \1);
+
+    my $browser = $shop->signs_in('the customer whose address is verified');
+
+    is(points($browser), 125, '... has the points');
+    is(results(adjust(email('BEN@shop.example'), 5)), 'booked',
+       'the next one is booked at once');
+    is(points($browser), 130, '... for the same customer');
+
+    person('ben2', email => 'ben@shop.example', email_verified => \1);
+    $shop->signs_in('another account with that address');
+    results(adjust(email('ben@shop.example'), 5));
+    is(points($browser), 135, '... which stays with the first customer');
+
+    is(scalar(grep { /\@/ } @{ $redis->command('KEYS', '*') }), 0,
+       'no key holds an address');
+    unlike($nginx->log, qr/\@shop\.example/i, '... and no line of the log');
+}
+
+
+# bounds
+
+{
+    my @many = map { adjust(subject('mia'), 1) } 1 .. 101;
+    my @results = $events->results($nginx, @many);
+
+    is(scalar(grep { $_ eq 'kept' } @results), 100,
+       'a hundred events wait for one person');
+    is($results[100], 'refused kept_full', '... and no more');
+
+    my $old = time - 31 * 86400;
+    my $key = 'shop:kept:{shop:identity:work:mia}';
+
+    $redis->command('LSET', $key, 0,
+                    $redis->command('LINDEX', $key, 0) =~ s/^\d+/$old/r);
+    is(results(adjust(subject('mia'), 1)), 'kept',
+       'one that has waited for 30 days makes room');
+
+    person('mia');
+    is(points($shop->signs_in('the customer')), 205,
+       '... and is booked no more');
+}
+
+
+# what is cut off is done by the next login
+
+for my $case ([ 'LRANGE', 0, 'the claim' ], [ 'EVALSHA', 0, 'the customer' ],
+              [ 'EVALSHA', 3, 'the booking' ], [ 'DEL', 0, 'the end' ])
+{
+    my ($command, $pass, $what) = @$case;
+    my $who = lc "$command$pass";
+
+    is(results(adjust(subject($who), 50)), 'kept', "$what: something waits");
+    person($who);
+
+    my $browser = $shop->browser;
+    my $url = $shop->attempt($browser);
+
+    $proxy->spoil('lost', $pass, only => $command);
+    $shop->callback($browser, $url);
+    wait_for { $proxy->spoiled } "$what to be cut off";
+    $proxy->heal;
+
+    my $points;
+
+    wait_for {
+        my $next = $shop->browser;
+
+        eval { $shop->login($next, '/') };
+        $points = eval { points($next) };
+    } 'the next login', 60;
+
+    cmp_ok($points, '>=', 155, '... is booked by the next login');
+    cmp_ok($points, '<', 205, '... once');
+    wait_for { !kept() } 'it to be forgotten';
+}
+
+
+# two at once
+
+{
+    results(adjust(subject('zoe'), 50));
+    person('zoe');
+
+    my @browsers = map { $shop->browser } 1, 2;
+    my @urls = map { $shop->attempt($_) } @browsers;
+
+    $proxy->spoil('hold', 0, only => 'LRANGE');
+
+    my @clients = map { $browsers[$_]->start($urls[$_]) } 0, 1;
+
+    wait_for { $proxy->spoiled >= 2 } 'both to have claimed';
+    $proxy->heal;
+
+    is(join(' ', map { $_->response->status } @clients), '303 303',
+       'two logins at once both end well');
+    is(points($shop->signs_in('later')), 165,
+       '... and book what waited once');
+}
+
+done_testing();
