@@ -112,6 +112,50 @@ for my $name (sort keys %expected) {
 }
 
 
+# an order and a refund, and what they change
+
+{
+    my ($browser, $page) = sign_in('nora', '/');
+
+    my $order = sub {
+        $browser->submit('/account/order', "$_[0]");
+
+        return told($browser->navigate($demo->url . '/'));
+    };
+
+    my @chair = qw(X-Loyalty-Tier X-Loyalty-Points X-Promotion);
+
+    is_deeply([ @{ $order->('good=1') }{@chair} ], [ 'bronze', 455, undef ],
+              'a chair of 389.00, 10 % off: 350 points, and nobody new');
+    $order->('good=1');
+    is_deeply([ @{ $order->('good=1') }{@chair} ],
+              [ 'silver', 1233, 'SILVER-5' ], 'two more: silver');
+
+    my $account = $browser->navigate($demo->url . '/account/')->body;
+    my @numbers = $account =~ /name="back" value="([\d-]+)"/g;
+
+    is(scalar @numbers, 3, 'the account has three orders');
+    like($account, qr/&quot;type&quot;:&quot;order&quot;/,
+         '... and what the order system said');
+    like($account, qr/&quot;status&quot;:&quot;booked&quot;/,
+         '... and what became of it');
+
+    is_deeply([ @{ $order->("back=$numbers[0]") }{@chair} ],
+              [ 'silver', 844, 'SILVER-5' ],
+              'one given back: its points are gone, and no tier yet');
+    is_deeply([ @{ $order->("back=$numbers[0]") }{@chair} ],
+              [ 'silver', 844, 'SILVER-5' ], '... once');
+    is_deeply([ @{ $order->('back=x') }{@chair} ],
+              [ 'silver', 844, 'SILVER-5' ], 'what was no order changes nothing');
+
+    my ($other, $greta) = sign_in('greta', '/');
+
+    $other->submit('/account/order', "back=$numbers[1]");
+    is_deeply([ @{ told($browser->navigate($demo->url . '/')) }{@chair} ],
+              [ 'silver', 844, 'SILVER-5' ], 'nor does another customer');
+}
+
+
 {
     my ($browser, $page) = sign_in('deny', '/');
 

@@ -239,6 +239,20 @@ await context.close();
     is(await told(page, 'X-Promotion'), 'WELCOME-10', 'Nora: promotions');
     await picture(page, '9-telephone-new');
 
+    // an order, and back
+
+    await page.getByRole('button', { name: 'Buy: Reading chair' }).click();
+    is(path(page), '/account/', 'an order: the account');
+    is(await text(page, '#points'), '455', 'an order: points for it');
+    is(await told(page, 'X-Promotion'), 'not sent',
+       'an order: nobody is new any more');
+    check((await text(page, '#event')).includes('"status":"booked"'),
+          'an order: booked', await text(page, '#event'));
+    await picture(page, '9-telephone-order');
+
+    await page.getByRole('button', { name: 'Give back' }).click();
+    is(await text(page, '#points'), '105', 'given back: no points for it');
+
     // two tabs, each with an attempt of its own
 
     await signOut(page);

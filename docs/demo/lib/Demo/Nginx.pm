@@ -49,6 +49,7 @@ sub new {
 
     $self->write('private.conf', $self->private_conf, 0644);
     $self->write('shop.keys', Crypt::PRNG::random_bytes_hex(32) . "\n", 0600);
+    $self->write('events.keys', "$o{orders}{id}:$o{orders}{key}\n", 0600);
     $self->write('demo.secret', $o{provider}->client_secret, 0600);
 
     return $self;

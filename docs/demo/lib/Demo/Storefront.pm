@@ -13,8 +13,10 @@ use warnings;
 
 use parent 'ShopTest::Server';
 
+use Demo::Orders ();
 use Demo::Page ();
 use ShopTest::Provider ();
+use ShopTest::Server qw(answer form_fields);
 
 # what the module may tell, and what it keeps to itself
 
@@ -36,10 +38,13 @@ my %promise = (
 );
 
 
+# "orders" is what Demo::Orders is made of
+
 sub new {
     my ($class, %o) = @_;
+    my $orders = Demo::Orders->new(%{ $o{orders} });
 
-    return $class->SUPER::new(name => 'storefront', %o);
+    return $class->SUPER::new(name => 'storefront', %o, orders => $orders);
 }
 
 
@@ -49,13 +54,41 @@ sub handle {
 
     return Demo::Page::style() if $path eq '/style.css';
     return front($request) if $path eq '/';
-    return account($request) if $path eq '/account/';
+    return $self->account($request) if $path eq '/account/';
+    return $self->order($request) if $path eq '/account/order';
 
     return page($request, 'Not here', <<'END', 404);
 <h1>Not here</h1>
 <p>There are two pages only: <a href="/">the front page</a> and
 <a href="/account/">the account</a>.</p>
 END
+}
+
+
+# --- orders -----------------------------------------------------------------
+
+
+# A page of another site may make a browser send this form: a shop that opens
+# wants a token in it, too.
+
+sub order {
+    my ($self, $request) = @_;
+    my $who = customer($request);
+    my $field = form_fields($request);
+    my $n = defined $field->{good} ? $field->{good} : '';
+
+    if ($request->{method} eq 'POST' && defined $who->{id}) {
+
+        if ($n =~ /^\d$/ && $goods[$n]) {
+            $self->{orders}->buy($who->{id}, $goods[$n][0],
+                                 price($who, $goods[$n][2]));
+
+        } elsif (defined $field->{back}) {
+            $self->{orders}->give_back($who->{id}, $field->{back});
+        }
+    }
+
+    return answer(303, [ Location => '/account/' ], '');
 }
 
 
@@ -86,15 +119,17 @@ END
 
 
 sub account {
-    my ($request) = @_;
+    my ($self, $request) = @_;
     my $who = customer($request);
+    my @orders = defined $who->{id} ? $self->{orders}->of($who->{id}) : ();
 
-    return page($request, 'Your account', <<"END" . told($request) . me($who));
+    return page($request, 'Your account', <<"END"
 <h1>Your account</h1>
 <p>nginx lets only customers through to this page. The storefront has no code
 that asks for a sign-in.</p>
 @{[ card($who) ]}
 END
+                . orders(@orders) . told($request) . me($who));
 }
 
 
@@ -172,18 +207,70 @@ END
 
 sub goods {
     my ($who) = @_;
-    my ($best) = grep { $promise{$_} } @{ $who->{promotions} };
-    my $off = defined $best ? $promise{$best}[0] : 0;
 
     my $list = join '', map {
-        my ($name, $text, $price) = @$_;
-        my $old = $off ? '<s>' . euro($price) . '</s> ' : '';
+        my ($name, $text, $full) = @{ $goods[$_] };
+        my $price = price($who, $full);
+        my $old = $price < $full ? '<s>' . euro($full) . '</s> ' : '';
+        my $buy = defined $who->{id} ? form(good => $_, 'Buy', $name) : '';
 
         "<li><b>$name</b> <span>$text</span> <span class=\"price\">$old"
-        . euro($price * (100 - $off) / 100) . "</span></li>\n"
-    } @goods;
+        . euro($price) . "</span>$buy</li>\n"
+    } 0 .. $#goods;
 
     return "<section>\n<ul class=\"goods\">\n$list</ul>\n</section>\n";
+}
+
+
+sub price {
+    my ($who, $full) = @_;
+    my ($best) = grep { $promise{$_} } @{ $who->{promotions} };
+
+    return defined $best ? $full * (100 - $promise{$best}[0]) / 100 : $full;
+}
+
+
+sub form {
+    my ($field, $value, $button, $what) = @_;
+
+    return <<"END";
+<form method="post" action="/account/order">
+<button name="$field" value="$value" aria-label="$button: $what">$button</button>
+</form>
+END
+}
+
+
+sub orders {
+    my (@orders) = @_;
+
+    my $list = join '', map {
+        "<li><b>" . html($_->{good}) . '</b> <span>' . euro($_->{total})
+        . ($_->{returned} ? ', given back' : '') . '</span>'
+        . ($_->{returned} ? '' : form(back => $_->{number}, 'Give back',
+                                      $_->{good}))
+        . "</li>\n"
+    } @orders;
+
+    return <<'END' unless @orders;
+<section>
+<h2>Orders</h2>
+<p>None yet. Buy something on <a href="/">the front page</a>, and watch points,
+tier and promotions change.</p>
+</section>
+END
+
+    return <<"END";
+<section>
+<h2>Orders</h2>
+<ul class="goods" id="orders">
+$list</ul>
+<p>The order system told the shop of the last one, by
+<code>POST /_shop/events</code>:</p>
+<pre id="event">@{[ html($orders[0]{event}) ]}
+@{[ html($orders[0]{told}) ]}</pre>
+</section>
+END
 }
 
 
