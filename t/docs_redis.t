@@ -127,17 +127,25 @@ $shop->login($shop->browser, '/');
 
     $client->command('SELECT', 3);
 
-    my $customer = ShopTest::Ledger->new($client, { earn => [
-        { what => 'order', points => 1, per => 100, pending => '14d' },
-    ] });
+    my $customer = ShopTest::Ledger->new($client, {
+        tiers => [ { name => 'bronze' },
+                   { name => 'silver', points => 99, window => '365d' } ],
+        earn  => [ { what => 'order', points => 1, per => 100,
+                     pending => '14d' } ],
+    });
 
     my $now = time;
+    my $booked = 0;
 
     for my $event ({ type => 'order', order => 'o1', total => 4999 },
                    { type => 'adjust', points => 5 },
-                   { type => 'spend', points => 5 })
+                   { type => 'spend', points => 5 },
+                   { type => 'refund', order => 'o1', total => 4999 },
+                   { type => 'grant', tier => 'silver',
+                     until => $now + 86400 },
+                   { type => 'order', order => 'o2', total => 100 })
     {
-        is($customer->book($now, { id => $event->{type}, time => $now,
+        is($customer->book($now, { id => 'e' . ++$booked, time => $now,
                                    %$event }),
            'booked', "an event: $event->{type}");
     }

@@ -169,7 +169,7 @@ wrong_line("currency EUR;\ncurrency USD;", 'duplicate "currency"',
 # tiers
 
 wrong_line('tier;', 'invalid number of arguments in "tier", '
-           . 'allowed: tier NAME [points=N];', 'no name');
+           . 'allowed: tier NAME [PARAMETER ...];', 'no name');
 
 for my $name ('a.b', 'a,b', '"a b"', 'caf\xc3\xa9', 'x' x 41) {
     (my $bare = $name) =~ s/"//g;
@@ -186,14 +186,17 @@ wrong_line('tier "" points=2000;', 'invalid name "" of a tier',
 wrong_line('tier silver points=2000;', 'duplicate tier "silver"',
            'a tier twice');
 wrong_line('tier gold;', 'tier "gold" has no condition, every tier after '
-           . 'the first needs "points=N"', 'a tier without a condition');
-wrong_line('tier gold points=1000;', 'tier "gold" has "points=1000", it must '
-           . 'need more than the 1000 of "silver"', 'no more than below');
-wrong_line('tier gold points=999;', 'tier "gold" has "points=999", it must '
-           . 'need more than the 1000 of "silver"', 'less than below');
+           . 'the first needs "points=N", "spend=AMOUNT" or "orders=N"',
+           'a tier without a condition');
+wrong(program('tier bronze valid=1y; # here'), 'tier "bronze" has no '
+      . 'condition, a first tier with parameters needs "points=N", '
+      . '"spend=AMOUNT" or "orders=N"', 'a first tier that ends');
+wrong_line("tier gold points=$_;", 'tier "gold" needs no more "points" than '
+           . '"silver", tiers are written lowest first', "points=$_")
+    for (999, 1000);
 wrong(program("tier bronze;\ntier silver points=0; # here"),
-      'tier "silver" has "points=0", it must need more than the 0 of '
-      . '"bronze"', 'a second tier for nothing');
+      'tier "bronze" can never be held, since who reaches it reaches "silver" '
+      . 'as well', 'a second tier for nothing');
 wrong_line('tier gold points=2000 points=3000;', 'duplicate "points=3000"',
            'points twice');
 
@@ -205,16 +208,77 @@ for my $points ('-1', '1.5', '1000p', '', '9007199254740992', '1e3',
                . '9007199254740991', "points=$points");
 }
 
-for my $word (qw(spend=500.00 orders=3 window=365d match=all valid=1y
-                 grace=30d downgrade=one))
+for my $case ([ 'orders', '1.5', 'an integer from 0 to 9007199254740991' ],
+              [ 'match', 'any', '"all"' ],
+              [ 'downgrade', 'two', '"balance", "one" or "none"' ],
+              (map { [ 'window', $_, 'a number of days or weeks, e.g. "365d",'
+                     . ' "calendar" or "lifetime"' ] }
+               qw(365 12M 1y 24h 0d year)),
+              (map { [ 'valid', $_, 'a number of days, weeks, months or '
+                     . 'years, e.g. "365d" or "12M", "calendar" or "lifetime"' ]
+                   } qw(365 24h 101y -1d)),
+              (map { [ 'grace', $_, 'a number and one of s, m, h, d and w, '
+                     . 'e.g. "30d"' ] } qw(30 1M 0d calendar)))
 {
-    wrong_line("tier gold points=2000 $word;", "the parameter \"$word\" of "
-               . '"tier" is not in this version, allowed: "points=N"',
-               "a tier with $word");
+    my ($name, $value, $allowed) = @$case;
+
+    wrong_line("tier gold points=2000 window=1d $name=$value;",
+               $name eq 'window' ? 'duplicate "window='
+               : "invalid $name \"$value\" of tier \"gold\", it must be "
+                 . $allowed, "$name=$value");
+    wrong_line("tier gold points=2000 $name=$value;", "invalid $name "
+               . "\"$value\" of tier \"gold\", it must be $allowed",
+               "$name=$value") if $name eq 'window';
 }
 
+wrong_line('tier gold spend=500.00;', 'tier "gold" has "spend=500.00", and no '
+           . '"currency" was set before', 'spend before currency');
+
+for my $amount ('500.001', '-1', '1e3', '500,00', '99999999999999999') {
+    wrong_line("currency EUR;\ntier gold spend=$amount;", 'invalid spend '
+               . "\"$amount\" of tier \"gold\", it must be an amount with at "
+               . 'most 2 decimals, as EUR has', "spend=$amount");
+}
+
+wrong_line("tier gold points=2000 $_;", 'tier "gold" is held for ever, so "'
+           . (split /=/)[0] . '" has no meaning without "window=" or '
+           . '"valid="', "$_ of a lifetime")
+    for qw(grace=30d downgrade=one);
+
+wrong_line('tier gold points=2000 window=365d valid=lifetime grace=1d;',
+           'tier "gold" is held for ever', 'grace without an end');
+
+good(program("currency EUR;\n$_"), $_)
+    for 'tier a points=1 window=calendar valid=30d grace=12h downgrade=none;',
+        'tier a spend=0.50 orders=1 match=all window=52w valid=1y;',
+        "tier a points=5;\ntier b points=4 orders=2 match=all;",
+        "tier a points=5 window=365d;\ntier b points=5 window=30d;",
+        "tier a points=5 orders=1;\ntier b points=9 orders=2;",
+        "tier a points=5 orders=2;\ntier b points=9;",
+        "tier a spend=5;\ntier b points=5 window=lifetime;",
+        "tier a points=5 window=calendar;\ntier b points=5 window=365d;";
+
+# who reaches the first reaches the second as well
+
+wrong(program("$_ # here"), 'tier "a" can never be held, since who reaches it '
+      . 'reaches "b" as well, tiers are written lowest first', $_)
+    for 'tier a points=5 window=30d; tier b points=5;',
+        'tier a points=5 window=30d; tier b points=5 window=365d;',
+        'tier a points=5 window=calendar; tier b points=5 window=366d;',
+        'tier a points=9 orders=9 match=all; tier b orders=9 match=all;',
+        'tier a points=9 orders=9 window=1d; tier b points=1 orders=1;',
+        'tier a points=9; tier b points=9 orders=0 match=all;',
+        'tier a points=9; tier b orders=0;';
+
+wrong(program("$_ # here"), 'tier "b" needs no more "orders" than "a"', $_)
+    for 'tier a points=5 orders=2; tier b points=9 orders=1;',
+        'tier a points=5 orders=2 match=all; tier b points=9 orders=2;';
+
 wrong_line('tier gold point=2000;', 'unknown parameter "point=2000" of '
-           . '"tier", allowed: "points=N"', 'an unknown parameter');
+           . '"tier", allowed: "points=N", "spend=AMOUNT", "orders=N", '
+           . '"window=DAYS|calendar|lifetime", "match=all", '
+           . '"valid=TIME|calendar|lifetime", "grace=TIME", '
+           . '"downgrade=balance|one|none"', 'an unknown parameter');
 wrong_line('tier gold points;', 'unknown parameter "points" of "tier"',
            'points without a number');
 

@@ -249,7 +249,7 @@ earned(every => 0, event => 'e2', now => $start + 400 * $day);
 is_deeply($redis->command('ZRANGE', $key{seen}, 0, -1),
           [ 'e1', 'e2', 'signup' ], 'an id is kept for 400 days');
 
-earned(every => 0, event => 'e3', now => $start + 401 * $day);
+earned(every => 0, event => 'e3', now => $start + 433 * $day);
 
 is_deeply($redis->command('ZRANGE', $key{seen}, 0, -1),
           [ 'e2', 'e3', 'signup' ], '... no longer');

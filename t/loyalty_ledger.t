@@ -1,7 +1,8 @@
 # What the script of the ledger books is compared with the model, after every
 # event of many random histories: events that come late, twice, in the wrong
 # order or with another content, refunds of orders and before them, points
-# that are spent, and a clock that goes on.  A history that failed can be had
+# that are spent, tiers of all kinds, and a clock that goes on, jumps years
+# ahead or goes back by days.  A history that failed can be had
 # again by its number, with as many events:
 #
 #     SHOP_HISTORY=17 SHOP_EVENTS=30 prove t/loyalty_ledger.t
@@ -67,9 +68,8 @@ sub program {
         };
     }
 
-    return { tiers => [ { name => 'bronze' },
-                        { name => 'silver', points => 150 },
-                        { name => 'gold', points => 600 } ],
+    return { tiers => [ random(4) ? { name => 'bronze' } : (),
+                        tier('silver', 150), tier('gold', 600) ],
              earn  => \@earn };
 }
 
@@ -83,6 +83,29 @@ sub pace {
     return (random(3) ? () : (every => one_of('1d', '12h', '1w', '30d')),
             one_of(0, 1) ? (limit => 1 + random(3) . '/'
                                      . one_of(qw(day week month year))) : ());
+}
+
+
+sub tier {
+    my ($name, $points) = @_;
+    my $tier = { name => $name };
+
+    return { %$tier, points => $points } unless random(3);
+
+    $tier->{points} = $points if random(4);
+    $tier->{spend} = 20 * $points if random(2);
+    $tier->{orders} = 1 + int($points / 100)
+        if !grep({ defined $tier->{$_} } qw(points spend)) || !random(3);
+
+    $tier->{window} = one_of('365d', '30d', '2w', 'calendar', 'calendar')
+        if random(5);
+    $tier->{valid} = one_of('30d', '6M', '1y', 'calendar', 'lifetime')
+        if !random(3);
+    $tier->{grace} = one_of('30d', '12h', '90d') if random(2);
+    $tier->{downgrade} = one_of(qw(balance one none)) if random(2);
+    $tier->{match} = one_of(qw(any all)) if random(2);
+
+    return $tier;
 }
 
 
@@ -100,7 +123,7 @@ sub event {
                       || $again->{time} > $now - 399 * $day);
 
     my $type = one_of(qw(order order order refund refund spend adjust login
-                         request request custom custom));
+                         request request custom custom grant));
     my $event = { id => 'e' . random(6 * $events), type => $type };
 
     return { type => $type } if $type eq 'request';
@@ -114,6 +137,11 @@ sub event {
     $event->{time} = $now - one_of(0, 0, 0, random(400 * $day),
                                    random(20 * $day), random(401 * $day),
                                    -random(400));
+
+    if ($type eq 'grant') {
+        $event->{tier} = one_of(qw(bronze silver gold platinum));
+        $event->{until} = $now + random(90 * $day) - 5 * $day;
+    }
 
     $event->{order} = 'o' . random(int(2 * $events / 3)) if $type =~ /order|refund/;
     $event->{total} = random(random(2) ? 3000 : 20000)
@@ -136,7 +164,11 @@ sub state {
 
     return {
         (map { $_ => ($view->{$_} || 0) + 0 } qw(points pending qualifying
-                                                  orders spend)),
+                                                  orders spend tier_since
+                                                  tier_until toward)),
+        # when time changes something, the queue says so, too
+        due    => $view->{next_due} || 'never',
+        queue  => $customer->due,
         tier   => $view->{tier} || '',
         lots   => $customer->lots,
         ledger => $customer->ledger($known),
@@ -145,7 +177,7 @@ sub state {
 
 
 sub expected {
-    my ($model, $known) = @_;
+    my ($model, $known, $due) = @_;
     my $ledger = $model->{ledger};
     my $lots = $model->lots;
     my @orders = grep { defined $_->{total} } values %{ $model->{orders} };
@@ -161,6 +193,11 @@ sub expected {
         orders     => scalar @orders,
         spend      => $spend,
         tier       => $model->tier,
+        tier_since => $model->tier_since,
+        tier_until => $model->tier_until,
+        toward     => $model->toward,
+        due        => $due,
+        queue      => $due,
         lots       => $lots,
         ledger     => [ @$ledger[$known .. $#$ledger] ],
     };
@@ -177,7 +214,7 @@ for my $history ($first .. $last) {
     my $model = ShopTest::Loyalty->new(%$program);
     my $customer = ShopTest::Ledger->new($redis, $program);
     my $now = 1790000000 + random(1000) * $day;
-    my ($known, $sum, $here) = (0, 0, 0);
+    my ($known, $sum, $here, $latest) = (0, 0, 0, $now);
     my (@told, $wrong);
 
     $redis->command('FLUSHALL');
@@ -208,7 +245,10 @@ for my $history ($first .. $last) {
         $statuses{$status}++;
 
         my $state = state($customer, $known);
-        my $expected = expected($model, $known);
+        my $due = $state->{due};
+        my $expected = expected($model, $known,
+                                $due ne 'never' && $due <= $now
+                                ? 'later' : $due);
 
         $known += @{ $state->{ledger} };
         $sum += (split / /)[1] for @{ $state->{ledger} };
@@ -226,7 +266,11 @@ for my $history ($first .. $last) {
         push @told, $event if $event->{type} ne 'login';
 
     } continue {
-        $now += one_of(0, random(7200), random($day), random(20 * $day));
+        $now += one_of(0, 0, random(7200), random(7200), random($day),
+                       random($day), random(20 * $day), random(20 * $day),
+                       random(4) ? -random(10 * $day) : random(900 * $day));
+        $latest = $now if $now > $latest;
+        $now = $latest - 20 * $day if $now < $latest - 20 * $day;
         $event = event($n, $now, \@told);
     }
 
@@ -250,7 +294,8 @@ sub flat {
 is_deeply([ sort keys %statuses ],
           [ 'booked', 'duplicate', 'kept', 'refused id_reused',
             'refused in_future', 'refused order_booked',
-            'refused too_few_points', 'refused too_old' ],
+            'refused too_few_points', 'refused too_old',
+            'refused unknown_tier' ],
           'all that may become of an event was there')
     if $first != $last;
 

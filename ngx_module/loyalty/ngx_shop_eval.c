@@ -48,6 +48,8 @@ static ngx_int_t ngx_shop_evaluate_segments(ngx_pool_t *pool,
     ngx_shop_facts_t *facts, ngx_shop_evaluation_t *result);
 static ngx_int_t ngx_shop_segments_given(ngx_shop_program_t *program,
     ngx_str_t *given, ngx_shop_facts_t *facts, ngx_shop_list_t *others);
+static int64_t ngx_shop_points_to(ngx_shop_tier_t *next,
+    ngx_shop_view_t *view, ngx_uint_t booked);
 static ngx_int_t ngx_shop_evaluate_promotions(ngx_pool_t *pool,
     ngx_shop_program_t *program, ngx_shop_facts_t *facts,
     ngx_shop_evaluation_t *result);
@@ -107,8 +109,8 @@ ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
     if (next < program->tiers.nelts) {
         result->next_tier = tiers[next].name;
         result->next_points = tiers[next].points;
-        result->points_to_next = ngx_max(0, tiers[next].points
-                                            - view->qualifying);
+        result->points_to_next = ngx_shop_points_to(&tiers[next], view,
+                                                    tier == held);
 
     } else {
         result->next_points = -1;
@@ -153,6 +155,27 @@ ngx_shop_evaluate_facts(ngx_shop_view_t *view, ngx_uint_t tier,
         view->created ? view->created : NGX_SHOP_FACT_UNKNOWN;
 
     facts->moment = moment;
+}
+
+
+/*
+ * What counts within a window is known as it was booked, for the tier above
+ * the one held then.
+ */
+
+static int64_t
+ngx_shop_points_to(ngx_shop_tier_t *next, ngx_shop_view_t *view,
+    ngx_uint_t booked)
+{
+    if (next->points == -1) {
+        return -1;
+    }
+
+    if (next->window == NGX_SHOP_TIER_LIFETIME) {
+        return ngx_max(0, next->points - view->qualifying);
+    }
+
+    return booked ? ngx_max(0, next->points - view->toward) : -1;
 }
 
 

@@ -30,14 +30,17 @@ enum {
     NGX_SHOP_LEDGER_POINTS,
     NGX_SHOP_LEDGER_PENDING,
     NGX_SHOP_LEDGER_REACHED,
+    NGX_SHOP_LEDGER_SINCE,
+    NGX_SHOP_LEDGER_UNTIL,
+    NGX_SHOP_LEDGER_TOWARD,
+    NGX_SHOP_LEDGER_DUE,
     NGX_SHOP_LEDGER_REPLY
 };
 
 
 static ngx_int_t ngx_shop_ledger_keys(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, ngx_str_t *customer, ngx_str_t *keys);
-static ngx_int_t ngx_shop_ledger_tiers(ngx_pool_t *pool,
-    ngx_array_t *tiers, ngx_str_t **arg);
+static void ngx_shop_ledger_tiers(ngx_array_t *tiers, ngx_str_t **arg);
 static ngx_int_t ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules,
     ngx_shop_event_t *event, ngx_str_t **arg);
 static ngx_int_t ngx_shop_ledger_pace(ngx_pool_t *pool,
@@ -46,12 +49,16 @@ static ngx_int_t ngx_shop_ledger_lot(ngx_pool_t *pool, ngx_shop_earn_t *rule,
     time_t time, ngx_str_t *name);
 
 
+/* keys of the customer; the queue of the partition is behind them */
+
 static const char  *ngx_shop_ledger_kinds[] = {
-    "view", "ledger", "seen", "lots", "orders", "activity"
+    "view", "ledger", "seen", "lots", "orders", "activity", "days"
 };
 
-#define NGX_SHOP_LEDGER_KEYS                                                  \
+#define NGX_SHOP_LEDGER_OWN                                                   \
     (sizeof(ngx_shop_ledger_kinds) / sizeof(char *))
+
+#define NGX_SHOP_LEDGER_KEYS   (NGX_SHOP_LEDGER_OWN + 1)
 
 
 /* which events rules are for, in the order of ngx_shop_earn_e */
@@ -102,9 +109,10 @@ ngx_shop_ledger_book(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
     arg = &args[NGX_SHOP_LEDGER_EVENT];
 
-    if (ngx_shop_ledger_tiers(op->pool, &program->tiers, &arg) != NGX_OK
-        || ngx_shop_ledger_rules(op->pool, &program->earn, event, &arg)
-           != NGX_OK)
+    ngx_shop_ledger_tiers(&program->tiers, &arg);
+
+    if (ngx_shop_ledger_rules(op->pool, &program->earn, event, &arg)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -122,7 +130,7 @@ ngx_shop_ledger_keys(ngx_shop_redis_t *redis, ngx_pool_t *pool,
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_SHOP_LEDGER_KEYS; i++) {
+    for (i = 0; i < NGX_SHOP_LEDGER_OWN; i++) {
         if (ngx_shop_redis_customer_key(redis, pool, ngx_shop_ledger_kinds[i],
                                         customer, NULL, &keys[i])
             != NGX_OK)
@@ -131,12 +139,15 @@ ngx_shop_ledger_keys(ngx_shop_redis_t *redis, ngx_pool_t *pool,
         }
     }
 
-    return NGX_OK;
+    return ngx_shop_redis_partition_key(redis, pool, "due",
+                                        ngx_shop_redis_partition(redis,
+                                                                 customer),
+                                        &keys[i]);
 }
 
 
-static ngx_int_t
-ngx_shop_ledger_tiers(ngx_pool_t *pool, ngx_array_t *tiers, ngx_str_t **arg)
+static void
+ngx_shop_ledger_tiers(ngx_array_t *tiers, ngx_str_t **arg)
 {
     ngx_uint_t        i;
     ngx_shop_tier_t  *tier;
@@ -146,15 +157,10 @@ ngx_shop_ledger_tiers(ngx_pool_t *pool, ngx_array_t *tiers, ngx_str_t **arg)
     for (i = 0; i < tiers->nelts; i++) {
 
         (*arg)[0] = tier[i].name;
-
-        if (ngx_shop_decimal(pool, tier[i].points, &(*arg)[1]) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        (*arg)[1] = tier[i].words;
 
         *arg += NGX_SHOP_LEDGER_TIER;
     }
-
-    return NGX_OK;
 }
 
 
@@ -272,39 +278,67 @@ ngx_shop_ledger_lot(ngx_pool_t *pool, ngx_shop_earn_t *rule, time_t time,
 
 ngx_int_t
 ngx_shop_ledger_settle(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
-    ngx_str_t *customer, time_t now)
+    ngx_shop_program_t *program, ngx_str_t *customer, time_t now)
 {
     ngx_shop_event_t    event;
-    ngx_shop_program_t  program;
+    ngx_shop_program_t  tiers;
 
-    /* no tier is reached by it, and nothing earned */
+    /* nothing is earned by it */
 
-    ngx_memzero(&program, sizeof(ngx_shop_program_t));
+    ngx_memzero(&tiers, sizeof(ngx_shop_program_t));
+    tiers.tiers = program->tiers;
+
     ngx_memzero(&event, sizeof(ngx_shop_event_t));
 
     ngx_str_set(&event.kind, "settle");
     event.time = now;
 
-    return ngx_shop_ledger_book(redis, op, &program, customer, &event, now);
+    return ngx_shop_ledger_book(redis, op, &tiers, customer, &event, now);
 }
 
 
 ngx_int_t
-ngx_shop_ledger_settled(ngx_shop_redis_reply_t *reply, ngx_shop_view_t *view)
+ngx_shop_ledger_settled(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
+    ngx_shop_view_t *view)
 {
-    int64_t  points, pending;
+    int64_t    points, pending, since, until, toward, due;
+    ngx_str_t  tier;
 
     if (ngx_shop_ledger_booked(reply) != NGX_OK
         || ngx_shop_redis_number(reply, NGX_SHOP_LEDGER_POINTS, &points)
            != NGX_OK
         || ngx_shop_redis_number(reply, NGX_SHOP_LEDGER_PENDING, &pending)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_shop_redis_text(reply, NGX_SHOP_LEDGER_REACHED, &tier)
+           != NGX_OK
+        || ngx_shop_redis_number(reply, NGX_SHOP_LEDGER_SINCE, &since)
+           != NGX_OK
+        || ngx_shop_redis_number(reply, NGX_SHOP_LEDGER_UNTIL, &until)
+           != NGX_OK
+        || ngx_shop_redis_number(reply, NGX_SHOP_LEDGER_TOWARD, &toward)
+           != NGX_OK
+        || ngx_shop_redis_number(reply, NGX_SHOP_LEDGER_DUE, &due) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
+    ngx_str_null(&view->tier);
+
+    if (tier.len) {
+        view->tier.data = ngx_pstrdup(pool, &tier);
+        if (view->tier.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        view->tier.len = tier.len;
+    }
+
     view->points = points;
     view->pending = pending;
+    view->tier_since = (time_t) since;
+    view->tier_until = (time_t) until;
+    view->toward = toward;
+    view->next_due = (time_t) due;
 
     return NGX_OK;
 }

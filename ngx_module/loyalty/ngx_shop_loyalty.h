@@ -91,11 +91,27 @@ ngx_int_t ngx_shop_fixed_parse(ngx_str_t *text, ngx_uint_t decimals,
     "\"audience\", \"from\", \"until\", \"hours\", \"match\", "               \
     "\"holdout\", \"group\", \"stop\", \"priority\""
 
+#define NGX_SHOP_TIER_LIFETIME  0
+#define NGX_SHOP_TIER_CALENDAR  ((ngx_uint_t) -1)
+
 typedef struct {
     ngx_str_t                  name;
-    int64_t                    points;      /* lifetime qualifying points;
-                                               -1: no such condition */
+
+    /* conditions; -1: no such one */
+
+    int64_t                    points;      /* qualifying ones */
+    int64_t                    spend;       /* in the smallest unit */
+    int64_t                    orders;
+
+    ngx_uint_t                 window;      /* in which they count: in days */
+    ngx_str_t                  words;       /* what is asked for, to be read
+                                               by redis/ledger.lua */
+    unsigned                   all:1;       /* all of them, not any one */
 } ngx_shop_tier_t;
+
+/* 1: everybody's */
+#define ngx_shop_tier_is_free(tier)                                           \
+    ((tier)->points == -1 && (tier)->spend == -1 && (tier)->orders == -1)
 
 
 typedef enum {
@@ -266,7 +282,8 @@ void ngx_shop_program_finish(ngx_shop_program_t *program);
 /* the tier of this name */
 ngx_uint_t ngx_shop_tier_find(ngx_shop_program_t *program, ngx_str_t *name);
 
-/* the highest tier that so many qualifying points reach */
+/* the highest tier that so many qualifying points of a whole life reach,
+ * whatever else is known of the customer */
 ngx_uint_t ngx_shop_tier_reached(ngx_shop_program_t *program,
     int64_t qualifying);
 
@@ -281,7 +298,10 @@ typedef struct {
     time_t                     tier_until;  /* 0: for ever */
     int64_t                    points;      /* active */
     int64_t                    pending;
-    int64_t                    qualifying;
+    int64_t                    qualifying;  /* of the whole life */
+    int64_t                    toward;      /* those of them that count for
+                                               the tier above "tier", where
+                                               this has a window */
     int64_t                    orders;
     int64_t                    spend;       /* in the smallest unit */
     time_t                     last_order;  /* 0: none */
@@ -324,9 +344,9 @@ typedef struct {
 
 
 /*
- * The tier is the higher of the one the customer holds and the one the
- * qualifying points reach: an upgrade is immediate, a lifetime tier is held
- * for ever.  The names in the result are the program's, or were checked to
+ * The tier is the higher of the one the customer holds, which is good until
+ * "next_due", and the one that the points of a whole life reach, as the
+ * program may have changed.  The names in the result are the program's, or were checked to
  * be fit for a header; they live as long as "program", "view" and "pool" do.
  * Without a seed nobody is given a promotion that has a holdout.  NGX_ERROR:
  * no memory.
@@ -471,15 +491,17 @@ ngx_int_t ngx_shop_ledger_book(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_shop_program_t *program,
     ngx_str_t *customer, ngx_shop_event_t *event, time_t now);
 
-/* the same of what time does: lots activate and expire that are due by "now";
- * of a customer whose view says so */
+/* the same of what time does: lots activate and expire and tiers end that are
+ * due by "now"; the customer's place in the queue is found anew */
 ngx_int_t ngx_shop_ledger_settle(ngx_shop_redis_t *redis,
-    ngx_shop_redis_op_t *op, ngx_str_t *customer, time_t now);
+    ngx_shop_redis_op_t *op, ngx_shop_program_t *program,
+    ngx_str_t *customer, time_t now);
 
 /* what has changed in "view" by it, also where that was read before it was
- * done; NGX_ERROR: the reply is a fault, so it is not done */
-ngx_int_t ngx_shop_ledger_settled(ngx_shop_redis_reply_t *reply,
-    ngx_shop_view_t *view);
+ * done; "pool" is for the tier.  NGX_ERROR: the reply is a fault, so it is
+ * not done. */
+ngx_int_t ngx_shop_ledger_settled(ngx_pool_t *pool,
+    ngx_shop_redis_reply_t *reply, ngx_shop_view_t *view);
 
 /*
  * The same of a visit that the script of the activity has found to be owed,

@@ -25,6 +25,7 @@ enum {
     NGX_SHOP_VIEW_NEXT_DUE,
     NGX_SHOP_VIEW_SPEND,
     NGX_SHOP_VIEW_LAST_ORDER,
+    NGX_SHOP_VIEW_TOWARD,
     NGX_SHOP_VIEW_FIELDS
 };
 
@@ -52,7 +53,8 @@ static ngx_str_t  ngx_shop_view_fields[NGX_SHOP_VIEW_FIELDS] = {
     ngx_string("created"),
     ngx_string("next_due"),
     ngx_string("spend"),
-    ngx_string("last_order")
+    ngx_string("last_order"),
+    ngx_string("toward")
 };
 
 
@@ -129,6 +131,8 @@ ngx_shop_loyalty_view(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
             != NGX_OK
         || ngx_shop_view_time(reply, NGX_SHOP_VIEW_LAST_ORDER,
                               &view->last_order)
+            != NGX_OK
+        || ngx_shop_view_number(reply, NGX_SHOP_VIEW_TOWARD, &view->toward)
             != NGX_OK)
     {
         ngx_memzero(view, sizeof(ngx_shop_view_t));

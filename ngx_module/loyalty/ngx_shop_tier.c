@@ -10,6 +10,10 @@
 #include "loyalty/ngx_shop_loyalty.h"
 
 
+static ngx_uint_t ngx_shop_tier_by_points(ngx_shop_tier_t *tier,
+    int64_t qualifying);
+
+
 ngx_uint_t
 ngx_shop_tier_find(ngx_shop_program_t *program, ngx_str_t *name)
 {
@@ -41,12 +45,25 @@ ngx_shop_tier_reached(ngx_shop_program_t *program, int64_t qualifying)
 
     for (i = program->tiers.nelts; i > 0; i--) {
 
-        /* a first tier without a condition is everybody's */
-
-        if (tier[i - 1].points == -1 || tier[i - 1].points <= qualifying) {
+        if (ngx_shop_tier_is_free(&tier[i - 1])
+            || ngx_shop_tier_by_points(&tier[i - 1], qualifying))
+        {
             return i - 1;
         }
     }
 
     return NGX_SHOP_LOYALTY_NO_TIER;
+}
+
+
+static ngx_uint_t
+ngx_shop_tier_by_points(ngx_shop_tier_t *tier, int64_t qualifying)
+{
+    if (tier->window != NGX_SHOP_TIER_LIFETIME
+        || (tier->all && (tier->spend != -1 || tier->orders != -1)))
+    {
+        return 0;
+    }
+
+    return tier->points != -1 && tier->points <= qualifying;
 }

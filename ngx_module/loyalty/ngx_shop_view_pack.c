@@ -30,6 +30,7 @@ static size_t  ngx_shop_view_numbers[] = {
     offsetof(ngx_shop_view_t, points),
     offsetof(ngx_shop_view_t, pending),
     offsetof(ngx_shop_view_t, qualifying),
+    offsetof(ngx_shop_view_t, toward),
     offsetof(ngx_shop_view_t, orders),
     offsetof(ngx_shop_view_t, spend)
 };

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "modules/ngx_http_shop_module.h"
+#include "modules/ngx_http_loyalty_module.h"
 
 
 /*
@@ -430,8 +431,9 @@ ngx_http_shop_read_create(ngx_http_shop_main_conf_t *smcf,
     read->settles = settles;
 
     if (settles
-        && (ngx_shop_ledger_settle(smcf->redis, op, &ctx->session.customer,
-                                   ngx_time())
+        && (ngx_shop_ledger_settle(smcf->redis, op,
+                                   ngx_http_loyalty_program(ctx->request),
+                                   &ctx->session.customer, ngx_time())
             != NGX_OK
             || ngx_http_shop_writes(ctx->request, op, NULL,
                                     &ctx->session.customer)
@@ -638,7 +640,7 @@ ngx_http_shop_read_result(ngx_http_shop_ctx_t *ctx,
     /* a script that had to be loaded first ran behind the read */
 
     if (read->settles) {
-        (void) ngx_shop_ledger_settled(op->replies[0], &ctx->view);
+        (void) ngx_shop_ledger_settled(r->pool, op->replies[0], &ctx->view);
     }
 
     return NGX_OK;

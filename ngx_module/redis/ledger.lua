@@ -6,18 +6,20 @@
 -- KEYS[4]  shop:lots:{NN}:ID
 -- KEYS[5]  shop:orders:{NN}:ID
 -- KEYS[6]  shop:activity:{NN}:ID
+-- KEYS[7]  shop:days:{NN}:ID
+-- KEYS[8]  shop:due:{NN}
 -- ARGV     now, kind, id of the event, its time, order, amount, option,
---          number of tiers; then the tiers, lowest first: name, qualifying
---          points (-1: none are needed); then the earning rules for such
---          events: what, points, "per" (of a streak: days), "min", pace,
---          tier, multipliers ("TIER:THOUSANDTHS ..."), lot; 0 or "" is none
+--          number of tiers; then the tiers, lowest first: name, what it asks
+--          for; then the earning rules for such events: what, points, "per"
+--          (of a streak: days), "min", pace, tier, multipliers
+--          ("TIER:THOUSANDTHS ..."), lot; 0 or "" is none
 --
 -- Kinds: "settle", which does what is due and nothing else; "login"; "visit",
 -- whose amount is how many days in a row there were visits, if it is the first
 -- one of its day; "custom", with its name for an order and an amount of money;
 -- "order" and "refund" of an amount of money; "spend" and "adjust" of an
 -- amount of points, where the option "qualifying" makes them count towards
--- tiers.
+-- tiers; "grant" of the tier "order" until the time "amount".
 --
 -- Points are active, or pending until their lot activates.  A lot is named by
 -- its two dates, ACTIVATES:EXPIRES, so what has the same dates is one lot.
@@ -33,6 +35,11 @@
 -- "activity" holds what it has paid, "LAST START:TIMES ...": when it did so
 -- last, and how often in each period.
 --
+-- What a tier asks for are words of NAME=VALUE: points, spend, orders; window,
+-- "calendar" or a number of days (for ever without it); match=all; valid,
+-- "calendar", or seconds or months ("12M"), after which that day ends (for
+-- ever without it); grace, in seconds; downgrade, "one" or "none".
+--
 -- An id is scored by the day it was booked and a digest of the content, for
 -- 400 days; "signup" for ever, at the first login, even where nothing is paid
 -- for it, so that a rule that comes later is for who comes later.  A login
@@ -44,15 +51,17 @@
 -- empties the caches of every nginx.  Numbers are integers below 2^53.
 --
 -- Returns what became of it ("booked", "duplicate", "kept", "refused"), the
--- reason, and then points, pending points and tier.
+-- reason, and then points, pending points, tier, since when and until when it
+-- is held, the points towards the next one, and when something is due again.
 
-local view, ledger, seen, lots, orders, activity = unpack(KEYS)
+local view, ledger, seen, lots, orders, activity, days, queue = unpack(KEYS)
 local now, kind, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local time, order, option = tonumber(ARGV[4]), ARGV[5], ARGV[7]
 local amount
 
 local max = 9007199254740991
 local day, days_kept, ahead = 86400, 400, 300
+local spare = 32        -- days that a clock may go back
 local today = math.floor(now / day)
 
 local digests = 2 ^ 36
@@ -97,13 +106,15 @@ end
 
 -- the customer, as held and as it will be
 
-local fields = { 'points', 'pending', 'qualifying', 'orders', 'spend',
-                 'last_order', 'next_due', 'tier', 'tier_since', 'created' }
+local fields = { 'points', 'pending', 'qualifying', 'orders', 'nothing',
+                 'spend', 'last_order', 'next_due', 'tier', 'tier_since',
+                 'tier_until', 'toward', 'earned', 'granted', 'created' }
+local texts = { tier = true, earned = true, granted = true }
 local held = redis.call('HMGET', view, unpack(fields))
 local is = {}
 
 for i, field in ipairs(fields) do
-    if field == 'tier' then
+    if texts[field] then
         is[field] = held[i] or ''
 
     else
@@ -133,7 +144,7 @@ local tiers, rules = {}, {}
 local at = 9
 
 for i = 1, tonumber(ARGV[8]) do
-    tiers[i] = { name = ARGV[at], points = tonumber(ARGV[at + 1]) }
+    tiers[i] = { name = ARGV[at], words = ARGV[at + 1] }
     at = at + 2
 end
 
@@ -148,25 +159,409 @@ while at <= #ARGV do
 end
 
 
--- the higher of the tier held and the one reached; nobody is demoted here
+local function tier_at(name)
+    for i, tier in ipairs(tiers) do
+        if tier.name == name then
+            return i
+        end
+    end
+end
+
+
+local function asked(tier)
+    if not tier.asked then
+        tier.asked = {}
+
+        for name, value in string.gmatch(tier.words, '(%a+)=(%S+)') do
+            tier.asked[name] = tonumber(value) or value
+        end
+    end
+
+    return tier.asked
+end
+
+
+-- the calendar: months are counted from January 1970, as days are
+
+local function first_day(month)
+    local year = 1970 + math.floor(month / 12)
+
+    -- years begin in March, so that the leap day is the last one
+
+    month = month % 12 - 1
+
+    if month <= 0 then
+        month, year = month + 12, year - 1
+    end
+
+    return 365 * year + math.floor(year / 4) - math.floor(year / 100)
+           + math.floor(year / 400) + math.floor(367 * month / 12) - 719498
+end
+
+
+local function month_of(date)
+    local month = math.floor(date / 30.436875)
+
+    while first_day(month) > date do
+        month = month - 1
+    end
+
+    while first_day(month + 1) <= date do
+        month = month + 1
+    end
+
+    return month
+end
+
+
+local function year_start(date, more)
+    return first_day(12 * (math.floor(month_of(date) / 12) + more))
+end
+
+
+-- the end of a validity that begins at "from"; 0: there is none
+
+local function valid_until(tier, from)
+    local valid = asked(tier).valid
+    local date = math.floor(from / day)
+
+    if not valid then
+        return 0
+    end
+
+    if valid == 'calendar' then
+        return year_start(date, 2) * day
+    end
+
+    if type(valid) == 'number' then
+        return (math.floor((from + valid) / day) + 1) * day
+    end
+
+    local month = month_of(date)
+    local within = date - first_day(month)
+
+    month = month + tonumber(string.match(valid, '^%d+'))
+
+    return (math.min(first_day(month) + within, first_day(month + 1) - 1) + 1)
+           * day
+end
+
+
+-- What counts towards tiers, by day: the number of a day, points, spend and
+-- orders, and so on; "since" is the day on which all that was counted before
+-- is taken together.  It is kept where a tier looks back a part of it.
+
+local known_days, windows
+
+
+local function windowed()
+    if windows == nil then
+        windows = false
+
+        for _, tier in ipairs(tiers) do
+            windows = windows
+                      or string.find(tier.words, 'window=', 1, true) ~= nil
+        end
+    end
+
+    return windows
+end
+
+
+local function all_days()
+    local text
+
+    if known_days then
+        return known_days
+    end
+
+    text = redis.call('GET', days)
+
+    if text then
+        known_days = cmsgpack.unpack(text)
+
+    elseif is.qualifying == 0 and is.orders == 0 then
+        known_days = { 0 }
+
+    else
+        known_days = { today, today, is.qualifying, is.spend,
+                       is.orders - is.nothing }
+        known_days.changed = true
+    end
+
+    return known_days
+end
+
+
+local function count(at, points, spend, ordered)
+    if windowed() then
+        local list = all_days()
+        local date = math.max(math.floor(at / day), list[1])
+        local i = #list - 3
+
+        while i > 1 and list[i] > date do
+            i = i - 4
+        end
+
+        if i < 2 or list[i] ~= date then
+            i = math.max(i + 4, 2)
+
+            for n, value in ipairs({ date, 0, 0, 0 }) do
+                table.insert(list, i + n - 1, value)
+            end
+        end
+
+        list[i + 1] = list[i + 1] + points
+        list[i + 2] = list[i + 2] + spend
+        list[i + 3] = list[i + 3] + ordered
+        list.changed = true
+    end
+
+    is.qualifying = is.qualifying + points
+    is.spend = is.spend + spend
+end
+
+
+-- the first and the last day that count for a tier at "at"; "ended": when a
+-- validity ended that is looked back at
+
+local function period(asks, at, ended)
+    local date = math.floor(at / day)
+
+    if asks.window == 'calendar' then
+        local year = math.floor((ended and ended - 1 or at) / day)
+
+        return year_start(year, 0),
+               math.max(math.floor((at - 1) / day), year_start(year, 1) - 1)
+    end
+
+    return date - asks.window, date + days_kept
+end
+
+
+local function counted(asks, at, ended)
+    if not asks.window then
+        return { points = is.qualifying, spend = is.spend,
+                 orders = is.orders - is.nothing }
+    end
+
+    local first, last = period(asks, at, ended)
+    local list, sum = all_days(), { points = 0, spend = 0, orders = 0 }
+
+    for i = 2, #list, 4 do
+        if list[i] >= first and list[i] <= last then
+            sum.points = sum.points + list[i + 1]
+            sum.spend = sum.spend + list[i + 2]
+            sum.orders = sum.orders + list[i + 3]
+        end
+    end
+
+    return sum
+end
+
+
+-- those days on which a tier may still look back
+
+local function kept_days()
+    local list, oldest, grace, calendar = known_days, today, 0, false
+
+    for _, tier in ipairs(tiers) do
+        local asks = asked(tier)
+
+        grace = math.max(grace, asks.grace or 0)
+
+        if asks.window == 'calendar' then
+            calendar = true
+
+        else
+            oldest = math.min(oldest, today - (asks.window or 0))
+        end
+    end
+
+    if calendar then
+        oldest = math.min(oldest, year_start(math.floor((now - 1 - grace)
+                                                        / day), 0))
+    end
+
+    local kept = { list[1] }
+
+    for i = 2, #list, 4 do
+        if list[i] >= oldest - spare then
+            for n = i, i + 3 do
+                kept[#kept + 1] = list[n]
+            end
+        end
+    end
+
+    return kept
+end
+
+
+-- the highest tier above "above" that is qualified for, or that
+
+local function reached(above, at, ended)
+    for i = #tiers, above + 1, -1 do
+        local asks, conditions, met = asked(tiers[i]), 0, 0
+        local sum = counted(asks, at, ended)
+
+        for name, value in pairs(sum) do
+            if asks[name] then
+                conditions = conditions + 1
+                met = met + (value >= asks[name] and 1 or 0)
+            end
+        end
+
+        if met == conditions or met > 0 and asks.match ~= 'all' then
+            return i
+        end
+    end
+
+    return above
+end
+
+
+-- The tier that was earned, and those that were granted: the ends of these by
+-- name.  Without any the view has the earned one as the customer's.
+
+local grants, earned = {}, { name = is.tier, since = is.tier_since,
+                             ends = is.tier_until }
+
+for name, ends in string.gmatch(is.granted, '(%S+) (%d+)') do
+    grants[name] = tonumber(ends)
+end
+
+if is.earned ~= '' then
+    local since, ends, name = string.match(is.earned, '^(%d+) (%d+) (.*)$')
+
+    earned = { name = name, since = tonumber(since), ends = tonumber(ends) }
+end
+
+
+local function hold(n, at)
+    local tier = tiers[n] or { name = '', words = '' }
+
+    if tier.name ~= earned.name then
+        earned.name, earned.since = tier.name, at
+    end
+
+    earned.ends = valid_until(tier, at)
+end
+
+
+-- when the earned one is; 0: never
+
+local function reassessed()
+    local n = tier_at(earned.name)
+
+    if earned.ends == 0 or not n and earned.ends <= now then
+        return 0
+    end
+
+    return earned.ends + (n and asked(tiers[n]).grace or 0)
+end
+
+
+-- what has ended by now, one validity after the other
+
+local function reassess()
+    local n, at = tier_at(earned.name), reassessed()
+
+    while n and at ~= 0 and at <= now do
+        local policy = asked(tiers[n]).downgrade
+        local to = reached(0, at, earned.ends)
+
+        if to < n and policy then
+            to = policy == 'one' and n - 1 or n
+        end
+
+        hold(to, at)
+        n, at = tier_at(earned.name), reassessed()
+    end
+end
+
+
+-- the higher of the tier that was earned and those granted is the customer's;
+-- an upgrade is immediate, and nobody is demoted here
 
 local function raise()
-    local holds, reached = 0, 0
+    local n = tier_at(earned.name) or 0
+    local better = reached(n, now)
 
-    for i, tier in ipairs(tiers) do
-        if tier.name == is.tier then
-            holds = i
-        end
+    if better > n then
+        n = better
+        hold(n, now)
+    end
 
-        if tier.points == -1 or is.qualifying >= tier.points then
-            reached = i
+    local is_granted = 0
+
+    for name, ends in pairs(grants) do
+        if ends <= now then
+            grants[name] = nil
+
+        elseif (tier_at(name) or 0) > math.max(n, is_granted) then
+            is_granted = tier_at(name)
         end
     end
 
-    if reached > holds then
-        is.tier = tiers[reached].name
-        is.tier_since = now
+    is.earned, is.granted = '', ''
+
+    if next(grants) then
+        local list = {}
+
+        for name, ends in pairs(grants) do
+            list[#list + 1] = name .. ' ' .. decimal(ends)
+        end
+
+        table.sort(list)
+
+        is.granted = table.concat(list, ' ')
+        is.earned = decimal(earned.since) .. ' ' .. decimal(earned.ends)
+                    .. ' ' .. earned.name
     end
+
+    if is_granted == 0 then
+        is.tier, is.tier_since = earned.name, earned.since
+        is.tier_until = earned.ends
+        return
+    end
+
+    local tier = tiers[is_granted]
+
+    if is.tier ~= tier.name then
+        is.tier, is.tier_since = tier.name, now
+    end
+
+    is.tier_until = grants[tier.name]
+end
+
+
+-- the points that count for the next tier, where these are not all that were
+-- earned, and when time changes them
+
+local function toward()
+    local tier = tiers[(tier_at(is.tier) or 0) + 1]
+    local asks = tier and asked(tier) or {}
+
+    if not asks.window or not asks.points then
+        return 0, 0
+    end
+
+    local points = counted(asks, now).points
+    local first, last = period(asks, now)
+
+    if asks.window == 'calendar' then
+        return points, points ~= 0 and (last + 1) * day or 0
+    end
+
+    local list = all_days()
+
+    for i = 2, #list, 4 do
+        if list[i] >= first and list[i + 1] ~= 0 then
+            return points, (list[i] + asks.window + 1) * day
+        end
+    end
+
+    return points, 0
 end
 
 
@@ -330,12 +725,8 @@ end
 
 -- activations and expiries by their dates
 
-local function settle()
+local function settle_lots()
     local due = {}
-
-    if is.next_due == 0 or is.next_due > now then
-        return
-    end
 
     for _, lot in ipairs(all_lots()) do
         if lot.pending and lot.activates <= now then
@@ -376,15 +767,28 @@ local function settle()
 end
 
 
-local function next_due()
+-- what was due first may be so no more: then it is found out at that time
+
+local function next_due(toward_until)
     local due = known_all and 0 or is.next_due
 
-    for _, lot in ipairs(known_lots) do
-        local at = lot.pending and lot.activates or lot.expires
-
-        if lot.left > 0 and at ~= 0 and (due == 0 or at < due) then
+    local function also(at)
+        if at ~= 0 and (due == 0 or at < due) then
             due = at
         end
+    end
+
+    for _, lot in ipairs(known_lots) do
+        if lot.left > 0 then
+            also(lot.pending and lot.activates or lot.expires)
+        end
+    end
+
+    also(reassessed())
+    also(toward_until)
+
+    for _, ends in pairs(grants) do
+        also(ends)
     end
 
     return due
@@ -399,7 +803,21 @@ local function mark(event)
 end
 
 
+local function enqueue(at)
+    local id = string.match(view, '}:([^}]*)$')
+
+    if at == 0 then
+        redis.call('ZREM', queue, id)
+
+    else
+        redis.call('ZADD', queue, decimal(at), id)
+    end
+end
+
+
 local function write()
+    local due_before = is.next_due
+
     for i = 1, #entries, 1000 do
         redis.call('RPUSH', ledger,
                    unpack(entries, i, math.min(i + 999, #entries)))
@@ -417,7 +835,14 @@ local function write()
         end
     end
 
-    is.next_due = next_due()
+    local toward_until
+
+    is.toward, toward_until = toward()
+    is.next_due = next_due(toward_until)
+
+    if known_days and known_days.changed then
+        redis.call('SET', days, cmsgpack.pack(kept_days()))
+    end
 
     if record then
         redis.call('HSET', orders, order, record)
@@ -429,7 +854,7 @@ local function write()
 
         if digest % 16 == 0 then
             redis.call('ZREMRANGEBYSCORE', seen, '-inf', '('
-                       .. decimal((today - days_kept) * digests))
+                       .. decimal((today - days_kept - spare) * digests))
         end
 
         for event, score in pairs(marks) do
@@ -456,13 +881,16 @@ local function write()
 
         if value ~= held[i] then
             changes[#changes + 1] = field
-            changes[#changes + 1] = field == 'tier' and value
-                                    or decimal(value)
+            changes[#changes + 1] = texts[field] and value or decimal(value)
         end
     end
 
     if #changes > 0 then
         redis.call('HSET', view, unpack(changes))
+    end
+
+    if kind == 'settle' or is.next_due ~= due_before then
+        enqueue(is.next_due)
     end
 end
 
@@ -555,7 +983,7 @@ local function reward(what, event)
 
     for _, rule in ipairs(rules_for(what)) do
         if fits(rule.points) then
-            is.qualifying = is.qualifying + rule.points
+            count(time, rule.points, 0, 0)
             put(rule.lot, rule.points, string.match(what, '^%a+'), event)
             has_paid(rule)
             rewarded = true
@@ -708,10 +1136,13 @@ function book.order()
         has_paid(rule)
     end
 
+    count(time, sum, net(it), math.min(net(it), 1))
     is.orders = is.orders + 1
-    is.spend = is.spend + net(it)
     is.last_order = math.max(is.last_order, time)
-    is.qualifying = is.qualifying + sum
+
+    if net(it) == 0 then
+        is.nothing = is.nothing + 1
+    end
 
     for _, name in ipairs(names) do
         put(name, points[name], 'order', id)
@@ -741,8 +1172,12 @@ function book.refund()
     it.refunded = it.refunded + amount
     reverse = reverse - worth_all(it)
 
-    is.spend = is.spend - spent + net(it)
-    is.qualifying = is.qualifying - reverse
+    count(tonumber(it.time), -reverse, net(it) - spent,
+          math.min(net(it), 1) - math.min(spent, 1))
+
+    if spent > 0 and net(it) == 0 then
+        is.nothing = is.nothing + 1
+    end
 
     local own = {}
 
@@ -798,8 +1233,19 @@ function book.adjust()
     end
 
     if option == 'qualifying' then
-        is.qualifying = is.qualifying + amount
+        count(time, amount, 0, 0)
     end
+
+    return 'booked'
+end
+
+
+function book.grant()
+    if not tier_at(order) then
+        return 'refused', 'unknown_tier'
+    end
+
+    grants[order] = math.max(grants[order] or 0, amount)
 
     return 'booked'
 end
@@ -850,13 +1296,21 @@ local function run()
 end
 
 
-settle()
+if is.next_due ~= 0 and is.next_due <= now then
+    settle_lots()
+end
+
+reassess()
 raise()
 
 local status, reason = run()
 
 if held[#fields] ~= 0 or status == 'booked' or status == 'kept' then
     write()
+
+elseif kind == 'settle' then
+    enqueue(0)
 end
 
-return { status, reason or '', is.points, is.pending, is.tier }
+return { status, reason or '', is.points, is.pending, is.tier,
+         is.tier_since, is.tier_until, is.toward, is.next_due }

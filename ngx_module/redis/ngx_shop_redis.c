@@ -640,6 +640,26 @@ ngx_shop_redis_customer_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
 
 
 ngx_int_t
+ngx_shop_redis_partition_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    const char *kind, ngx_uint_t partition, ngx_str_t *key)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(pool, redis->prefix.len + ngx_strlen(kind)
+                          + sizeof(":{16383}") - 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+    key->len = ngx_sprintf(p, "%V%s:{%ui}", &redis->prefix, kind, partition)
+               - p;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_shop_redis_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
     const char *kind, ngx_str_t *name, ngx_str_t *key)
 {

@@ -354,6 +354,11 @@ ngx_int_t ngx_shop_redis_customer_key(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, const char *kind, ngx_str_t *id, ngx_str_t *tail,
     ngx_str_t *key);
 
+/* "shop:KIND:{NN}", what a partition has in common */
+ngx_int_t ngx_shop_redis_partition_key(ngx_shop_redis_t *redis,
+    ngx_pool_t *pool, const char *kind, ngx_uint_t partition,
+    ngx_str_t *key);
+
 /* "shop:KIND:NAME" */
 ngx_int_t ngx_shop_redis_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
     const char *kind, ngx_str_t *name, ngx_str_t *key);

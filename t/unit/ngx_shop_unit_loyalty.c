@@ -31,6 +31,7 @@ static void ngx_shop_unit_loyalty_dates(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_order(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_points(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_tier_until(ngx_shop_unit_t *u);
+static void ngx_shop_unit_loyalty_windows(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_segments(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u);
 static void ngx_shop_unit_loyalty_durations(ngx_shop_unit_t *u);
@@ -57,6 +58,8 @@ ngx_shop_unit_test_t  ngx_shop_unit_loyalty_tests[] = {
     { "order: priority, then code", ngx_shop_unit_loyalty_order },
     { "points", ngx_shop_unit_loyalty_points },
     { "tier_until", ngx_shop_unit_loyalty_tier_until },
+    { "tiers that look back a part of the time",
+      ngx_shop_unit_loyalty_windows },
     { "segments are fit for a header", ngx_shop_unit_loyalty_segments },
     { "replies of Redis", ngx_shop_unit_loyalty_replies },
     { "durations", ngx_shop_unit_loyalty_durations },
@@ -334,6 +337,81 @@ ngx_shop_unit_loyalty_tier_until(ngx_shop_unit_t *u)
 
 
 static void
+ngx_shop_unit_loyalty_windows(ngx_shop_unit_t *u)
+{
+    ngx_uint_t              i;
+    ngx_shop_tier_t        *tier;
+    ngx_shop_view_t         view;
+    ngx_shop_program_t     *program;
+    ngx_shop_evaluation_t   result;
+
+    static const char  *lines[] = {
+        "currency EUR",
+        "tier bronze",
+        "tier silver points=1000 window=52w grace=30d",
+        "tier gold spend=500.00 orders=3 match=all window=calendar "
+            "downgrade=one",
+        "tier platinum points=5000 valid=2y downgrade=none",
+        NULL
+    };
+
+    static const char  *words[] = {
+        "",
+        "points=1000 window=364 valid=31449600 grace=2592000 ",
+        "spend=50000 orders=3 window=calendar match=all valid=calendar "
+            "downgrade=one ",
+        "points=5000 valid=24M downgrade=none "
+    };
+
+    static struct {
+        const char  *held;
+        int64_t      qualifying;
+        const char  *tier;
+        const char  *next;
+        int64_t      next_points;
+        int64_t      to_next;
+    } cases[] = {
+        { "bronze", 4000, "bronze", "silver", 1000, 300 },
+
+        /* without points, and for who was another one as that was booked */
+        { "silver", 4000, "silver", "gold", -1, -1 },
+        { "", 4000, "bronze", "silver", 1000, -1 },
+
+        /* points of a whole life are known */
+        { "gold", 4000, "gold", "platinum", 5000, 1000 },
+        { "silver", 5000, "platinum", "", -1, -1 }
+    };
+
+    program = ngx_shop_unit_loyalty_program(u, lines);
+    tier = program->tiers.elts;
+
+    for (i = 0; i < program->tiers.nelts; i++) {
+        ngx_shop_unit_is(u, &tier[i].words, words[i], "what a tier asks for");
+    }
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        ngx_memzero(&view, sizeof(ngx_shop_view_t));
+
+        view.tier.data = (u_char *) cases[i].held;
+        view.tier.len = ngx_strlen(cases[i].held);
+        view.qualifying = cases[i].qualifying;
+        view.toward = 700;
+
+        (void) ngx_shop_unit_loyalty_evaluate(u, program, &view, OCTOBER,
+                                              &result);
+
+        ngx_shop_unit_is(u, &result.tier, cases[i].tier, "the tier");
+        ngx_shop_unit_is(u, &result.next_tier, cases[i].next, "the next");
+        ngx_shop_unit_is_int(u, result.next_points, cases[i].next_points,
+                             "its points");
+        ngx_shop_unit_is_int(u, result.points_to_next, cases[i].to_next,
+                             "what it takes");
+    }
+}
+
+
+static void
 ngx_shop_unit_loyalty_segments(ngx_shop_unit_t *u)
 {
     ngx_uint_t              i;
@@ -386,10 +464,14 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
 
     static const char  *whole[] = {
         "silver", "1790000000", "1796083200", "1250", "30", "1300", "2",
-        "vip,new", "1780000000", "1791000000", "4999", "1785000000"
+        "vip,new", "1780000000", "1791000000", "4999", "1785000000", "900"
     };
-    static const char  *none[12];
-    static const char  *values[12];
+    static const char  *settled[13] = {
+        "booked", "", "100", "30", "gold", "1790000001", "1796083201", "900",
+        "1791000001"
+    };
+    static const char  *none[13];
+    static const char  *values[13];
 
     static struct {
         ngx_uint_t   field;
@@ -407,7 +489,8 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
         { 8, "inf" },
         { 9, "later" },
         { 10, "49.99" },
-        { 11, "-1" }
+        { 11, "-1" },
+        { 12, "some" }
     };
 
     reply = ngx_shop_unit_loyalty_reply(u, whole);
@@ -426,6 +509,7 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, view.next_due, 1791000000, "next_due");
     ngx_shop_unit_is_int(u, view.spend, 4999, "spend");
     ngx_shop_unit_is_int(u, view.last_order, 1785000000, "last_order");
+    ngx_shop_unit_is_int(u, view.toward, 900, "toward");
 
     ngx_shop_unit_ok(u, view.tier.data != reply->elts[0]->str.data,
                      "texts are copies");
@@ -457,7 +541,7 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     }
 
     reply = ngx_shop_unit_loyalty_reply(u, whole);
-    reply->nelts = 11;
+    reply->nelts = 12;
 
     ngx_shop_unit_is_int(u, ngx_shop_loyalty_view(u->pool, reply, &view),
                          NGX_ERROR, "a short reply");
@@ -474,17 +558,26 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, ngx_shop_ledger_booked(reply), NGX_ERROR,
                          "an answer of another length");
 
-    reply->nelts = 5;
+    reply = ngx_shop_unit_loyalty_reply(u, settled);
+    reply->nelts = 9;
 
     ngx_shop_unit_is_int(u, ngx_shop_ledger_booked(reply), NGX_OK,
                          "an answer of the script");
 
-    ngx_shop_unit_is_int(u, ngx_shop_ledger_settled(&fault, &view),
+    ngx_shop_unit_is_int(u,
+                         ngx_shop_ledger_settled(u->pool, &fault, &view),
                          NGX_ERROR, "a fault changes no view");
-    ngx_shop_unit_is_int(u, ngx_shop_ledger_settled(reply, &view), NGX_OK,
-                         "what was settled");
-    ngx_shop_unit_is_int(u, view.points, 1796083200, "the third is points");
-    ngx_shop_unit_is_int(u, view.pending, 1250, "the fourth what is pending");
+    ngx_shop_unit_is_int(u, ngx_shop_ledger_settled(u->pool, reply, &view),
+                         NGX_OK, "what was settled");
+    ngx_shop_unit_is_int(u, view.points, 100, "the third is points");
+    ngx_shop_unit_is_int(u, view.pending, 30, "the fourth what is pending");
+    ngx_shop_unit_is(u, &view.tier, "gold", "the tier");
+    ngx_shop_unit_ok(u, view.tier.data != reply->elts[4]->str.data,
+                     "which is a copy");
+    ngx_shop_unit_is_int(u, view.tier_since, 1790000001, "since when");
+    ngx_shop_unit_is_int(u, view.tier_until, 1796083201, "until when");
+    ngx_shop_unit_is_int(u, view.toward, 900, "the points towards the next");
+    ngx_shop_unit_is_int(u, view.next_due, 1791000001, "when it is due");
 }
 
 
@@ -801,14 +894,14 @@ ngx_shop_unit_loyalty_reply(ngx_shop_unit_t *u, const char **values)
     ngx_uint_t               i;
     ngx_shop_redis_reply_t  *reply, *elts;
 
-    reply = ngx_pcalloc(u->pool, 13 * sizeof(ngx_shop_redis_reply_t));
+    reply = ngx_pcalloc(u->pool, 14 * sizeof(ngx_shop_redis_reply_t));
     elts = reply + 1;
 
     reply->type = NGX_SHOP_REDIS_ARRAY;
-    reply->nelts = 12;
-    reply->elts = ngx_palloc(u->pool, 12 * sizeof(void *));
+    reply->nelts = 13;
+    reply->elts = ngx_palloc(u->pool, 13 * sizeof(void *));
 
-    for (i = 0; i < 12; i++) {
+    for (i = 0; i < 13; i++) {
 
         reply->elts[i] = &elts[i];
 

@@ -36,7 +36,7 @@ use ShopTest ();
 use ShopTest::Loyalty ();
 
 
-my @keys = qw(view ledger seen lots orders activity);
+my @keys = qw(view ledger seen lots orders activity days due);
 
 # which rules are for which events
 
@@ -62,7 +62,12 @@ sub new {
 }
 
 
-sub key { return "shop:$_[1]:{$_[0]->{part}}:$_[0]->{id}" }
+sub key {
+    my ($self, $kind) = @_;
+    my $key = "shop:$kind:{$self->{part}}";
+
+    return $kind eq 'due' ? $key : "$key:$self->{id}";
+}
 
 sub view { return $_[0]->{redis}->hash($_[0]->key('view')) }
 
@@ -71,6 +76,17 @@ sub lots {
 
     return { @{ $self->{redis}->command('ZRANGE', $self->key('lots'), 0, -1,
                                         'WITHSCORES') } };
+}
+
+
+# its place in the queue
+
+sub due {
+    my ($self) = @_;
+    my $at = $self->{redis}->command('ZSCORE', $self->key('due'),
+                                     $self->{id});
+
+    return defined $at ? $at : 'never';
 }
 
 
@@ -134,13 +150,38 @@ sub seen {
 sub event {
     my ($event) = @_;
     my ($what) = map { exists $event->{$_} ? $event->{$_} : () }
-                 qw(order name);
+                 qw(order name tier);
     my ($amount) = map { exists $event->{$_} ? $event->{$_} : () }
-                   qw(total points days);
+                   qw(total points days until);
 
     return ($event->{type}, $event->{id}, $event->{time},
             defined $what ? $what : '', defined $amount ? $amount : 0,
             $event->{qualifying} ? 'qualifying' : '');
+}
+
+
+sub tier {
+    my ($tier) = @_;
+    my %is = map { $_ => $tier->{$_} } grep { defined $tier->{$_} }
+             qw(points spend orders match downgrade);
+
+    $is{grace} = ShopTest::Loyalty::seconds($tier->{grace}) if $tier->{grace};
+
+    my $window = $tier->{window} || 'lifetime';
+    my $valid = $tier->{valid} || $window;
+
+    $is{window} = $window =~ /^\d/
+        ? ShopTest::Loyalty::seconds($window) / 86400 : $window
+        if $window ne 'lifetime';
+
+    $is{valid} = $valid =~ /^(\d+)y$/ ? 12 * $1 . 'M'
+        : $valid =~ /^\d+[dw]$/ ? ShopTest::Loyalty::seconds($valid) : $valid
+        if $valid ne 'lifetime';
+
+    delete $is{match} if ($is{match} || '') eq 'any';
+    delete $is{downgrade} if ($is{downgrade} || '') eq 'balance';
+
+    return join ' ', map { "$_=$is{$_}" } sort keys %is;
 }
 
 
@@ -151,8 +192,7 @@ sub rules {
     my @words = scalar @$tiers;
     my %n;
 
-    push @words, $_->{name}, defined $_->{points} ? $_->{points} : -1
-        for @$tiers;
+    push @words, $_->{name}, tier($_) for @$tiers;
 
     for my $rule (@{ $self->{program}{earn} || [] }) {
         my $n = ++$n{$rule->{what}};

@@ -44,8 +44,14 @@ the order: so it does not matter which of the two was told first.  "min" is
 compared with the order as it was placed.  An order counts for "every" and
 "limit" of a rule that is its own, also where it is worth no points.
 
-A validity that ends in a calendar's year looks back at that year.  "grace"
-makes that period longer.
+A window that rolls is one of whole days: what was earned on a day counts to
+the end of the day so many days later.  A validity that ends in a calendar's
+year looks back at that year.  "grace" makes that period longer.
+A tier is held since it was reached, or granted, however often that was found
+right again.
+
+A clock that goes back is believed, and what was done stays done: lots that are
+active, a tier that was reassessed, a grant that has ended.
 
 =cut
 
@@ -80,6 +86,9 @@ sub new {
         paid          => {},        # times, by the number of a rule
         grants        => [],
         held          => -1,        # a number of a tier
+        since         => 0,
+        shown         => -1,        # the same, with grants
+        shown_since   => 0,
     }, $class;
 }
 
@@ -169,7 +178,6 @@ sub book {
     my $seen = $self->{seen}{$event->{id}};
 
     $self->settle($now);
-    $now = $self->{clock};
 
     if ($seen && int($now / DAY) - int($seen->{at} / DAY) <= 400) {
         return 'duplicate' if $seen->{content} eq $content;
@@ -290,8 +298,7 @@ sub expire {
 }
 
 
-# Activations and expiries in the order of their dates, then reassessments.
-# A clock that goes back changes nothing.
+# activations and expiries in the order of their dates, then reassessments
 
 sub settle {
     my ($self, $now) = @_;
@@ -320,8 +327,10 @@ sub settle {
 
     @{ $self->{lots} } = grep { $_->{left} } @{ $self->{lots} };
 
+    @{ $self->{grants} } = grep { $_->{until} > $now } @{ $self->{grants} };
+
     $self->reassess($now);
-    $self->{clock} = max($self->{clock}, $now);
+    $self->{clock} = $now;
     $self->raise;
 }
 
@@ -590,20 +599,53 @@ sub grant {
 
     return 'refused unknown_tier' unless defined $n;
 
-    push @{ $self->{grants} }, { n => $n, until => $event->{until} };
+    push @{ $self->{grants} }, { n => $n, until => $event->{until} }
+        if $event->{until} > $self->{clock};
 
     return 'booked';
 }
 
 
+# the points that count for the next tier, if it looks back a part of the time
+
+sub toward {
+    my ($self) = @_;
+    my $n = $self->n + 1;
+    my $tier = $self->{program}{tiers}[$n] || {};
+
+    return 0 if ($tier->{window} || 'lifetime') eq 'lifetime'
+                || !defined $tier->{points};
+
+    my %is = $self->counted($self->window($n, $self->{clock}));
+
+    return $is{points};
+}
+
+
 # the higher of earned and granted
+
+sub n {
+    my ($self) = @_;
+
+    return max $self->{held}, map { $_->{n} }
+               grep { $_->{until} > $self->{clock} } @{ $self->{grants} };
+}
+
 
 sub tier {
     my ($self) = @_;
-    my $n = max $self->{held}, map { $_->{n} }
-                grep { $_->{until} > $self->{clock} } @{ $self->{grants} };
+    my $n = $self->n;
 
     return $n < 0 ? '' : $self->{program}{tiers}[$n]{name};
+}
+
+
+# since when it is held
+
+sub tier_since {
+    my ($self) = @_;
+
+    return $self->{shown_since};
 }
 
 
@@ -620,22 +662,31 @@ sub tier_until {
 }
 
 
-# whether one has what tier N asks for, from "start" on and before "end"
+# what counts of a period, of days from 1970
 
-sub qualifies {
-    my ($self, $n, $start, $end) = @_;
-    my $tier = $self->{program}{tiers}[$n];
-    my $within = sub { $_[0] >= $start && $_[0] < $end };
+sub counted {
+    my ($self, $first, $last) = @_;
+    my $within = sub { my $day = int($_[0] / DAY);
+                       return $day >= $first && $day <= $last };
 
     my @orders = grep { $within->($_->{time}) && net($_) > 0 }
                  grep { defined $_->{total} } values %{ $self->{orders} };
 
-    my %is = (
+    return (
         points => sum0(map { $_->{points} } grep { $within->($_->{time}) }
                        @{ $self->{qualifying} }),
         spend  => sum0(map { net($_) } @orders),
         orders => scalar @orders,
     );
+}
+
+
+# whether one has what tier N asks for, within a period
+
+sub qualifies {
+    my ($self, $n, @period) = @_;
+    my $tier = $self->{program}{tiers}[$n];
+    my %is = $self->counted(@period);
 
     my @asked = grep { defined $tier->{$_} } sort keys %is;
     my @met = grep { $is{$_} >= $tier->{$_} } @asked;
@@ -657,10 +708,11 @@ sub window {
     if ($window eq 'calendar') {
         my $year = year(defined $ended ? $ended - 1 : $at);
 
-        return (year_start($year), max($at, year_start($year + 1)));
+        return (year_start($year) / DAY,
+                max(int(($at - 1) / DAY), year_start($year + 1) / DAY - 1));
     }
 
-    return ($at - seconds($window) + 1, 9e18);
+    return (int($at / DAY) - seconds($window) / DAY, 9e18);
 }
 
 
@@ -680,8 +732,8 @@ sub hold {
     my $tier = $n < 0 ? {} : $self->{program}{tiers}[$n];
     my $valid = $tier->{valid} || $tier->{window} || 'lifetime';
 
+    $self->{since} = $at if $n != $self->{held};
     $self->{held} = $n;
-    $self->{since} = $at;
     $self->{until} = $valid eq 'lifetime' ? undef
                    : $valid eq 'calendar' ? year_start(year($at) + 2)
                    : after($at, $valid);
@@ -695,6 +747,17 @@ sub raise {
     my $n = $self->reached($self->{clock});
 
     $self->hold($n, $self->{clock}) if $n > $self->{held};
+
+    my $shown = $self->n;
+
+    if ($shown == $self->{held}) {
+        $self->{shown_since} = $self->{since};
+
+    } elsif ($shown != $self->{shown}) {
+        $self->{shown_since} = $self->{clock};
+    }
+
+    $self->{shown} = $shown;
 }
 
 
