@@ -36,6 +36,14 @@ my $shop = shop(
     nginx_options => { secrets => [$password] },
     http  => 'shop_session idle=40s;' . $events->conf,
     provider_conf => 'notify meta_signed_request;',
+    program => <<'END',
+    loyalty_program {
+        tier bronze;
+        tier gold points=1000 valid=1y;
+        earn signup 100;
+        earn login 5;
+    }
+END
     vars  => { redis => $redis->url
                       . "/3 user=shop password_file=$file" },
 );
@@ -75,7 +83,8 @@ is($shop->me($browser)->{points}, 105, 'earns points');
 
 wait_for(sub {
     $shop->me($browser);
-    return ($redis->calls->{pexpire} || 0) > 2;
+    return ($redis->calls->{pexpire} || 0) > 2
+           && $redis->calls->{zrangebyscore};
 });
 pass('a session is used');
 

@@ -120,7 +120,8 @@ sub event {
 
     return $again
         if $again && ($again->{type} ne 'visit'
-                      || $again->{time} > $now - 399 * $day);
+                      || $again->{time} > $now - 399 * $day
+                         && $again->{time} <= $now);
 
     my $type = one_of(qw(order order order refund refund spend adjust login
                          request request custom custom grant));
@@ -225,6 +226,11 @@ for my $history ($first .. $last) {
 
     for my $n (1 .. $events) {
         if ($event->{type} eq 'request') {
+
+            # days in a row are for clocks that go on
+
+            next if $now < $latest;
+
             my $begins = $now - $here >= 1800;
 
             $event = $customer->seen($now, $here);

@@ -117,7 +117,9 @@ sub metrics {
     is($page->header('Content-Type'), 'application/json', 'in JSON');
     is($page->header('Cache-Control'), 'no-store', '... not to be stored');
 
-    is_deeply([ sort keys %$is ], [ qw(cache channel redis) ], 'its parts');
+    is_deeply([ sort keys %$is ], [ qw(cache channel due redis) ],
+              'its parts');
+    is_deeply($is->{due}, { settled => 0, lag_seconds => 0 }, 'the queue');
     is_deeply([ sort keys %{ $is->{cache} } ],
               [ qw(evictions fill_ratio hits invalidations misses negative
                    size_bytes stale used_bytes) ], 'the cache');

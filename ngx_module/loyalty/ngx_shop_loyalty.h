@@ -107,6 +107,7 @@ typedef struct {
     ngx_str_t                  words;       /* what is asked for, to be read
                                                by redis/ledger.lua */
     unsigned                   all:1;       /* all of them, not any one */
+    unsigned                   ends:1;      /* not held for ever */
 } ngx_shop_tier_t;
 
 /* 1: everybody's */
@@ -273,6 +274,9 @@ char *ngx_shop_program_promotion(ngx_conf_t *cf, ngx_shop_program_t *program,
 char *ngx_shop_promotion_line(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_shop_promotion_t *promotion, ngx_array_t *words);
 
+/* 1: time changes what customers have by it, without a booking or a grant */
+ngx_uint_t ngx_shop_program_timed(ngx_shop_program_t *program);
+
 /* when all is read: orders the promotions */
 void ngx_shop_program_finish(ngx_shop_program_t *program);
 
@@ -346,10 +350,10 @@ typedef struct {
 /*
  * The tier is the higher of the one the customer holds, which is good until
  * "next_due", and the one that the points of a whole life reach, as the
- * program may have changed.  The names in the result are the program's, or were checked to
- * be fit for a header; they live as long as "program", "view" and "pool" do.
- * Without a seed nobody is given a promotion that has a holdout.  NGX_ERROR:
- * no memory.
+ * program may have changed.  The names in the result are the program's, or
+ * were checked to be fit for a header; they live as long as "program", "view"
+ * and "pool" do.  Without a seed nobody is given a promotion that has a
+ * holdout.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
     ngx_shop_view_t *view, ngx_shop_moment_t *moment,
@@ -522,6 +526,21 @@ ngx_int_t ngx_shop_ledger_booked(ngx_shop_redis_reply_t *reply);
  * "refused", and then why; NGX_ERROR: the reply is a fault */
 ngx_int_t ngx_shop_ledger_result(ngx_shop_redis_reply_t *reply,
     ngx_str_t *status, ngx_str_t *reason);
+
+
+/* ngx_shop_due.c: what time does to customers, worked off by the workers */
+
+typedef struct ngx_shop_due_s  ngx_shop_due_t;
+
+/*
+ * Begins to work for the queue of customers, together with all other workers
+ * that do; from init_process, after ngx_shop_redis_init().  "program" must
+ * live as long as the worker.  NULL: no memory.  Stopping comes before
+ * ngx_shop_redis_exit().
+ */
+ngx_shop_due_t *ngx_shop_due_start(ngx_shop_redis_t *redis,
+    ngx_shop_zone_t *zone, ngx_shop_program_t *program, ngx_cycle_t *cycle);
+void ngx_shop_due_stop(ngx_shop_due_t *due);
 
 
 /* ngx_shop_view_pack.c: a view as few bytes, for the cache */

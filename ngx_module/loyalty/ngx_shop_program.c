@@ -128,6 +128,33 @@ ngx_shop_program_currency(ngx_conf_t *cf, ngx_shop_program_t *program,
 }
 
 
+ngx_uint_t
+ngx_shop_program_timed(ngx_shop_program_t *program)
+{
+    ngx_uint_t        i;
+    ngx_shop_earn_t  *rule;
+    ngx_shop_tier_t  *tier;
+
+    tier = program->tiers.elts;
+
+    for (i = 0; i < program->tiers.nelts; i++) {
+        if (tier[i].ends || tier[i].window != NGX_SHOP_TIER_LIFETIME) {
+            return 1;
+        }
+    }
+
+    rule = program->earn.elts;
+
+    for (i = 0; i < program->earn.nelts; i++) {
+        if (rule[i].pending || rule[i].expires) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 void
 ngx_shop_program_finish(ngx_shop_program_t *program)
 {

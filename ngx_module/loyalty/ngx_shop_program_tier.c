@@ -428,9 +428,9 @@ ngx_shop_program_tier_check(ngx_conf_t *cf, ngx_shop_program_t *program,
         }
     }
 
-    if (form->valid.days == 0 && form->calendar == 0
-        && (form->grace || form->downgrade.len))
-    {
+    tier->ends = (form->valid.days || form->calendar);
+
+    if (!tier->ends && (form->grace || form->downgrade.len)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "tier \"%V\" is held for ever, so \"%s\" has no "
                            "meaning without \"window=\" or \"valid=\"",

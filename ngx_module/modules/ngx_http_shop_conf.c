@@ -509,6 +509,7 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->attempt_sealer = NULL;
      *     smcf->reads = NULL;
      *     smcf->activity = NULL;
+     *     smcf->due = NULL;
      */
 
     if (ngx_shop_header_names_init(cf->pool, &smcf->names) != NGX_OK

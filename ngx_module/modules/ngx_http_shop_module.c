@@ -10,6 +10,7 @@
 
 #include "modules/ngx_http_shop_module.h"
 #include "modules/ngx_http_shop_conf.h"
+#include "modules/ngx_http_loyalty_module.h"
 
 
 static ngx_int_t ngx_http_shop_post_read_handler(ngx_http_request_t *r);
@@ -401,7 +402,8 @@ ngx_http_shop_init_module(ngx_cycle_t *cycle)
 static ngx_int_t
 ngx_http_shop_init_process(ngx_cycle_t *cycle)
 {
-    ngx_http_shop_main_conf_t  *smcf;
+    ngx_http_shop_main_conf_t     *smcf;
+    ngx_http_loyalty_main_conf_t  *lmcf;
 
     smcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_shop_module);
 
@@ -426,6 +428,17 @@ ngx_http_shop_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    lmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_loyalty_module);
+
+    if (ngx_shop_program_timed(&lmcf->program)) {
+        smcf->due = ngx_shop_due_start(smcf->redis, smcf->zone,
+                                       &lmcf->program, cycle);
+
+        if (smcf->due == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     return ngx_shop_redis_track_start(smcf->redis, smcf->zone, cycle);
 }
 
@@ -443,6 +456,10 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
 
     if (smcf->activity != NULL) {
         ngx_shop_activity_stop(smcf->activity);
+    }
+
+    if (smcf->due != NULL) {
+        ngx_shop_due_stop(smcf->due);
     }
 
     ngx_shop_redis_track_stop(smcf->redis);

@@ -72,6 +72,7 @@ typedef struct {
 
     ngx_queue_t               *reads;       /* under way */
     ngx_shop_activity_t       *activity;
+    ngx_shop_due_t            *due;         /* NULL: nothing ever is */
 } ngx_http_shop_main_conf_t;
 
 

@@ -51,6 +51,8 @@ typedef enum {
     NGX_HTTP_SHOP_BUSY,
     NGX_HTTP_SHOP_UNROUTED,
     NGX_HTTP_SHOP_REFUSED,
+    NGX_HTTP_SHOP_SETTLED,
+    NGX_HTTP_SHOP_DUE_LAG,
     NGX_HTTP_SHOP_NVALUES
 } ngx_http_shop_value_e;
 
@@ -184,6 +186,11 @@ static ngx_http_shop_figure_t  ngx_http_shop_figures[] = {
                              NGX_HTTP_SHOP_UNROUTED, NULL),
     ngx_http_shop_counter_of("redis", "errors", "kind", "schema",
                              NGX_HTTP_SHOP_REFUSED, NULL),
+
+    ngx_http_shop_counter("due", "settled", NGX_HTTP_SHOP_SETTLED,
+                          "Customers for whom time changed something"),
+    ngx_http_shop_gauge("due", "lag_seconds", NGX_HTTP_SHOP_DUE_LAG,
+                        "How late the last of them were"),
 
     ngx_http_shop_counter("redis_node", "commands", NGX_SHOP_REDIS_COMMANDS,
                           "Commands answered"),
@@ -382,6 +389,9 @@ ngx_http_shop_status_collect(ngx_http_request_t *r,
             v[NGX_HTTP_SHOP_UNROUTED] = sum.counters[NGX_SHOP_REDIS_NOWHERE];
             v[NGX_HTTP_SHOP_REFUSED] =
                                 sum.counters[NGX_SHOP_REDIS_SCHEMA_REFUSED];
+            v[NGX_HTTP_SHOP_SETTLED] =
+                                sum.counters[NGX_SHOP_REDIS_DUE_SETTLED];
+            v[NGX_HTTP_SHOP_DUE_LAG] = sum.counters[NGX_SHOP_REDIS_DUE_LAG];
 
         } else if (ngx_http_shop_status_node(r->pool, status, &sum)
                    != NGX_OK)
@@ -447,6 +457,9 @@ ngx_http_shop_status_json(ngx_http_shop_status_t *status)
     ngx_http_shop_status_print(status, "}, \"channel\": {\"state\": \"%s\", ",
                                status->channel);
     ngx_http_shop_status_json_section(status, "channel", status->values);
+
+    ngx_http_shop_status_print(status, "}, \"due\": {");
+    ngx_http_shop_status_json_section(status, "due", status->values);
 
     ngx_http_shop_status_print(status, "}, \"redis\": {\"mode\": \"%s\", ",
                                status->mode);

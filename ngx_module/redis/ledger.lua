@@ -111,9 +111,11 @@ local fields = { 'points', 'pending', 'qualifying', 'orders', 'nothing',
                  'tier_until', 'toward', 'earned', 'granted', 'created' }
 local texts = { tier = true, earned = true, granted = true }
 local held = redis.call('HMGET', view, unpack(fields))
-local is = {}
+local is, exists = {}, false
 
 for i, field in ipairs(fields) do
+    exists = exists or held[i] ~= false
+
     if texts[field] then
         is[field] = held[i] or ''
 
@@ -379,8 +381,9 @@ local function kept_days()
     end
 
     if calendar then
-        oldest = math.min(oldest, year_start(math.floor((now - 1 - grace)
-                                                        / day), 0))
+        local before = math.floor((now - 1 - grace) / day) - spare
+
+        oldest = math.min(oldest, year_start(before, 0))
     end
 
     local kept = { list[1] }
@@ -1305,11 +1308,11 @@ raise()
 
 local status, reason = run()
 
-if held[#fields] ~= 0 or status == 'booked' or status == 'kept' then
-    write()
-
-elseif kind == 'settle' then
+if kind == 'settle' and not exists then
     enqueue(0)
+
+elseif exists or status == 'booked' or status == 'kept' then
+    write()
 end
 
 return { status, reason or '', is.points, is.pending, is.tier,

@@ -108,6 +108,9 @@ typedef enum {
     NGX_SHOP_REDIS_SCHEMA_REFUSED,          /* writes */
     NGX_SHOP_REDIS_NOWHERE,                 /* got to no server */
     NGX_SHOP_REDIS_BUSY,                    /* the queue was full */
+    NGX_SHOP_REDIS_DUE_SETTLED,             /* customers, by the due queue */
+    NGX_SHOP_REDIS_DUE_LAG,                 /* how late the last turn was,
+                                               in seconds */
     NGX_SHOP_REDIS_SEED                     /* of shop:meta: four words of
                                                32 bits */
 } ngx_shop_redis_instance_counter_e;
@@ -374,6 +377,7 @@ extern ngx_shop_redis_script_t  ngx_shop_redis_script_ledger;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_leave;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_release;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_keep;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_due;
 
 extern ngx_shop_redis_script_t *ngx_shop_redis_scripts[];   /* to NULL */
 
