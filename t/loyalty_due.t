@@ -125,7 +125,7 @@ start('100 pending=14d expires=1y');
 
 # a Redis that takes no writes
 
-start('100 pending=1s');
+start('100 pending=4s');
 
 {
     my $due = view()->{next_due};
@@ -151,7 +151,7 @@ start('100 pending=1s');
 
 # the client goes before it is done
 
-start('100 pending=1s');
+start('100 pending=4s');
 
 {
     my $due = view()->{next_due};
