@@ -62,7 +62,7 @@ $nginx->keep_secret('adm1n-key');
 sub customer {
     my (@by) = @_;
     my $id = 'customer-' . ++$serial;
-    my %c = (id => $id, sub => "sub-$serial", by => {});
+    my %c = (id => $id, sub => "sub-$serial", by => {}, email => {});
 
     for my $name (@by) {
         $c{by}{$name} = ShopTest::Session->new(
@@ -71,11 +71,12 @@ sub customer {
 
         $redis->command('SET', "shop:identity:$name:$c{sub}", $id);
         $redis->command('HSET', key(\%c), "id:$name:$c{sub}",
-                        "$now $name\@example.com");
+                        "$now $name-$serial\@example.com");
+        $redis->command('SET', address(\%c, $name), $id);
     }
 
     $redis->command('HSET', key(\%c), created => $now, name => 'Ann',
-                    email => "$by[0]\@example.com",
+                    email => "$by[0]-$serial\@example.com",
                     email_state => 'verified', picture => 'https://p');
 
     for my $name (@by) {
@@ -83,6 +84,13 @@ sub customer {
     }
 
     return \%c;
+}
+
+sub address {
+    my ($c, $name) = @_;
+
+    return 'shop:email:'
+        . Digest::SHA::sha256_hex("$name-" . $c->{sub} =~ s/^sub-//r . '@example.com');
 }
 
 sub key { return (values %{ $_[0]{by} })[0]->key('customer') }
@@ -152,6 +160,8 @@ sub unlinked {
 
     is(owner($c, $by), undef, "$name: the identity is nobody's");
     ok(!exists record($c)->{"id:$by:$c->{sub}"}, '... and not linked');
+    is($redis->command('GET', address($c, $by)), undef,
+       '... nor are events for its address theirs');
     kept($c, $name);
 }
 
@@ -507,13 +517,12 @@ sub naver {
 
 {
     my $c = customer('apple', 'work');
-
-    $redis->command('HSET', key($c), email => 'apple@example.com');
+    my $email = record($c)->{email};
 
     answered(apple({ type => 'email-disabled', sub => $c->{sub} }), 200,
              'Apple, an address that takes no mail');
-    is(record($c)->{email_disabled}, 'apple@example.com', '... is marked');
-    is(record($c)->{email}, 'apple@example.com', '... and kept');
+    is(record($c)->{email_disabled}, $email, '... is marked');
+    is(record($c)->{email}, $email, '... and kept');
     is(status($c->{by}{apple}), 200, '... nobody is signed out');
 
     answered(apple({ type => 'email-enabled', sub => $c->{sub} }), 200,

@@ -54,6 +54,68 @@ ngx_shop_customer_owned(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
 
 
 ngx_int_t
+ngx_shop_customer_address(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
+    ngx_str_t *id, ngx_str_t *provider, ngx_str_t *subject)
+{
+    ngx_str_t  argv[3];
+
+    ngx_str_set(&argv[0], "HGET");
+
+    if (ngx_shop_redis_customer_key(redis, op->pool, "customer", id, NULL,
+                                    &argv[1])
+        != NGX_OK
+        || ngx_shop_customer_identity_field(op->pool, provider, subject,
+                                            &argv[2])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_add(op, 3, argv);
+}
+
+
+/* the field is "LINKED" or "LINKED EMAIL" */
+
+ngx_int_t
+ngx_shop_customer_addressed(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
+    ngx_str_t *email)
+{
+    u_char     *p, *last;
+    ngx_str_t   address;
+
+    ngx_str_null(email);
+
+    if (reply->type == NGX_SHOP_REDIS_NIL) {
+        return NGX_OK;
+    }
+
+    if (reply->type != NGX_SHOP_REDIS_STRING) {
+        return NGX_ERROR;
+    }
+
+    last = reply->str.data + reply->str.len;
+    p = ngx_strlchr(reply->str.data, last, ' ');
+
+    if (p == NULL || last - p - 1 > NGX_SHOP_EMAIL_MAX) {
+        return NGX_OK;
+    }
+
+    address.data = p + 1;
+    address.len = last - address.data;
+
+    email->data = ngx_pstrdup(pool, &address);
+    if (email->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    email->len = address.len;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_str_t *id, ngx_str_t *provider, ngx_str_t *subject, const char *what,
     ngx_array_t *sessions, time_t now)
@@ -129,6 +191,21 @@ ngx_shop_customer_release(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
                                        &key)
         != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_release, 1,
+                                     &key, 1, id);
+}
+
+
+ngx_int_t
+ngx_shop_customer_release_email(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_str_t *email)
+{
+    ngx_str_t  key;
+
+    if (ngx_shop_customer_email_key(redis, op->pool, email, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -207,4 +207,12 @@ ngx_int_t ngx_http_social_kept_email(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_kept_book(ngx_http_social_flow_t *flow);
 
 
+/* ngx_http_social_notify_page.c: what the answer to a deletion says, and the
+ * page that it names; a content handler */
+ngx_int_t ngx_http_social_notice_receipt(ngx_http_social_flow_t *flow,
+    ngx_str_t *text);
+ngx_int_t ngx_http_social_notice_page(ngx_http_request_t *r,
+    ngx_http_social_provider_t *sp);
+
+
 #endif /* _NGX_HTTP_SOCIAL_FLOW_H_INCLUDED_ */

@@ -22,7 +22,9 @@
  *                for those that are tokens, see ngx_http_social_exchange.c
  *     seen       whether it was carried out before
  *     owner      whose identity it is
- *     sessions   of that customer
+ *     sessions   of that customer, and the address of the identity
+ *     forget     the address is nobody's, where the identity is to go; before
+ *                "leave", which makes it unknown
  *     leave      in the customer's slot, one script, with a part of the
  *                sessions at a time; see leave.lua
  *     release    the identity is nobody's, if it is unlinked
@@ -43,12 +45,10 @@
 #define NGX_HTTP_SOCIAL_NOTIFY_KNOWN  (NGX_SHOP_NOTICE_AGE                    \
                                        + 2 * NGX_SHOP_NOTICE_LEEWAY)
 
-#define NGX_HTTP_SOCIAL_CODE_HALF     16    /* characters */
-#define NGX_HTTP_SOCIAL_CODE_LEN      (2 * NGX_HTTP_SOCIAL_CODE_HALF)
-
 
 typedef struct {
     ngx_shop_notice_t          notice;
+    ngx_str_t                  email;       /* of the identity */
     ngx_array_t                sessions;    /* of ngx_str_t */
     ngx_uint_t                 next;        /* of these */
 } ngx_http_social_notify_t;
@@ -73,6 +73,9 @@ static ngx_int_t ngx_http_social_notify_owner(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_owned(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_sessions(
     ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_forget(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_forgotten(
+    ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_leave(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_left(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_release(
@@ -82,19 +85,12 @@ static ngx_int_t ngx_http_social_notify_released(
 static ngx_int_t ngx_http_social_notify_mark(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_marked(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_answer(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_notify_deletion(
-    ngx_http_social_flow_t *flow, ngx_str_t *text);
 static ngx_int_t ngx_http_social_notify_refused(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_error(ngx_http_request_t *r,
     const char *name, const char *error, const char *more,
     const char *reason);
 static const char *ngx_http_social_notify_err(const char *reason);
-
-static ngx_int_t ngx_http_social_notify_page(ngx_http_request_t *r,
-    ngx_http_social_provider_t *sp);
-static ngx_int_t ngx_http_social_notify_code(ngx_http_request_t *r,
-    ngx_http_social_provider_t *sp, ngx_str_t *half, ngx_str_t *code);
 
 
 /* by ngx_shop_notice_e, for leave.lua and the log */
@@ -118,7 +114,7 @@ ngx_http_social_notice(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
     }
 
     if (r->method == NGX_HTTP_GET) {
-        return ngx_http_social_notify_page(r, sp);
+        return ngx_http_social_notice_page(r, sp);
     }
 
     return ngx_http_social_notify_take(r, sp, ngx_http_social_notify_body);
@@ -438,6 +434,7 @@ ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
     ngx_int_t                   rc;
     ngx_http_request_t         *r;
     ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
     ngx_http_shop_main_conf_t  *smcf;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
@@ -445,6 +442,7 @@ ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
     }
 
     r = flow->request;
+    notify = flow->data;
 
     rc = ngx_shop_customer_owned(r->pool, flow->op->replies[0],
                                  &flow->customer);
@@ -460,10 +458,15 @@ ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_LIST_COMMANDS);
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_LIST_COMMANDS
+                                       + NGX_SHOP_CUSTOMER_ADDRESS_COMMANDS);
 
     if (op == NULL
-        || ngx_shop_session_list(smcf->redis, op, &flow->customer) != NGX_OK)
+        || ngx_shop_session_list(smcf->redis, op, &flow->customer) != NGX_OK
+        || ngx_shop_customer_address(smcf->redis, op, &flow->customer,
+                                     &flow->provider->conf.name,
+                                     &notify->notice.subject)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -490,6 +493,63 @@ ngx_http_social_notify_sessions(ngx_http_social_flow_t *flow)
         != NGX_OK)
     {
         return ngx_http_social_flow_unexpected(flow, "sessions");
+    }
+
+    if (ngx_shop_customer_addressed(flow->request->pool,
+                         flow->op->replies[NGX_SHOP_SESSION_LIST_COMMANDS],
+                         &notify->email)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_unexpected(flow, "an identity");
+    }
+
+    if (notify->email.len && notify->notice.action >= NGX_SHOP_NOTICE_UNLINK)
+    {
+        flow->step = ngx_http_social_notify_forget;
+
+    } else {
+        flow->step = ngx_http_social_notify_leave;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_forget(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    notify = flow->data;
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
+                                           &notify->email)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_notify_forgotten;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_forgotten(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (flow->op->replies[0]->type != NGX_SHOP_REDIS_INTEGER) {
+        return ngx_http_social_flow_unexpected(flow, "an address");
     }
 
     flow->step = ngx_http_social_notify_leave;
@@ -693,7 +753,7 @@ ngx_http_social_notify_answer(ngx_http_social_flow_t *flow)
         if (notify->notice.action == NGX_SHOP_NOTICE_ERASE) {
             type = "application/json";
 
-            if (ngx_http_social_notify_deletion(flow, &text) != NGX_OK) {
+            if (ngx_http_social_notice_receipt(flow, &text) != NGX_OK) {
                 return NGX_ERROR;
             }
         }
@@ -717,53 +777,6 @@ ngx_http_social_notify_answer(ngx_http_social_flow_t *flow)
     return ngx_http_social_flow_answer(flow,
                                        ngx_shop_respond(r, status, type,
                                                         &text));
-}
-
-
-static ngx_int_t
-ngx_http_social_notify_deletion(ngx_http_social_flow_t *flow,
-    ngx_str_t *text)
-{
-    ngx_str_t            code, tail, url;
-    ngx_pool_t          *pool;
-    ngx_shop_json_t     *json;
-    ngx_http_request_t  *r;
-
-    r = flow->request;
-    pool = r->pool;
-
-    if (ngx_http_social_notify_code(r, flow->provider, &flow->attempt_id,
-                                    &code)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    tail.len = flow->provider->conf.name.len + sizeof("?code=") - 1
-               + code.len;
-    tail.data = ngx_pnalloc(pool, tail.len);
-
-    if (tail.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_sprintf(tail.data, "%V?code=%V", &flow->provider->conf.name, &code);
-
-    json = ngx_shop_json_new_object(pool);
-
-    if (json == NULL
-        || ngx_http_social_url(r, "notify/", &tail, &url) != NGX_OK
-        || ngx_shop_json_set(pool, json, "url",
-                             ngx_shop_json_new_string(pool, &url))
-           != NGX_OK
-        || ngx_shop_json_set(pool, json, "confirmation_code",
-                             ngx_shop_json_new_string(pool, &code))
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_shop_json_dump(pool, json, text);
 }
 
 
@@ -864,117 +877,4 @@ ngx_http_social_notify_err(const char *reason)
     }
 
     return code[1];
-}
-
-
-/*
- * What a customer is shown who follows the address in the answer to a
- * deletion.  That was made when all was done, so there is nothing to look up:
- * the code proves itself.
- */
-
-static ngx_int_t
-ngx_http_social_notify_page(ngx_http_request_t *r,
-    ngx_http_social_provider_t *sp)
-{
-    u_char                      *p, *last;
-    ngx_str_t                    code, expected, half, label, body, *text;
-    ngx_shop_texts_t            *texts;
-    ngx_http_social_srv_conf_t  *sscf;
-
-    static ngx_str_t  place = ngx_string("{provider}");
-
-    if (!(sp->conf.notify & NGX_SHOP_NOTIFY_META)
-        || ngx_shop_query_get(r->pool, &r->args, "code", &code) != NGX_OK
-        || code.len != NGX_HTTP_SOCIAL_CODE_LEN)
-    {
-        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND, "not_found");
-    }
-
-    half = code;
-
-    if (ngx_http_social_notify_code(r, sp, &half, &expected) != NGX_OK
-        || ngx_shop_html_escape(r->pool, &sp->conf.label, &label) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (!ngx_shop_equal(&code, &expected)) {
-        return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND, "not_found");
-    }
-
-    texts = ngx_shop_texts(r);
-    text = texts->text;
-
-    p = text[NGX_SHOP_TEXT_DELETED_TEXT].data;
-    last = p + text[NGX_SHOP_TEXT_DELETED_TEXT].len;
-
-    half.data = p;
-
-    p = ngx_strlcasestrn(p, last, place.data, place.len - 1);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    half.len = p - half.data;
-
-    body.data = ngx_pnalloc(r->pool,
-                            sizeof("<h1></h1>\n<p></p>\n"
-                                   "<p><small></small></p>\n")
-                            + text[NGX_SHOP_TEXT_DELETED].len
-                            + text[NGX_SHOP_TEXT_DELETED_TEXT].len
-                            + label.len + code.len);
-    if (body.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    body.len = ngx_sprintf(body.data, "<h1>%V</h1>\n<p>%V%V%*s</p>\n"
-                                      "<p><small>%V</small></p>\n",
-                           &text[NGX_SHOP_TEXT_DELETED], &half, &label,
-                           (size_t) (last - p - place.len), p + place.len,
-                           &code)
-               - body.data;
-
-    sscf = ngx_http_get_module_srv_conf(r, ngx_http_social_module);
-
-    return ngx_shop_respond_page(r, &sscf->theme, texts, NGX_HTTP_OK,
-                                 &text[NGX_SHOP_TEXT_DELETED], &body);
-}
-
-
-/* the first half of "half", and what only we can add to it */
-
-static ngx_int_t
-ngx_http_social_notify_code(ngx_http_request_t *r,
-    ngx_http_social_provider_t *sp, ngx_str_t *half, ngx_str_t *code)
-{
-    u_char     *p;
-    u_char      mac[NGX_SHOP_SHA256_LEN];
-    ngx_str_t   text;
-
-    text.len = sizeof("deletion ") - 1 + NGX_HTTP_SOCIAL_CODE_HALF;
-
-    code->len = NGX_HTTP_SOCIAL_CODE_LEN;
-
-    text.data = ngx_pnalloc(r->pool, text.len);
-    code->data = ngx_pnalloc(r->pool, code->len);
-
-    if (text.data == NULL || code->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(text.data, "deletion ", sizeof("deletion ") - 1);
-    ngx_memcpy(p, half->data, NGX_HTTP_SOCIAL_CODE_HALF);
-
-    if (ngx_shop_hmac_sha256(&sp->conf.client_secret, &text, mac,
-                             r->connection->log)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(code->data, half->data, NGX_HTTP_SOCIAL_CODE_HALF);
-    (void) ngx_hex_dump(p, mac, NGX_HTTP_SOCIAL_CODE_HALF / 2);
-
-    return NGX_OK;
 }

@@ -235,7 +235,8 @@ sub form {
 
     return <<"END";
 <form method="post" action="/account/order">
-<button name="$field" value="$value" aria-label="$button: $what">$button</button>
+<button name="$field" value="$value"
+ aria-label="$button: $what">$button</button>
 </form>
 END
 }
