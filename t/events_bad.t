@@ -40,6 +40,7 @@ for my $case (
     [ 'no id', without('id'), 'id_missing' ],
     [ 'an empty id', order(id => ''), 'id_missing' ],
     [ 'a long id', order(id => 'x' x 129), 'id_invalid' ],
+    [ 'the id of the first login', order(id => 'signup'), 'id_invalid' ],
     [ 'an id with a blank', order(id => 'o 1'), 'id_invalid' ],
     [ 'an id that is a list', order(id => []), 'id_invalid' ],
     [ 'no type', without('type'), 'type_missing' ],

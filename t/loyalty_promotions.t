@@ -29,6 +29,16 @@ sub start {
         default \$http_x_country;
     }
 
+    map \$http_user_agent \$device {
+        ~(phone)\$ phone;
+        ~pad\$     pad;
+    }
+
+    map \$loyalty_tier \$rate {
+        default slow;
+        gold    fast;
+    }
+
     loyalty_program {
         $program
     }
@@ -41,6 +51,11 @@ sub start {
             loyalty    on;
             add_header X-Session \$shop_session;
             proxy_pass %%backend%%;
+        }
+
+        location ~ ^/part/(.*)\$ {
+            loyalty    on;
+            proxy_pass %%backend%%/got/\$1;
         }
 
         location /moved/ {
@@ -103,6 +118,32 @@ is(given($nginx, $one, '/', 'X-Country' => 'AT'), '',
    '... and not by one of them');
 is(given($nginx, $one, '/', 'X-Country' => '~'), 'TILDE',
    'a value that begins as a regular expression does');
+
+# what a "map" does to find a value is its own affair
+
+{
+    my $nginx = start(<<'PROGRAM');
+    tier bronze;
+    tier gold points=1000;
+
+    promotion PHONE { match device phone; }
+    promotion PAD   { match device pad; }
+    promotion FAST  { match rate fast; }
+PROGRAM
+
+    my $gold = customer(view => { points => 2000, qualifying => 2000 });
+
+    for my $device (qw(phone pad none)) {
+        my $echo = $nginx->get('/part/shoes', Cookie => $gold->cookie,
+                               'User-Agent' => "a $device")->json;
+
+        is($echo->{uri}, '/got/shoes',
+           "$device: what the location has found is still there");
+        is((ShopTest::Backend::values_of($echo, 'X-Promotion'))[0],
+           join(',', 'FAST', $device eq 'none' ? () : uc $device),
+           '... and so is the tier, for a variable that is made of it');
+    }
+}
 
 my $hostile = 'a' x 4000 . '!';
 

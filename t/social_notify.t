@@ -369,6 +369,16 @@ sub naver {
 
 {
     my $c = customer('meta', 'work');
+    my $email = record($c)->{email};
+
+    $redis->command('HSET', key($c), "id:work:$c->{sub}", "$now \U$email");
+    meta({ user_id => $c->{sub} });
+    is($redis->command('GET', address($c, 'meta')), $c->{id},
+       'an address that another identity of theirs has: stays theirs');
+}
+
+{
+    my $c = customer('meta', 'work');
     my $response = meta({ user_id => $c->{sub} });
     my $answer = $response->json;
 
@@ -466,6 +476,8 @@ sub naver {
            { %who, issued_at => $now - 8 * 86400 } ],
          [ 'of tomorrow', 'token_not_yet_valid',
            { %who, issued_at => $now + 86400 } ],
+         [ 'what the browser has of a login', 'claims_malformed',
+           { %who, code => 'x' } ],
          [ 'no time', 'claims_malformed', { %who, issued_at => undef } ],
          [ 'a time as text', 'claims_malformed',
            { %who, issued_at => 'now' } ],

@@ -30,7 +30,7 @@ END
     http      => <<"END",
     social_provider checked {
         preset             kakao;
-        notify             none;
+        jwks               $me;
         client_id          kakao-client;
         client_secret_file $secret;
         tokeninfo          $info;
@@ -42,7 +42,7 @@ END
     }
     social_provider foreign {
         preset             kakao;
-        notify             none;
+        jwks               $me;
         client_id          kakao-client;
         client_secret_file $secret;
         tokeninfo          $info;

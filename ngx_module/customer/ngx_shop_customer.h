@@ -109,7 +109,6 @@ ngx_int_t ngx_shop_customer_links(ngx_pool_t *pool,
 /* ngx_shop_customer_leave.c: a provider says that an identity is no more */
 
 #define NGX_SHOP_CUSTOMER_OWNER_COMMANDS    1
-#define NGX_SHOP_CUSTOMER_ADDRESS_COMMANDS  1
 #define NGX_SHOP_CUSTOMER_LEAVE_COMMANDS    1
 #define NGX_SHOP_CUSTOMER_RELEASE_COMMANDS  1
 
@@ -120,13 +119,11 @@ ngx_int_t ngx_shop_customer_owner(ngx_shop_redis_t *redis,
 ngx_int_t ngx_shop_customer_owned(ngx_pool_t *pool,
     ngx_shop_redis_reply_t *reply, ngx_str_t *id);
 
-/* adds the read of the address of a customer's identity, and understands it;
- * "email" is copied to "pool", and empty where there is none */
-ngx_int_t ngx_shop_customer_address(ngx_shop_redis_t *redis,
-    ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_str_t *provider,
-    ngx_str_t *subject);
-ngx_int_t ngx_shop_customer_addressed(ngx_pool_t *pool,
-    ngx_shop_redis_reply_t *reply, ngx_str_t *email);
+/* of the reply to ngx_shop_customer_read(): the address that this identity
+ * alone has of those of the customer, copied to "pool"; or empty */
+ngx_int_t ngx_shop_customer_address(ngx_pool_t *pool,
+    ngx_shop_redis_reply_t *reply, ngx_str_t *provider, ngx_str_t *subject,
+    ngx_str_t *email);
 
 /*
  * Adds one atomic script in the customer's slot that does "what" of

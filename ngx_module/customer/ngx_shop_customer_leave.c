@@ -13,6 +13,10 @@
 /* an identity goes: what "leave.lua" and "release.lua" do */
 
 
+static void ngx_shop_customer_link_address(ngx_str_t *value,
+    ngx_str_t *email);
+
+
 ngx_int_t
 ngx_shop_customer_owner(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_str_t *provider, ngx_str_t *subject)
@@ -54,64 +58,83 @@ ngx_shop_customer_owned(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
 
 
 ngx_int_t
-ngx_shop_customer_address(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
-    ngx_str_t *id, ngx_str_t *provider, ngx_str_t *subject)
+ngx_shop_customer_address(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
+    ngx_str_t *provider, ngx_str_t *subject, ngx_str_t *email)
 {
-    ngx_str_t  argv[3];
+    ngx_str_t   own, field, value, address;
+    ngx_uint_t  i, others;
 
-    ngx_str_set(&argv[0], "HGET");
+    ngx_str_null(email);
 
-    if (ngx_shop_redis_customer_key(redis, op->pool, "customer", id, NULL,
-                                    &argv[1])
-        != NGX_OK
-        || ngx_shop_customer_identity_field(op->pool, provider, subject,
-                                            &argv[2])
+    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts % 2
+        || ngx_shop_customer_identity_field(pool, provider, subject, &own)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_shop_redis_add(op, 3, argv);
+    /* first its own, then whether another identity has the same */
+
+    for (others = 0; others < 2; others++) {
+
+        for (i = 0; i < reply->nelts; i += 2) {
+
+            if (ngx_shop_redis_text(reply, i, &field) != NGX_OK
+                || ngx_shop_redis_text(reply, i + 1, &value) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            if (field.len < 3 || ngx_strncmp(field.data, "id:", 3) != 0
+                || ngx_shop_equal(&field, &own) == others)
+            {
+                continue;
+            }
+
+            ngx_shop_customer_link_address(&value, &address);
+
+            if (!others) {
+                *email = address;
+
+            } else if (address.len == email->len
+                       && ngx_strncasecmp(address.data, email->data,
+                                          email->len)
+                          == 0)
+            {
+                ngx_str_null(email);
+                return NGX_OK;
+            }
+        }
+
+        if (email->len == 0) {
+            return NGX_OK;
+        }
+    }
+
+    value = *email;
+
+    email->data = ngx_pstrdup(pool, &value);
+
+    return email->data ? NGX_OK : NGX_ERROR;
 }
 
 
-/* the field is "LINKED" or "LINKED EMAIL" */
+/* "LINKED EMAIL", as customer.lua writes it; empty: there is none */
 
-ngx_int_t
-ngx_shop_customer_addressed(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
-    ngx_str_t *email)
+static void
+ngx_shop_customer_link_address(ngx_str_t *value, ngx_str_t *email)
 {
-    u_char     *p, *last;
-    ngx_str_t   address;
+    u_char  *p, *last;
+
+    last = value->data + value->len;
+    p = ngx_strlchr(value->data, last, ' ');
 
     ngx_str_null(email);
 
-    if (reply->type == NGX_SHOP_REDIS_NIL) {
-        return NGX_OK;
+    if (p != NULL && last - p - 1 <= NGX_SHOP_EMAIL_MAX) {
+        email->data = p + 1;
+        email->len = last - email->data;
     }
-
-    if (reply->type != NGX_SHOP_REDIS_STRING) {
-        return NGX_ERROR;
-    }
-
-    last = reply->str.data + reply->str.len;
-    p = ngx_strlchr(reply->str.data, last, ' ');
-
-    if (p == NULL || last - p - 1 > NGX_SHOP_EMAIL_MAX) {
-        return NGX_OK;
-    }
-
-    address.data = p + 1;
-    address.len = last - address.data;
-
-    email->data = ngx_pstrdup(pool, &address);
-    if (email->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    email->len = address.len;
-
-    return NGX_OK;
 }
 
 

@@ -220,8 +220,9 @@ ngx_int_t ngx_shop_respond_bounce(ngx_http_request_t *r,
 
 /*
  * An error: problem JSON (RFC 9457) with "reason", or a page where Accept
- * names text/html.  429, 503 and 504 carry "Retry-After: 5".  "link", if not
- * NULL, is offered on the page as the way to sign in.
+ * names text/html and there is a "theme".  429, 503 and 504 carry
+ * "Retry-After: 5".  "link", if not NULL, is offered on the page as the way to
+ * sign in.
  */
 ngx_int_t ngx_shop_respond_problem(ngx_http_request_t *r,
     ngx_shop_theme_t *theme, ngx_uint_t status, const char *reason,

@@ -382,7 +382,7 @@ ngx_shop_respond_problem(ngx_http_request_t *r, ngx_shop_theme_t *theme,
 
     status = ngx_shop_status(code);
 
-    if (!ngx_shop_accepts(r, "text/html")) {
+    if (theme == NULL || !ngx_shop_accepts(r, "text/html")) {
         return ngx_shop_respond_problem_json(r, status, reason);
     }
 

@@ -202,7 +202,10 @@ ngx_shop_due_take(ngx_shop_due_t *due)
     }
 
     if (due->nleft == 0 || due->away) {
-        ngx_shop_due_lag(due) = due->lag;
+        if (!due->away) {
+            ngx_shop_due_lag(due) = due->lag;
+        }
+
         ngx_shop_due_wait(due);
         return;
     }

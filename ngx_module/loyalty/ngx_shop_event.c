@@ -125,6 +125,8 @@ ngx_shop_event_json(ngx_shop_event_parser_t *parser, ngx_str_t *text)
     ngx_int_t               rc;
     ngx_shop_event_type_t  *type;
 
+    static ngx_str_t  signup = ngx_string("signup");
+
     if (text->len > NGX_SHOP_EVENT_MAX) {
         return ngx_shop_event_refuse(parser, "line_too_long");
     }
@@ -138,6 +140,14 @@ ngx_shop_event_json(ngx_shop_event_parser_t *parser, ngx_str_t *text)
 
     rc = ngx_shop_event_word(parser, "id", &parser->event->id, "id_missing",
                              "id_invalid");
+
+    /* the ledger's own mark, among the ids */
+
+    if (rc == NGX_OK && ngx_shop_equal(&parser->event->id, &signup)) {
+        return ngx_shop_event_refuse(parser, "id_invalid");
+    }
+
+    type = NULL;
 
     if (rc == NGX_OK) {
         rc = ngx_shop_event_type(parser, &type);
@@ -348,12 +358,13 @@ ngx_shop_event_refund(ngx_shop_event_parser_t *parser)
 static ngx_int_t
 ngx_shop_event_spend(ngx_shop_event_parser_t *parser)
 {
-    if (ngx_shop_event_word(parser, "order", &parser->event->what, NULL,
-                            "order_invalid")
-        != NGX_OK
-        && parser->reason != NULL)
-    {
-        return NGX_DECLINED;
+    ngx_int_t  rc;
+
+    rc = ngx_shop_event_word(parser, "order", &parser->event->what, NULL,
+                             "order_invalid");
+
+    if (rc == NGX_ERROR || (rc == NGX_DECLINED && parser->reason != NULL)) {
+        return rc;
     }
 
     return ngx_shop_event_points(parser, 0);

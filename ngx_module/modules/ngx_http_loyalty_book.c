@@ -480,10 +480,20 @@ ngx_http_loyalty_book_became(ngx_http_loyalty_book_t *book,
     static ngx_str_t  reused = ngx_string("id_reused");
     static ngx_str_t  unknown = ngx_string("-");
 
+    ngx_str_t  *id;
+
     if (ngx_shop_equal(reason, &reused)) {
+        id = &item->owner.id;
+
+        if (id->len == 0
+            || ngx_strlchr(id->data, id->data + id->len, '@') != NULL)
+        {
+            id = &unknown;
+        }
+
         ngx_log_error(NGX_LOG_WARN, book->log, 0,
                       "an event of customer \"%V\" has the id of another one",
-                      item->owner.id.len ? &item->owner.id : &unknown);
+                      id);
     }
 
     if (ngx_http_loyalty_book_text(book, reason, &item->reason) != NGX_OK) {

@@ -287,6 +287,10 @@ ngx_http_loyalty_events_read(ngx_http_request_t *r)
         }
     }
 
+    /* a redirect to an error page clears the context */
+
+    r->read_event_handler = ngx_http_block_reading;
+
     ngx_http_finalize_request(r, events->rc);
 }
 
@@ -307,6 +311,13 @@ ngx_http_loyalty_events_take(ngx_http_loyalty_events_t *events)
     for ( /* void */ ; cl; cl = cl->next) {
 
         b = cl->buf;
+
+        if (b->in_file) {
+            ngx_log_error(NGX_LOG_ERR, events->request->connection->log, 0,
+                          "the body of events was read by another module");
+            return NGX_ERROR;
+        }
+
         len = b->last - b->pos;
 
         if (len == 0) {
@@ -523,6 +534,8 @@ ngx_http_loyalty_events_start(ngx_http_loyalty_events_t *events)
     /* without its events a client that leaves would not be noticed */
 
     if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        ngx_http_loyalty_events_cleanup(events);
+
         return ngx_http_loyalty_events_end(events,
                                            NGX_HTTP_INTERNAL_SERVER_ERROR);
     }

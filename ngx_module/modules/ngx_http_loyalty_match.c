@@ -160,6 +160,11 @@ ngx_http_loyalty_match(void *data, ngx_shop_match_t *match)
 {
     ngx_http_request_t *r = data;
 
+#if (NGX_PCRE)
+    int                        *captures;
+    u_char                     *captures_data;
+    ngx_uint_t                  ncaptures, again;
+#endif
     ngx_str_t                   text;
     ngx_uint_t                  i;
     ngx_http_loyalty_match_t   *compiled;
@@ -168,9 +173,38 @@ ngx_http_loyalty_match(void *data, ngx_shop_match_t *match)
 
     compiled = match->compiled;
 
+#if (NGX_PCRE)
+
+    /* a "map" may have regular expressions, and $1 is the location's */
+
+    captures = r->captures;
+    captures_data = r->captures_data;
+    ncaptures = r->ncaptures;
+    again = r->realloc_captures;
+
+    r->realloc_captures = 1;
+
+#endif
+
     variable = ngx_http_get_flushed_variable(r, compiled->index);
 
-    if (variable == NULL || variable->not_found) {
+#if (NGX_PCRE)
+    r->captures = captures;
+    r->captures_data = captures_data;
+    r->ncaptures = ncaptures;
+    r->realloc_captures = again;
+#endif
+
+    if (variable == NULL) {
+        return 0;
+    }
+
+    if (variable->not_found) {
+
+        /* it may come: to be asked anew later */
+
+        variable->not_found = 0;
+
         return 0;
     }
 

@@ -185,10 +185,17 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
     moment.match = ngx_http_loyalty_match;
     moment.data = r->main;
 
+    /* "match" may ask for what is known before promotions are looked at */
+
+    ngx_memzero(evaluation, sizeof(ngx_http_loyalty_evaluation_t));
+
+    ctx->evaluation = evaluation;
+
     if (ngx_shop_evaluate(r->main->pool, ngx_http_loyalty_program(r),
                           &ctx->view, &moment, &evaluation->result)
         != NGX_OK)
     {
+        ctx->evaluation = NULL;
         return NULL;
     }
 
@@ -204,8 +211,6 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
     headers[NGX_HTTP_LOYALTY_POINTS].len =
         ngx_sprintf(evaluation->points, "%L", evaluation->result.points)
         - evaluation->points;
-
-    ctx->evaluation = evaluation;
 
     return &evaluation->result;
 }
@@ -307,7 +312,7 @@ ngx_http_loyalty_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_shop_get_ctx(r);
 
-    if (ctx == NULL || ctx->evaluation == NULL) {
+    if (ngx_http_shop_known(r, ctx) != NGX_OK || ctx->evaluation == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -339,7 +344,7 @@ ngx_http_loyalty_number_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_shop_get_ctx(r);
 
-    if (ctx == NULL || ctx->evaluation == NULL) {
+    if (ngx_http_shop_known(r, ctx) != NGX_OK || ctx->evaluation == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }

@@ -23,8 +23,8 @@
  *     seen       whether it was carried out before
  *     owner      whose identity it is
  *     sessions   of that customer, and the address of the identity
- *     forget     the address is nobody's, where the identity is to go; before
- *                "leave", which makes it unknown
+ *     forget     the address is nobody's, where the identity is to go and no
+ *                other has it; before "leave", which makes it unknown
  *     leave      in the customer's slot, one script, with a part of the
  *                sessions at a time; see leave.lua
  *     release    the identity is nobody's, if it is unlinked
@@ -232,8 +232,10 @@ ngx_http_social_notify_read(ngx_http_social_flow_t *flow)
                               &reason, r->connection->log);
 
     if (rc == NGX_ERROR) {
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
-                                           reason);
+        return ngx_http_social_flow_refuse(flow,
+                               ngx_strcmp(reason, "internal_error") == 0
+                               ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                               : NGX_HTTP_BAD_REQUEST, reason);
     }
 
     if (rc == NGX_AGAIN) {
@@ -434,7 +436,6 @@ ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
     ngx_int_t                   rc;
     ngx_http_request_t         *r;
     ngx_shop_redis_op_t        *op;
-    ngx_http_social_notify_t   *notify;
     ngx_http_shop_main_conf_t  *smcf;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
@@ -442,7 +443,6 @@ ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
     }
 
     r = flow->request;
-    notify = flow->data;
 
     rc = ngx_shop_customer_owned(r->pool, flow->op->replies[0],
                                  &flow->customer);
@@ -459,14 +459,11 @@ ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
     op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_LIST_COMMANDS
-                                       + NGX_SHOP_CUSTOMER_ADDRESS_COMMANDS);
+                                       + NGX_SHOP_CUSTOMER_LINKS_COMMANDS);
 
     if (op == NULL
         || ngx_shop_session_list(smcf->redis, op, &flow->customer) != NGX_OK
-        || ngx_shop_customer_address(smcf->redis, op, &flow->customer,
-                                     &flow->provider->conf.name,
-                                     &notify->notice.subject)
-           != NGX_OK)
+        || ngx_shop_customer_read(smcf->redis, op, &flow->customer) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -495,8 +492,9 @@ ngx_http_social_notify_sessions(ngx_http_social_flow_t *flow)
         return ngx_http_social_flow_unexpected(flow, "sessions");
     }
 
-    if (ngx_shop_customer_addressed(flow->request->pool,
+    if (ngx_shop_customer_address(flow->request->pool,
                          flow->op->replies[NGX_SHOP_SESSION_LIST_COMMANDS],
+                         &flow->provider->conf.name, &notify->notice.subject,
                          &notify->email)
         != NGX_OK)
     {

@@ -586,6 +586,15 @@ ngx_shop_notice_meta_says(ngx_pool_t *pool, ngx_shop_notice_t *notice,
         return NGX_ERROR;
     }
 
+    /*
+     * The browser of who signs in has a message that is signed likewise, with
+     * a code in it; that asks for nothing.
+     */
+
+    if (ngx_shop_json_get(json, "code") != NULL) {
+        return NGX_ERROR;
+    }
+
     if (!ngx_shop_oidc_is(&alg, "HMAC-SHA256")) {
         *reason = "alg_refused";
         return NGX_ERROR;

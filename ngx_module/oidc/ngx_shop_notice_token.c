@@ -39,9 +39,9 @@ typedef struct {
 
 
 static ngx_uint_t ngx_shop_notice_is_type(ngx_str_t *typ, const char *name);
-static ngx_int_t ngx_shop_notice_envelope(ngx_pool_t *pool,
-    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
-    ngx_shop_json_t *claims, const char **reason);
+static ngx_int_t ngx_shop_notice_envelope(ngx_shop_provider_t *provider,
+    ngx_shop_jws_t *jws, ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
+    const char **reason);
 static ngx_uint_t ngx_shop_notice_is_issuer(ngx_shop_provider_t *provider,
     ngx_str_t *issuer);
 static ngx_uint_t ngx_shop_notice_is_ours(ngx_shop_provider_t *provider,
@@ -104,7 +104,7 @@ ngx_shop_notice_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     claims = ngx_shop_json_parse(pool, &jws->payload, NGX_SHOP_JWS_TOKEN_MAX);
 
-    if (ngx_shop_notice_envelope(pool, provider, notice, claims, reason)
+    if (ngx_shop_notice_envelope(provider, jws, notice, claims, reason)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -150,7 +150,7 @@ ngx_shop_notice_is_type(ngx_str_t *typ, const char *name)
 
 
 static ngx_int_t
-ngx_shop_notice_envelope(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+ngx_shop_notice_envelope(ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
 {
     int64_t    iat;
@@ -171,7 +171,9 @@ ngx_shop_notice_envelope(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (!ngx_shop_notice_is_issuer(provider, &iss)) {
+    if (!ngx_shop_notice_is_issuer(provider, &iss)
+        || !ngx_shop_provider_may_sign(provider, &jws->issuer, &iss))
+    {
         *reason = "iss_mismatch";
         return NGX_ERROR;
     }
@@ -339,7 +341,7 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_SHOP_NOTICE_EVENTS_MAX; i++) {
+    for (i = 0; i <= NGX_SHOP_NOTICE_EVENTS_MAX; i++) {
 
         event = ngx_shop_json_member(events, i, &name);
 

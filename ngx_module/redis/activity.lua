@@ -54,7 +54,11 @@ if outdated(last) then
         changes[#changes + 1] = value
     end
 
-    if not last or seen - math.max(last, before) >= 1800 then
+    -- "before" is at most two notes ahead of us: if more, a note was lost
+
+    if not last
+       or seen - math.max(last, math.min(before, last + 600)) >= 1800
+    then
         local today = math.floor(seen / 86400)
         local visited = math.floor((tonumber(held[4]) or 0) / 86400)
         local streak, days = tonumber(held[5]) or 0, 0

@@ -92,6 +92,7 @@ ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
     ngx_int_t   rc, src, prc;
     ngx_str_t   seed;
     ngx_uint_t  i;
+    u_char      bytes[sizeof(redis->seed)];
 
     if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts != 3) {
         ngx_log_error(level, log, 0,
@@ -135,8 +136,10 @@ ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
             goto malformed;
         }
 
-        redis->seed[i] = (u_char) rc;
+        bytes[i] = (u_char) rc;
     }
+
+    ngx_memcpy(redis->seed, bytes, sizeof(bytes));
 
     ngx_shop_redis_meta_schema(redis, schema, log);
     ngx_shop_redis_meta_seeded(redis);
@@ -210,7 +213,9 @@ ngx_shop_redis_meta_seeded(ngx_shop_redis_t *redis)
     for (i = 0; i < NGX_SHOP_REDIS_SEED_WORDS; i++) {
         ngx_memcpy(&word, redis->seed + i * sizeof(word), sizeof(word));
 
-        if (words[i] != word) {
+        /* who is leaving may ask another Redis than those who stay */
+
+        if (words[i] != word && !ngx_exiting) {
             words[i] = word;
         }
     }
