@@ -358,8 +358,8 @@ ngx_shop_unit_loyalty_windows(ngx_shop_unit_t *u)
     static const char  *words[] = {
         "",
         "points=1000 window=364 valid=31449600 grace=2592000 ",
-        "spend=50000 orders=3 window=calendar match=all valid=calendar "
-            "downgrade=one ",
+        ("spend=50000 orders=3 window=calendar match=all valid=calendar "
+         "downgrade=one "),
         "points=5000 valid=24M downgrade=none "
     };
 
