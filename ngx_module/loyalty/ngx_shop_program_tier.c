@@ -185,7 +185,13 @@ ngx_shop_program_tier_parameter(ngx_conf_t *cf, ngx_shop_program_t *program,
 
         form->given |= 1 << i;
 
-        return ngx_shop_tier_table[i].handler(cf, program, form, &text);
+        if (ngx_shop_tier_table[i].handler(cf, program, form, &text)
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
     }
 
     return ngx_shop_program_unknown(cf, &ngx_shop_tier_parameters, word);

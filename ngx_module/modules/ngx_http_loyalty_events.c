@@ -365,7 +365,7 @@ ngx_http_loyalty_events_room(ngx_http_loyalty_events_t *events, size_t len)
         return NGX_ERROR;
     }
 
-    if (events->text.len) {
+    if (events->text.data) {
         ngx_memcpy(p, events->text.data, events->text.len);
     }
 
