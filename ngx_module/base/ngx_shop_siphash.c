@@ -28,7 +28,7 @@ static void ngx_shop_siphash_rounds(uint64_t *v, ngx_uint_t n);
 uint64_t
 ngx_shop_siphash(u_char *key, u_char *data, size_t len)
 {
-    u_char    *p, *last;
+    size_t     rest;
     uint64_t   one, two, word;
     uint64_t   v[4];
 
@@ -40,10 +40,9 @@ ngx_shop_siphash(u_char *key, u_char *data, size_t len)
     v[2] = one ^ 0x6c7967656e657261ULL;
     v[3] = two ^ 0x7465646279746573ULL;
 
-    last = data + (len & ~(size_t) 7);
-
-    for (p = data; p < last; p += 8) {
-        word = ngx_shop_siphash_word(p, 8);
+    for (rest = len; rest >= 8; rest -= 8) {
+        word = ngx_shop_siphash_word(data, 8);
+        data += 8;
 
         v[3] ^= word;
         ngx_shop_siphash_rounds(v, 2);
@@ -52,7 +51,7 @@ ngx_shop_siphash(u_char *key, u_char *data, size_t len)
 
     /* the rest, with the length in its last byte */
 
-    word = ngx_shop_siphash_word(p, len & 7) | (uint64_t) len << 56;
+    word = ngx_shop_siphash_word(data, rest) | (uint64_t) len << 56;
 
     v[3] ^= word;
     ngx_shop_siphash_rounds(v, 2);
