@@ -32,6 +32,7 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
     bench [OPTION...]   measures against others, and prints the tables of
                         docs/performance.md; options are in t/bench/figures
     bench callgrind     instructions, system calls and locks of a request
+    bench events        what an event costs that is told by POST events
     bench growth        memory and files over very many logins and requests
     bench soak [OPTION...]
                         full load while Redis and nginx fail at random;
@@ -570,7 +571,7 @@ cmd_bench() {
     local program=figures
 
     case ${1:-} in
-        callgrind|growth|soak)
+        callgrind|events|growth|soak)
             program=$1
             shift
             ;;
