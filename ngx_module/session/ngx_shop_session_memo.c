@@ -16,12 +16,16 @@
  * Opening one, decryption and a digest, is most of what a cached request
  * costs; a browser sends the same cookie again and again.  Only what was
  * authentic gets here, and it is found by all of its bytes and the host they
- * were sealed for, compared in constant time: so what is found is what would
- * have been opened.  Whether the session lives is asked for as always.
+ * were sealed for: so what is found is what would have been opened.  Whether
+ * the session lives is asked for as always.
  *
- * A slot is chosen by the end of the cookie, which is of its tag and so is
- * random; who comes later has it.  The secret is not kept, nor any cookie
- * over a reload, since the table is of one configuration, and so of its keys.
+ * A slot is chosen by the end of the cookie, 96 bits of its tag; who comes
+ * later has it.  The end is compared in constant time, so that nobody finds
+ * it out bit by bit.  Who has it has seen the cookie: the time that the rest
+ * takes tells him nothing, and memcmp() looks at it sixty times faster.
+ *
+ * The secret is not kept, nor any cookie over a reload, since the table is of
+ * one configuration, and so of its keys.
  */
 
 
@@ -61,19 +65,29 @@ ngx_int_t
 ngx_shop_session_recall(ngx_shop_session_memo_t *memo, ngx_pool_t *pool,
     ngx_str_t *host, ngx_str_t *cookie, ngx_shop_session_t *session)
 {
-    ngx_str_t                 text;
+    size_t                    len;
+    ngx_str_t                 end, sent;
     ngx_shop_session_slot_t  *slot;
 
     slot = ngx_shop_session_memo_slot(memo, cookie);
 
-    if (slot == NULL || slot->host != host) {
+    if (slot == NULL || slot->host != host
+        || slot->cookie_len != cookie->len)
+    {
         return NGX_DECLINED;
     }
 
-    text.data = slot->cookie;
-    text.len = slot->cookie_len;
+    len = cookie->len - NGX_SHOP_SESSION_MEMO_TAIL;
 
-    if (!ngx_shop_equal(&text, cookie)) {
+    end.data = slot->cookie + len;
+    end.len = NGX_SHOP_SESSION_MEMO_TAIL;
+
+    sent.data = cookie->data + len;
+    sent.len = NGX_SHOP_SESSION_MEMO_TAIL;
+
+    if (!ngx_shop_equal(&end, &sent)
+        || ngx_memcmp(slot->cookie, cookie->data, len) != 0)
+    {
         return NGX_DECLINED;
     }
 
