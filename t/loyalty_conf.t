@@ -95,6 +95,8 @@ good(program(<<'END'), 'all that this version has');
     segment vip points>=1000 tier>bronze spend>=500.00 recency<=30d;
     segment vip orders!=3 provider=google member_since<2026-01-01;
     segment lapsed recency>1w;
+    segment often visit_recency<=1h frequency>=2.125 streak>=7;
+    segment often providers=line providers!=x locale=de-AT locale!=zh_Hant;
     segment active;
 
     promotion WELCOME-10 { audience new; }
@@ -321,13 +323,13 @@ for my $line ('budget 1000', 'per_member 1 30d', 'once', 'payload "x"',
 wrong_promotion('audience;', 'invalid number of arguments in "audience", '
                 . 'allowed: audience CONDITION ...;', 'an empty audience');
 
-my $fields = '"tier", "points", "orders", "spend", "recency", "member_since" '
-           . 'with =, !=, <, <=, > or >= and a value, "provider" with = or !=';
+my $fields = '"tier", "points", "orders", "spend", "recency", '
+           . '"member_since", "visit_recency", "frequency", "streak" with =, '
+           . '!=, <, <=, > or >= and a value, "provider", "providers", '
+           . '"locale" with = or !=';
 my $conditions = "allowed: \"new\", the name of a segment, $fields";
 
-for my $word (qw(providers>1 visit_recency<7d frequency>2 streak>=7
-                 advocate>1 locale=de fan=line))
-{
+for my $word (qw(advocate>1 fan=line)) {
     wrong_promotion("audience new $word;", "the condition \"$word\" of "
                     . "\"audience\" is not in this version, $conditions",
                     "the condition $word");
@@ -370,12 +372,18 @@ wrong_promotion('audience provider<google;', 'invalid condition '
                 . '"provider<google" in "audience", "provider" is followed, '
                 . 'without blanks, by = or != and the name of a '
                 . '"social_provider"', 'nor have providers');
+wrong_promotion('audience locale>de;', 'invalid condition "locale>de" in '
+                . '"audience", "locale" is followed, without blanks, by = or '
+                . '!= and a language tag', '... and languages');
 
 for my $case ('points>=-1', 'points=1.5', 'points=', 'orders>many',
               'orders==1', 'spend>1.001', 'spend>=', 'spend>1,00',
               'recency>30', 'recency>1M', 'recency<0d', 'recency<-1d',
               'member_since<30d', 'member_since>2026-13-01', 'provider=a,b',
-              'provider=')
+              'provider=', 'visit_recency<30', 'visit_recency>=1M',
+              'frequency>1.0001', 'frequency=', 'frequency<-1', 'streak=1.5',
+              'streak>7d', 'providers=', 'providers!=a,b', 'locale=de.AT',
+              'locale!=')
 {
     wrong(program("currency EUR;\nsegment vip $case; # here"),
           "in the condition \"$case\" of \"segment\", it must be ",

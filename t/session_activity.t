@@ -46,7 +46,8 @@ my ($shop, $redis) = start();
 
         $is->{visits} != 1 || $is->{first_seen} ne $is->{last_seen}
             || $is->{last_visit} ne $is->{last_seen} || $is->{streak} != 1
-            || $now - $is->{last_seen} > 60 || keys %$is != 5
+            || $is->{frequency} != 1000
+            || $now - $is->{last_seen} > 60 || keys %$is != 6
             || listed($_) != $is->{last_seen};
     } @sessions;
 

@@ -50,7 +50,7 @@
 
 
 #define NGX_SHOP_ZONE_MAGIC    0x6e7853686f705a31
-#define NGX_SHOP_ZONE_LAYOUT   4
+#define NGX_SHOP_ZONE_LAYOUT   5
 
 #define NGX_SHOP_ZONE_TURNS    16
 #define NGX_SHOP_ZONE_FIGURES  16  /* of this, one part is for figures */

@@ -7,6 +7,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <math.h>
+
 #include "loyalty/ngx_shop_loyalty.h"
 
 
@@ -23,10 +25,14 @@
 
 #define NGX_SHOP_FACT_UNKNOWN  INT64_MIN    /* compares with nothing */
 
+#define NGX_SHOP_DAY           86400
+#define NGX_SHOP_HALF_LIFE     (30 * NGX_SHOP_DAY)  /* of a frequency */
+
 
 typedef struct {
     int64_t                    numbers[NGX_SHOP_NUMBERS];
     uint64_t                   segments[NGX_SHOP_SEGMENTS_MAX / 64];
+    ngx_shop_view_t           *view;
     ngx_shop_moment_t         *moment;
 } ngx_shop_facts_t;
 
@@ -43,6 +49,8 @@ typedef struct {
 
 static void ngx_shop_evaluate_facts(ngx_shop_view_t *view,
     ngx_uint_t tier, ngx_shop_moment_t *moment, ngx_shop_facts_t *facts);
+static void ngx_shop_evaluate_visits(ngx_shop_view_t *view, time_t now,
+    int64_t *numbers);
 static ngx_int_t ngx_shop_evaluate_segments(ngx_pool_t *pool,
     ngx_shop_program_t *program, ngx_shop_view_t *view,
     ngx_shop_facts_t *facts, ngx_shop_evaluation_t *result);
@@ -66,6 +74,10 @@ static ngx_uint_t ngx_shop_conditions_hold(ngx_array_t *conditions,
     ngx_shop_facts_t *facts);
 static ngx_uint_t ngx_shop_text_holds(ngx_shop_condition_t *condition,
     ngx_shop_facts_t *facts);
+static ngx_uint_t ngx_shop_linked_holds(ngx_shop_condition_t *condition,
+    ngx_shop_facts_t *facts);
+static ngx_uint_t ngx_shop_locale_is(ngx_str_t *locale, ngx_str_t *range);
+static ngx_uint_t ngx_shop_names_have(ngx_str_t *names, ngx_str_t *name);
 static ngx_uint_t ngx_shop_number_holds(int64_t is, ngx_shop_op_e op,
     int64_t number);
 static ngx_int_t ngx_shop_list_add(ngx_shop_list_t *list, ngx_str_t *name);
@@ -154,7 +166,38 @@ ngx_shop_evaluate_facts(ngx_shop_view_t *view, ngx_uint_t tier,
     facts->numbers[NGX_SHOP_FIELD_MEMBER_SINCE] =
         view->created ? view->created : NGX_SHOP_FACT_UNKNOWN;
 
+    ngx_shop_evaluate_visits(view, moment->now, facts->numbers);
+
+    facts->view = view;
     facts->moment = moment;
+}
+
+
+/*
+ * What is known of visits is as it was when the last one began; the present
+ * one may be that, or may not be known yet.  So how long ago the customer was
+ * here is told from earlier days, and stays true throughout this one.
+ */
+
+static void
+ngx_shop_evaluate_visits(ngx_shop_view_t *view, time_t now, int64_t *numbers)
+{
+    time_t  days, before;
+
+    days = now / NGX_SHOP_DAY - view->last_visit / NGX_SHOP_DAY;
+    before = days > 0 ? view->last_visit : view->earlier_visit;
+
+    numbers[NGX_SHOP_FIELD_VISIT_RECENCY] =
+        before ? now - before : NGX_SHOP_FACT_UNKNOWN;
+
+    numbers[NGX_SHOP_FIELD_STREAK] = days > 1 ? 0 : view->streak;
+
+    if (view->frequency) {
+        numbers[NGX_SHOP_FIELD_FREQUENCY] =
+            (int64_t) ((double) view->frequency
+                       * exp2((double) ngx_min(view->last_visit - now, 0)
+                              / NGX_SHOP_HALF_LIFE));
+    }
 }
 
 
@@ -479,23 +522,118 @@ ngx_shop_conditions_hold(ngx_array_t *conditions, ngx_shop_facts_t *facts)
 static ngx_uint_t
 ngx_shop_text_holds(ngx_shop_condition_t *condition, ngx_shop_facts_t *facts)
 {
-    ngx_str_t   *provider;
     ngx_uint_t   n, equal;
 
-    if (condition->field == NGX_SHOP_FIELD_SEGMENT) {
+    switch (condition->field) {
+
+    case NGX_SHOP_FIELD_SEGMENT:
         n = (ngx_uint_t) condition->number;
         equal = (facts->segments[n / 64] >> n % 64) & 1;
+        break;
 
-    } else {
-        provider = facts->moment->provider;
+    case NGX_SHOP_FIELD_PROVIDERS:
+        return ngx_shop_linked_holds(condition, facts);
 
-        equal = (provider->len == condition->text.len
-                 && ngx_memcmp(provider->data, condition->text.data,
-                               provider->len)
-                    == 0);
+    case NGX_SHOP_FIELD_LOCALE:
+
+        if (facts->view->locale.len == 0) {
+            return 0;
+        }
+
+        equal = ngx_shop_locale_is(&facts->view->locale, &condition->text);
+        break;
+
+    default: /* NGX_SHOP_FIELD_PROVIDER */
+        equal = ngx_shop_names_have(facts->moment->provider,
+                                    &condition->text);
     }
 
     return equal == (condition->op == NGX_SHOP_OP_EQ);
+}
+
+
+/*
+ * Who has come by a provider has linked it.  That another one is not linked
+ * holds only where it is known which are.
+ */
+
+static ngx_uint_t
+ngx_shop_linked_holds(ngx_shop_condition_t *condition,
+    ngx_shop_facts_t *facts)
+{
+    ngx_str_t   *linked;
+    ngx_uint_t   equal;
+
+    linked = &facts->view->providers;
+
+    equal = ngx_shop_names_have(facts->moment->provider, &condition->text)
+            || ngx_shop_names_have(linked, &condition->text);
+
+    if (condition->op == NGX_SHOP_OP_EQ) {
+        return equal;
+    }
+
+    return !equal && linked->len != 0;
+}
+
+
+/* "de" is the language of "de", "de-AT" and "de_AT" (RFC 4647, 3.3.1) */
+
+static ngx_uint_t
+ngx_shop_locale_is(ngx_str_t *locale, ngx_str_t *range)
+{
+    size_t  i;
+    u_char  one, two;
+
+    if (locale->len < range->len) {
+        return 0;
+    }
+
+    for (i = 0; i < range->len; i++) {
+
+        one = ngx_tolower(locale->data[i]);
+        two = ngx_tolower(range->data[i]);
+
+        if (one != two && !(one == '_' && two == '-')
+            && !(one == '-' && two == '_'))
+        {
+            return 0;
+        }
+    }
+
+    return locale->len == i || locale->data[i] == '-'
+           || locale->data[i] == '_';
+}
+
+
+/* names joined by commas */
+
+static ngx_uint_t
+ngx_shop_names_have(ngx_str_t *names, ngx_str_t *name)
+{
+    u_char  *p, *last, *comma;
+
+    p = names->data;
+    last = p + names->len;
+
+    while (p < last) {
+
+        comma = ngx_strlchr(p, last, ',');
+
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        if ((size_t) (comma - p) == name->len
+            && ngx_memcmp(p, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+
+        p = comma + 1;
+    }
+
+    return 0;
 }
 
 

@@ -163,7 +163,12 @@ typedef enum {
     NGX_SHOP_FIELD_SPEND,
     NGX_SHOP_FIELD_RECENCY,
     NGX_SHOP_FIELD_MEMBER_SINCE,
+    NGX_SHOP_FIELD_VISIT_RECENCY,
+    NGX_SHOP_FIELD_FREQUENCY,
+    NGX_SHOP_FIELD_STREAK,
     NGX_SHOP_FIELD_PROVIDER,                /* these are not */
+    NGX_SHOP_FIELD_PROVIDERS,
+    NGX_SHOP_FIELD_LOCALE,
     NGX_SHOP_FIELD_SEGMENT
 } ngx_shop_field_e;
 
@@ -175,8 +180,9 @@ typedef struct {
     ngx_shop_field_e           field;
     ngx_shop_op_e              op;
     int64_t                    number;      /* of a tier or segment: its
-                                               index; seconds; money; points */
-    ngx_str_t                  text;        /* of a provider */
+                                               index; seconds; money; points;
+                                               thousandths of a frequency */
+    ngx_str_t                  text;        /* of a provider or locale */
 } ngx_shop_condition_t;
 
 
@@ -244,6 +250,11 @@ typedef struct {
     ngx_array_t                groups;      /* of ngx_str_t */
     size_t                     codes_len;   /* of all codes, joined */
     ngx_shop_match_compile_pt  compile;     /* of its user */
+
+    /* what conditions ask for, which the view has where they do */
+
+    unsigned                   asks_visits:1;
+    unsigned                   asks_profile:1;
 } ngx_shop_program_t;
 
 
@@ -313,6 +324,18 @@ typedef struct {
                                                "," */
     time_t                     created;
     time_t                     next_due;    /* to be settled then; 0: never */
+
+    /* where the program asks for it */
+
+    time_t                     last_visit;  /* its start; 0: none */
+    time_t                     earlier_visit;  /* the last one of a day before
+                                                  that; 0: none */
+    int64_t                    frequency;   /* in thousandths, at the last
+                                               visit */
+    int64_t                    streak;      /* days, at the last visit */
+    ngx_str_t                  providers;   /* that are linked, joined by
+                                               "," */
+    ngx_str_t                  locale;
 } ngx_shop_view_t;
 
 

@@ -26,6 +26,9 @@ enum {
     NGX_SHOP_VIEW_SPEND,
     NGX_SHOP_VIEW_LAST_ORDER,
     NGX_SHOP_VIEW_TOWARD,
+    NGX_SHOP_VIEW_VISITS,
+    NGX_SHOP_VIEW_PROVIDERS,
+    NGX_SHOP_VIEW_LOCALE,
     NGX_SHOP_VIEW_FIELDS
 };
 
@@ -39,6 +42,8 @@ static ngx_int_t ngx_shop_view_number(ngx_shop_redis_reply_t *reply,
     ngx_uint_t i, int64_t *value);
 static ngx_int_t ngx_shop_view_time(ngx_shop_redis_reply_t *reply,
     ngx_uint_t i, time_t *value);
+static ngx_int_t ngx_shop_view_visits(ngx_shop_redis_reply_t *reply,
+    ngx_uint_t i, ngx_shop_view_t *view);
 
 
 static ngx_str_t  ngx_shop_view_fields[NGX_SHOP_VIEW_FIELDS] = {
@@ -54,7 +59,10 @@ static ngx_str_t  ngx_shop_view_fields[NGX_SHOP_VIEW_FIELDS] = {
     ngx_string("next_due"),
     ngx_string("spend"),
     ngx_string("last_order"),
-    ngx_string("toward")
+    ngx_string("toward"),
+    ngx_string("visits"),
+    ngx_string("providers"),
+    ngx_string("locale")
 };
 
 
@@ -133,6 +141,13 @@ ngx_shop_loyalty_view(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
                               &view->last_order)
             != NGX_OK
         || ngx_shop_view_number(reply, NGX_SHOP_VIEW_TOWARD, &view->toward)
+            != NGX_OK
+        || ngx_shop_view_visits(reply, NGX_SHOP_VIEW_VISITS, view) != NGX_OK
+        || ngx_shop_view_text(pool, reply, NGX_SHOP_VIEW_PROVIDERS,
+                              &view->providers)
+            != NGX_OK
+        || ngx_shop_view_text(pool, reply, NGX_SHOP_VIEW_LOCALE,
+                              &view->locale)
             != NGX_OK)
     {
         ngx_memzero(view, sizeof(ngx_shop_view_t));
@@ -206,6 +221,59 @@ ngx_shop_view_time(ngx_shop_redis_reply_t *reply, ngx_uint_t i,
     }
 
     *value = (time_t) n;
+
+    return NGX_OK;
+}
+
+
+/* "LAST EARLIER FREQUENCY STREAK" */
+
+static ngx_int_t
+ngx_shop_view_visits(ngx_shop_redis_reply_t *reply, ngx_uint_t i,
+    ngx_shop_view_t *view)
+{
+    u_char      *p, *last, *blank;
+    off_t        numbers[4];
+    ngx_int_t    rc;
+    ngx_str_t    text;
+    ngx_uint_t   n;
+
+    rc = ngx_shop_redis_text(reply, i, &text);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? NGX_OK : NGX_ERROR;
+    }
+
+    p = text.data;
+    last = p + text.len;
+
+    for (n = 0; n < 4; n++) {
+
+        blank = ngx_strlchr(p, last, ' ');
+
+        if ((blank == NULL) != (n == 3)) {
+            return NGX_ERROR;
+        }
+
+        if (blank == NULL) {
+            blank = last;
+        }
+
+        numbers[n] = ngx_atoof(p, blank - p);
+
+        if (numbers[n] == NGX_ERROR
+            || numbers[n] > NGX_SHOP_LOYALTY_POINTS_MAX)
+        {
+            return NGX_ERROR;
+        }
+
+        p = blank + 1;
+    }
+
+    view->last_visit = (time_t) numbers[0];
+    view->earlier_visit = (time_t) numbers[1];
+    view->frequency = numbers[2];
+    view->streak = numbers[3];
 
     return NGX_OK;
 }

@@ -32,6 +32,8 @@ typedef struct {
 static char *ngx_shop_condition_parse(ngx_conf_t *cf,
     ngx_shop_program_t *program, const char *where, ngx_uint_t audience,
     ngx_str_t *word, ngx_shop_condition_t *condition);
+static void ngx_shop_condition_asks(ngx_shop_program_t *program,
+    ngx_shop_field_e field);
 static char *ngx_shop_condition_bare(ngx_conf_t *cf,
     ngx_shop_program_t *program, const char *where, ngx_uint_t audience,
     ngx_str_t *word, ngx_shop_condition_t *condition);
@@ -70,22 +72,32 @@ static ngx_shop_condition_field_t  ngx_shop_condition_fields[] = {
       "a number and one of s, m, h, d and w, e.g. \"30d\"", 1 },
     { "member_since", NGX_SHOP_FIELD_MEMBER_SINCE,
       "a date in ISO 8601, e.g. \"2026-09-01\"", 1 },
+    { "visit_recency", NGX_SHOP_FIELD_VISIT_RECENCY,
+      "a number and one of s, m, h, d and w, e.g. \"30d\"", 1 },
+    { "frequency", NGX_SHOP_FIELD_FREQUENCY,
+      "a number with at most three decimals, e.g. \"2.5\"", 1 },
+    { "streak", NGX_SHOP_FIELD_STREAK,
+      "an integer from 0 to 9007199254740991", 1 },
     { "provider", NGX_SHOP_FIELD_PROVIDER,
       "the name of a \"social_provider\"", 0 },
+    { "providers", NGX_SHOP_FIELD_PROVIDERS,
+      "the name of a \"social_provider\"", 0 },
+    { "locale", NGX_SHOP_FIELD_LOCALE,
+      "a language tag, e.g. \"de\" or \"de-AT\"", 0 },
     { "segment", NGX_SHOP_FIELD_SEGMENT, "the name of a segment", 0 },
     { NULL, 0, NULL, 0 }
 };
 
 
 static const char  *ngx_shop_condition_later[] = {
-    "providers", "visit_recency", "frequency", "streak", "advocate",
-    "locale", "fan", NULL
+    "advocate", "fan", NULL
 };
 
 #define NGX_SHOP_CONDITION_ALLOWED                                            \
     "\"tier\", \"points\", \"orders\", \"spend\", \"recency\", "              \
-    "\"member_since\" with =, !=, <, <=, > or >= and a value, \"provider\" "  \
-    "with = or !="
+    "\"member_since\", \"visit_recency\", \"frequency\", \"streak\" with "    \
+    "=, !=, <, <=, > or >= and a value, \"provider\", \"providers\", "        \
+    "\"locale\" with = or !="
 
 static ngx_shop_program_words_t  ngx_shop_condition_words = {
     "condition", "segment", "\"new\", " NGX_SHOP_CONDITION_ALLOWED,
@@ -275,8 +287,32 @@ ngx_shop_condition_parse(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     condition->field = field->field;
 
+    ngx_shop_condition_asks(program, field->field);
+
     return ngx_shop_condition_value(cf, program, where, field, word, &value,
                                     condition);
+}
+
+
+static void
+ngx_shop_condition_asks(ngx_shop_program_t *program, ngx_shop_field_e field)
+{
+    switch (field) {
+
+    case NGX_SHOP_FIELD_VISIT_RECENCY:
+    case NGX_SHOP_FIELD_FREQUENCY:
+    case NGX_SHOP_FIELD_STREAK:
+        program->asks_visits = 1;
+        break;
+
+    case NGX_SHOP_FIELD_PROVIDERS:
+    case NGX_SHOP_FIELD_LOCALE:
+        program->asks_profile = 1;
+        break;
+
+    default:
+        break;
+    }
 }
 
 
@@ -403,6 +439,8 @@ ngx_shop_condition_value(ngx_conf_t *cf, ngx_shop_program_t *program,
         return NGX_CONF_OK;
 
     case NGX_SHOP_FIELD_PROVIDER:
+    case NGX_SHOP_FIELD_PROVIDERS:
+    case NGX_SHOP_FIELD_LOCALE:
 
         if (ngx_shop_name_valid(value)) {
             condition->text = *value;
@@ -447,6 +485,7 @@ ngx_shop_condition_number(ngx_shop_program_t *program,
         return ngx_shop_money_parse(&program->currency, value, number);
 
     case NGX_SHOP_FIELD_RECENCY:
+    case NGX_SHOP_FIELD_VISIT_RECENCY:
 
         if (ngx_shop_duration_parse(value, &duration) != NGX_OK
             || duration.months)
@@ -458,13 +497,17 @@ ngx_shop_condition_number(ngx_shop_program_t *program,
 
         return NGX_OK;
 
+    case NGX_SHOP_FIELD_FREQUENCY:
+
+        return ngx_shop_fixed_parse(value, 3, number);
+
     case NGX_SHOP_FIELD_MEMBER_SINCE:
 
         *number = ngx_shop_parse_time(value);
 
         return *number > 0 ? NGX_OK : NGX_ERROR;
 
-    default: /* NGX_SHOP_FIELD_POINTS, NGX_SHOP_FIELD_ORDERS */
+    default: /* NGX_SHOP_FIELD_POINTS, _ORDERS, _STREAK */
 
         *number = ngx_shop_program_points(value);
 

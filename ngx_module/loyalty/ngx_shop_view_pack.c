@@ -23,7 +23,9 @@ static size_t  ngx_shop_view_times[] = {
     offsetof(ngx_shop_view_t, tier_until),
     offsetof(ngx_shop_view_t, created),
     offsetof(ngx_shop_view_t, next_due),
-    offsetof(ngx_shop_view_t, last_order)
+    offsetof(ngx_shop_view_t, last_order),
+    offsetof(ngx_shop_view_t, last_visit),
+    offsetof(ngx_shop_view_t, earlier_visit)
 };
 
 static size_t  ngx_shop_view_numbers[] = {
@@ -32,12 +34,16 @@ static size_t  ngx_shop_view_numbers[] = {
     offsetof(ngx_shop_view_t, qualifying),
     offsetof(ngx_shop_view_t, toward),
     offsetof(ngx_shop_view_t, orders),
-    offsetof(ngx_shop_view_t, spend)
+    offsetof(ngx_shop_view_t, spend),
+    offsetof(ngx_shop_view_t, frequency),
+    offsetof(ngx_shop_view_t, streak)
 };
 
 static size_t  ngx_shop_view_texts[] = {
     offsetof(ngx_shop_view_t, tier),
-    offsetof(ngx_shop_view_t, segments)
+    offsetof(ngx_shop_view_t, segments),
+    offsetof(ngx_shop_view_t, providers),
+    offsetof(ngx_shop_view_t, locale)
 };
 
 #define NGX_SHOP_VIEW_TIMES    (sizeof(ngx_shop_view_times) / sizeof(size_t))

@@ -440,6 +440,12 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
     lmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_loyalty_module);
 
+    ngx_shop_activity_copies(smcf->activity,
+                             (lmcf->program.asks_visits
+                              ? NGX_SHOP_ACTIVITY_VISITS : 0)
+                             | (lmcf->program.asks_profile
+                                ? NGX_SHOP_ACTIVITY_PROFILE : 0));
+
     if (ngx_shop_ledger_visits(&lmcf->program)) {
         ngx_shop_activity_earns(smcf->activity, ngx_http_loyalty_visit,
                                 (void *) cycle);

@@ -3,9 +3,12 @@
 -- KEYS[1]  shop:session:{NN}:ID:HASH
 -- KEYS[2]  shop:sessions:{NN}:ID
 -- KEYS[3]  shop:activity:{NN}:ID
+-- KEYS[4]  shop:view:{NN}:ID
+-- KEYS[5]  shop:customer:{NN}:ID
 -- ARGV     hash, when it was used, when the customer had been seen before
---          that (0: not known), milliseconds until the session idles out, 1 if
---          visits earn something
+--          that (0: not known), milliseconds until the session idles out; 1 if
+--          visits earn something, segments ask for visits, they ask for the
+--          profile, else 0
 --
 -- Written is what is five minutes old, or an hour ahead of a clock that is
 -- right; so several servers that tell of one customer write it once.
@@ -19,13 +22,21 @@
 -- booked it: "TIME DAYS", the days of the streak, 0 if it is not the first one
 -- of its day.
 --
+-- The frequency of visits, in thousandths, is halved by 30 days without any,
+-- and each one adds 1.  "earlier_visit" is the last one of a day before that
+-- of "last_visit".
+--
+-- What segments ask for is copied to the view, where requests see it; that
+-- write makes every nginx forget the customer, so it is done for what has
+-- changed only.
+--
 -- The end of a session moves when a twentieth of the idle time is used up, at
 -- most a day: that write makes every nginx forget the session.
 --
 -- Returns 0 where there is no such session, 2 if its end has moved, else 1;
--- and the visit that is owed, if there is one.
+-- the visit that is owed, if there is one; and 1 if the view has changed.
 
-local session, sessions, activity = KEYS[1], KEYS[2], KEYS[3]
+local session, sessions, activity, view, customer = unpack(KEYS)
 local hash, seen = ARGV[1], tonumber(ARGV[2])
 local before, idle = tonumber(ARGV[3]), tonumber(ARGV[4])
 
@@ -36,13 +47,57 @@ if ttl == -2 then
 end
 
 local held = redis.call('HMGET', activity, 'first_seen', 'last_seen',
-                        'visits', 'last_visit', 'streak', 'owed')
+                        'visits', 'last_visit', 'streak', 'owed',
+                        'earlier_visit', 'frequency')
 local listed = redis.call('ZSCORE', sessions, hash)
 local owed = held[6]
+local half_life = 30 * 86400
+local changed = 0
 
 local function outdated(at)
     return not at or seen - at >= 300 or at - seen > 3600
 end
+
+-- to the view; "" is none
+
+local function copy(values)
+    for field, value in pairs(values) do
+        if (redis.call('HGET', view, field) or '') ~= value then
+            changed = 1
+
+            if value == '' then
+                redis.call('HDEL', view, field)
+
+            else
+                redis.call('HSET', view, field, value)
+            end
+        end
+    end
+end
+
+
+local function profile()
+    local fields = redis.call('HGETALL', customer)
+    local locale, linked, names = '', {}, {}
+
+    for i = 1, #fields, 2 do
+        local name = string.match(fields[i], '^id:([%w_-]+):')
+
+        if name and not linked[name] and #names < 64 then
+            linked[name] = true
+            names[#names + 1] = name
+        end
+
+        if fields[i] == 'locale' and #fields[i + 1] <= 40 then
+            locale = string.match(fields[i + 1], '^[%w_-]+$') or ''
+        end
+    end
+
+    table.sort(names)
+
+    return { locale = locale, providers = table.concat(names, ',') }
+end
+
 
 local last = tonumber(held[2])
 
@@ -60,17 +115,30 @@ if outdated(last) then
        or seen - math.max(last, math.min(before, last + 600)) >= 1800
     then
         local today = math.floor(seen / 86400)
-        local visited = math.floor((tonumber(held[4]) or 0) / 86400)
+        local before_that = tonumber(held[4]) or 0
+        local visited = math.floor(before_that / 86400)
         local streak, days = tonumber(held[5]) or 0, 0
+        local frequency = (tonumber(held[8]) or 0)
+                          * 2 ^ (math.min(before_that - seen, 0) / half_life)
 
         if today > visited then
             streak = today == visited + 1 and streak + 1 or 1
             days = streak
+
+            if before_that ~= 0 then
+                held[7] = string.format('%.0f', before_that)
+                set('earlier_visit', held[7])
+            end
         end
 
+        held[4] = ARGV[2]
+        held[5] = string.format('%.0f', streak)
+        held[8] = string.format('%.0f', frequency + 1000)
+
         set('visits', string.format('%.0f', (tonumber(held[3]) or 0) + 1))
-        set('last_visit', ARGV[2])
-        set('streak', string.format('%.0f', streak))
+        set('last_visit', held[4])
+        set('streak', held[5])
+        set('frequency', held[8])
 
         if ARGV[5] == '1' then
             owed = string.format('%s %.0f', ARGV[2], days)
@@ -79,6 +147,16 @@ if outdated(last) then
     end
 
     redis.call('HSET', activity, unpack(changes))
+
+    if ARGV[6] == '1' then
+        copy({ visits = string.format('%s %s %s %s', held[4] or 0,
+                                      held[7] or 0, held[8] or 0,
+                                      held[5] or 0) })
+    end
+
+    if ARGV[7] == '1' then
+        copy(profile())
+    end
 end
 
 local moves = ttl == -1
@@ -92,4 +170,4 @@ if moves then
     redis.call('PEXPIRE', session, ARGV[4])
 end
 
-return { moves and 2 or 1, owed }
+return { moves and 2 or 1, owed, changed }

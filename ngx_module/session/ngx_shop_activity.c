@@ -13,7 +13,8 @@
 
 /*
  * That a session is used, and its customer visits, is written to Redis, but
- * in nobody's way, and seldom: once in five minutes.
+ * in nobody's way, and seldom: once in five minutes.  Then what segments ask
+ * for is copied to the customer's view, too.
  *
  *     request --> due? --> the first of all workers?
  *                 no: done      |
@@ -67,6 +68,7 @@ struct ngx_shop_activity_s {
     ngx_log_t                  *log;
     ngx_shop_activity_visit_pt  visit;      /* NULL: visits earn nothing */
     void                       *data;       /* for it */
+    ngx_uint_t                  copied;     /* what segments ask for */
     ngx_uint_t                  nout;       /* of the batch under way */
     ngx_uint_t                  nlost;      /* since the log was told */
     time_t                      told;
@@ -85,6 +87,7 @@ static ngx_int_t ngx_shop_activity_send(ngx_shop_activity_t *activity,
     ngx_shop_activity_note_t *note);
 static ngx_int_t ngx_shop_activity_command(ngx_shop_activity_t *activity,
     ngx_shop_activity_note_t *note, ngx_shop_redis_op_t *op, int64_t idle);
+static void ngx_shop_activity_flag(ngx_uint_t set, ngx_str_t *arg);
 static void ngx_shop_activity_done(ngx_shop_redis_op_t *op);
 static ngx_int_t ngx_shop_activity_result(ngx_shop_activity_t *activity,
     ngx_shop_redis_op_t *op);
@@ -136,6 +139,13 @@ ngx_shop_activity_earns(ngx_shop_activity_t *activity,
 {
     activity->visit = handler;
     activity->data = data;
+}
+
+
+void
+ngx_shop_activity_copies(ngx_shop_activity_t *activity, ngx_uint_t what)
+{
+    activity->copied = what;
 }
 
 
@@ -355,18 +365,18 @@ static ngx_int_t
 ngx_shop_activity_command(ngx_shop_activity_t *activity,
     ngx_shop_activity_note_t *note, ngx_shop_redis_op_t *op, int64_t idle)
 {
-    ngx_str_t          keys[3], args[5];
+    ngx_str_t          keys[5], args[7];
     ngx_pool_t        *pool;
     ngx_shop_redis_t  *redis;
 
     redis = activity->redis;
     pool = op->pool;
 
-    ngx_str_set(&args[4], "0");
-
-    if (activity->visit != NULL) {
-        ngx_str_set(&args[4], "1");
-    }
+    ngx_shop_activity_flag(activity->visit != NULL, &args[4]);
+    ngx_shop_activity_flag(activity->copied & NGX_SHOP_ACTIVITY_VISITS,
+                           &args[5]);
+    ngx_shop_activity_flag(activity->copied & NGX_SHOP_ACTIVITY_PROFILE,
+                           &args[6]);
 
     if (ngx_shop_hex(pool, note->digest, NGX_SHOP_SHA256_LEN, &args[0])
         != NGX_OK
@@ -381,13 +391,31 @@ ngx_shop_activity_command(ngx_shop_activity_t *activity,
            != NGX_OK
         || ngx_shop_redis_customer_key(redis, pool, "activity",
                                        &note->customer, NULL, &keys[2])
+           != NGX_OK
+        || ngx_shop_redis_customer_key(redis, pool, "view",
+                                       &note->customer, NULL, &keys[3])
+           != NGX_OK
+        || ngx_shop_redis_customer_key(redis, pool, "customer",
+                                       &note->customer, NULL, &keys[4])
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_activity, 3,
-                                     keys, 5, args);
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_activity, 5,
+                                     keys, 7, args);
+}
+
+
+static void
+ngx_shop_activity_flag(ngx_uint_t set, ngx_str_t *arg)
+{
+    if (set) {
+        ngx_str_set(arg, "1");
+
+    } else {
+        ngx_str_set(arg, "0");
+    }
 }
 
 
@@ -422,7 +450,7 @@ static ngx_int_t
 ngx_shop_activity_result(ngx_shop_activity_t *activity,
     ngx_shop_redis_op_t *op)
 {
-    int64_t                    n;
+    int64_t                    n, changed;
     ngx_str_t                  digest, owed;
     ngx_shop_redis_reply_t    *reply;
     ngx_shop_activity_note_t  *note;
@@ -445,6 +473,11 @@ ngx_shop_activity_result(ngx_shop_activity_t *activity,
         digest.len = NGX_SHOP_SHA256_LEN;
 
         ngx_shop_cache_drop(activity->zone, NGX_SHOP_CACHE_SESSION, &digest);
+    }
+
+    if (ngx_shop_redis_number(reply, 2, &changed) == NGX_OK && changed) {
+        ngx_shop_cache_drop(activity->zone, NGX_SHOP_CACHE_VIEW,
+                            &note->customer);
     }
 
     if (activity->visit == NULL

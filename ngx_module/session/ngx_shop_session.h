@@ -175,6 +175,14 @@ typedef ngx_int_t (*ngx_shop_activity_visit_pt)(void *data,
 void ngx_shop_activity_earns(ngx_shop_activity_t *activity,
     ngx_shop_activity_visit_pt handler, void *data);
 
+/* what segments ask for, as bits, which is to be seen in the view: fields of
+ * it that are about visits, and those of the customer's profile */
+#define NGX_SHOP_ACTIVITY_VISITS   1
+#define NGX_SHOP_ACTIVITY_PROFILE  2
+
+void ngx_shop_activity_copies(ngx_shop_activity_t *activity,
+    ngx_uint_t what);
+
 /* what was not sent is lost */
 void ngx_shop_activity_stop(ngx_shop_activity_t *activity);
 

@@ -1187,6 +1187,12 @@ ngx_shop_unit_cache_packed(ngx_shop_unit_t *u)
     view.next_due = 7;
     view.spend = 8;
     view.last_order = 9;
+    view.last_visit = 10;
+    view.earlier_visit = 11;
+    view.frequency = 12;
+    view.streak = 13;
+    ngx_str_set(&view.providers, "google,work");
+    ngx_str_set(&view.locale, "de-AT");
 
     ngx_shop_unit_is_int(u, ngx_shop_view_pack(u->pool, &view, &value),
                          NGX_OK, "a view is packed");
@@ -1194,9 +1200,13 @@ ngx_shop_unit_cache_packed(ngx_shop_unit_t *u)
                          "and unpacked");
     ngx_shop_unit_is(u, &copy.tier, "silver", "tier");
     ngx_shop_unit_is(u, &copy.segments, "vip,new", "segments");
+    ngx_shop_unit_is(u, &copy.providers, "google,work", "providers");
+    ngx_shop_unit_is(u, &copy.locale, "de-AT", "locale");
 
     copy.tier = view.tier;
     copy.segments = view.segments;
+    copy.providers = view.providers;
+    copy.locale = view.locale;
 
     ngx_shop_unit_ok(u, ngx_memcmp(&copy, &view, sizeof(view)) == 0,
                      "and all the rest");

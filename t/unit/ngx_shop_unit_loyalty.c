@@ -464,14 +464,15 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
 
     static const char  *whole[] = {
         "silver", "1790000000", "1796083200", "1250", "30", "1300", "2",
-        "vip,new", "1780000000", "1791000000", "4999", "1785000000", "900"
+        "vip,new", "1780000000", "1791000000", "4999", "1785000000", "900",
+        "1789000000 1788000000 2500 3", "google,work", "de-AT"
     };
-    static const char  *settled[13] = {
+    static const char  *settled[16] = {
         "booked", "", "100", "30", "gold", "1790000001", "1796083201", "900",
         "1791000001"
     };
-    static const char  *none[13];
-    static const char  *values[13];
+    static const char  *none[16];
+    static const char  *values[16];
 
     static struct {
         ngx_uint_t   field;
@@ -490,7 +491,13 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
         { 9, "later" },
         { 10, "49.99" },
         { 11, "-1" },
-        { 12, "some" }
+        { 12, "some" },
+        { 13, "" },
+        { 13, "1 2 3" },
+        { 13, "1 2 3 4 5" },
+        { 13, "1 2 3 -4" },
+        { 13, "1  2 3" },
+        { 13, "1 2 3 9007199254740992" }
     };
 
     reply = ngx_shop_unit_loyalty_reply(u, whole);
@@ -510,6 +517,13 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, view.spend, 4999, "spend");
     ngx_shop_unit_is_int(u, view.last_order, 1785000000, "last_order");
     ngx_shop_unit_is_int(u, view.toward, 900, "toward");
+    ngx_shop_unit_is_int(u, view.last_visit, 1789000000, "the last visit");
+    ngx_shop_unit_is_int(u, view.earlier_visit, 1788000000,
+                         "one of an earlier day");
+    ngx_shop_unit_is_int(u, view.frequency, 2500, "how often");
+    ngx_shop_unit_is_int(u, view.streak, 3, "days in a row");
+    ngx_shop_unit_is(u, &view.providers, "google,work", "providers");
+    ngx_shop_unit_is(u, &view.locale, "de-AT", "locale");
 
     ngx_shop_unit_ok(u, view.tier.data != reply->elts[0]->str.data,
                      "texts are copies");
@@ -894,14 +908,14 @@ ngx_shop_unit_loyalty_reply(ngx_shop_unit_t *u, const char **values)
     ngx_uint_t               i;
     ngx_shop_redis_reply_t  *reply, *elts;
 
-    reply = ngx_pcalloc(u->pool, 14 * sizeof(ngx_shop_redis_reply_t));
+    reply = ngx_pcalloc(u->pool, 17 * sizeof(ngx_shop_redis_reply_t));
     elts = reply + 1;
 
     reply->type = NGX_SHOP_REDIS_ARRAY;
-    reply->nelts = 13;
-    reply->elts = ngx_palloc(u->pool, 13 * sizeof(void *));
+    reply->nelts = 16;
+    reply->elts = ngx_palloc(u->pool, 16 * sizeof(void *));
 
-    for (i = 0; i < 13; i++) {
+    for (i = 0; i < 16; i++) {
 
         reply->elts[i] = &elts[i];
 

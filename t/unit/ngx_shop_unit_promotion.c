@@ -27,6 +27,7 @@ static void ngx_shop_unit_promotion_matches(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_buckets(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_holdout(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_segments(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_visits(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_by_hand(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_presets(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_many(ngx_shop_unit_t *u);
@@ -48,6 +49,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_promotion_tests[] = {
     { "buckets are even", ngx_shop_unit_promotion_buckets },
     { "who is in a holdout", ngx_shop_unit_promotion_holdout },
     { "conditions of segments", ngx_shop_unit_promotion_segments },
+    { "conditions on visits", ngx_shop_unit_promotion_visits },
     { "segments given by hand", ngx_shop_unit_promotion_by_hand },
     { "presets of segments", ngx_shop_unit_promotion_presets },
     { "a hundred lines, and five", ngx_shop_unit_promotion_many },
@@ -446,6 +448,33 @@ ngx_shop_unit_promotion_segments(ngx_shop_unit_t *u)
         { "provider!=work", 0, 0 },
         { "provider=wor", 0, 0 },
         { "provider!=google", 1, 1 },
+
+        /* what is known is 18 and 20 days old */
+
+        { "visit_recency=18d", 1, 0 },
+        { "visit_recency!=17d", 1, 0 },
+        { "visit_recency<18d", 0, 0 },
+        { "frequency>=1.979", 1, 0 },
+        { "frequency>=1.980", 0, 0 },
+        { "frequency!=3", 1, 1 },
+        { "frequency=0", 0, 1 },
+        { "streak=0", 1, 1 },
+        { "streak>=1", 0, 0 },
+
+        /* the session's is linked, whatever is known of others */
+
+        { "providers=work", 1, 1 },
+        { "providers!=work", 0, 0 },
+        { "providers=google", 1, 0 },
+        { "providers=goog", 0, 0 },
+        { "providers=line", 1, 0 },
+        { "providers!=goog", 1, 0 },
+        { "locale=de", 1, 0 },
+        { "locale=DE_at", 1, 0 },
+        { "locale=de-ATX", 0, 0 },
+        { "locale=d", 0, 0 },
+        { "locale!=en", 1, 0 },
+        { "locale!=de", 0, 0 },
         { "orders>=3 points>1000", 1, 0 },
         { "orders>=3 points>2000", 0, 0 },
         { NULL, 0, 0 }
@@ -469,6 +498,12 @@ ngx_shop_unit_promotion_segments(ngx_shop_unit_t *u)
     known.spend = 4999;
     known.created = SEPTEMBER;
     known.last_order = OCTOBER - 30 * 86400;
+    known.last_visit = OCTOBER - 18 * 86400;
+    known.earlier_visit = OCTOBER - 20 * 86400;
+    known.frequency = 3000;
+    known.streak = 7;
+    known.providers = *ngx_shop_unit_str("google,line");
+    known.locale = *ngx_shop_unit_str("de-AT");
 
     lines[4] = (char *) line;
 
@@ -493,6 +528,86 @@ ngx_shop_unit_promotion_segments(ngx_shop_unit_t *u)
 
         ngx_shop_unit_is(u, &result.segments, cases[i].fresh ? "s" : "",
                          "%s, new", cases[i].condition);
+    }
+}
+
+
+/* what a visit leaves behind, as the days go by */
+
+static void
+ngx_shop_unit_promotion_visits(ngx_shop_unit_t *u)
+{
+    ngx_str_t               now;
+    ngx_uint_t              i;
+    ngx_shop_view_t         view;
+    ngx_shop_program_t     *program;
+    ngx_shop_evaluation_t   result;
+
+    static const char  *lines[] = {
+        "segment back visit_recency>=3d",
+        "segment soon visit_recency<3d",
+        "segment row streak=5",
+        "segment often frequency>=4",
+        "segment seldom frequency<2",
+        NULL
+    };
+
+    static struct {
+        const char  *now;
+        const char  *segments;
+    } cases[] = {
+
+        /* the visit itself, of which the day before is three days ago */
+
+        { "2026-10-05T23:00:00Z", "back,row,often" },
+        { "2026-10-05T23:59:59Z", "back,row" },
+
+        /* from midnight on it is one of an earlier day */
+
+        { "2026-10-06T00:00:00Z", "soon,row" },
+        { "2026-10-06T23:59:59Z", "soon,row" },
+        { "2026-10-07T00:00:00Z", "soon" },
+        { "2026-10-08T22:59:59Z", "soon" },
+        { "2026-10-08T23:00:00Z", "back" },
+
+        /* a half-life */
+
+        { "2026-11-04T22:59:59Z", "back" },
+        { "2026-11-04T23:00:01Z", "back,seldom" },
+
+        /* a clock that is behind */
+
+        { "2026-10-05T22:59:00Z", "soon,row,often" },
+        { NULL, NULL }
+    };
+
+    program = ngx_shop_unit_loyalty_program(u, lines);
+
+    if (program == NULL) {
+        return;
+    }
+
+    ngx_shop_unit_ok(u, program->asks_visits && !program->asks_profile,
+                     "the program asks for visits, and for no profile");
+
+    ngx_memzero(&view, sizeof(ngx_shop_view_t));
+
+    view.last_visit = OCTOBER + 4 * 86400 + 23 * 3600;
+    view.earlier_visit = view.last_visit - 3 * 86400;
+    view.streak = 5;
+    view.frequency = 4000;
+
+    for (i = 0; cases[i].now; i++) {
+
+        now.data = (u_char *) cases[i].now;
+        now.len = ngx_strlen(cases[i].now);
+
+        (void) ngx_shop_unit_loyalty_evaluate(u, program, &view,
+                                              ngx_shop_parse_time(&now),
+                                              &result);
+
+        ngx_shop_unit_is(u, &result.segments, cases[i].segments, "%s",
+                         cases[i].now);
     }
 }
 

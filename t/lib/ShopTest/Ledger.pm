@@ -134,9 +134,9 @@ sub seen {
     $self->{redis}->command('HSET', $session, 'provider', 'one');
 
     my $owed = $self->{redis}->command(
-        'EVALSHA', $self->sha('activity'), 3, $session,
-        $self->key('sessions'), $self->key('activity'), 'h1', $now, $before,
-        1000 * 86400, 1)->[1];
+        'EVALSHA', $self->sha('activity'), 5, $session,
+        (map { $self->key($_) } qw(sessions activity view customer)),
+        'h1', $now, $before, 1000 * 86400, 1, 0, 0)->[1];
 
     return unless defined $owed;
 

@@ -48,6 +48,12 @@ itself; a preset that has no line is an audience all the same, but is not told.
 What is not known, the time of an order where there was none, is neither equal
 to anything nor different from it.
 
+"visits" of the view is LAST EARLIER FREQUENCY STREAK: when the last visit
+began, when the last one of a day before that, and frequency, in thousandths,
+and streak as of the last one.  How long ago somebody was here is told from
+earlier days, as today they are here.  The provider of the session is one that
+is linked; whether another one is not is not known where none is.
+
 Money has two decimals.
 
 =cut
@@ -299,6 +305,25 @@ sub condition {
                       : $moment->{provider} ne $value
         if $field eq 'provider';
 
+    if ($field eq 'providers') {
+        my @linked = split /,/, $view->{providers} || '';
+        my $is = grep { $_ eq $value } @linked, $moment->{provider};
+
+        return $op eq '=' ? $is : !$is && @linked;
+    }
+
+    if ($field eq 'locale') {
+        my ($is, $range) = map { lc(defined $_ ? $_ : '') =~ tr/_/-/r }
+                           $view->{locale}, $value;
+
+        return $is ne '' && ($op eq '=') == ($is =~ /^\Q$range\E(?:-|$)/);
+    }
+
+    my ($last, $earlier, $frequency, $streak)
+        = split / /, $view->{visits} || '0 0 0 0';
+    my $days = POSIX::floor($now / 86400) - POSIX::floor($last / 86400);
+    my $before = $days > 0 ? $last : $earlier;
+
     my ($is, $than)
         = $field eq 'tier'
         ? ($self->rank($view->{tier} || ''), $self->rank($value))
@@ -307,6 +332,13 @@ sub condition {
         : $field eq 'recency'
         ? ($view->{last_order} ? $now - $view->{last_order} : undef,
            $value =~ /^(\d+)([smhdw])$/ ? $1 * $seconds{$2} : undef)
+        : $field eq 'visit_recency'
+        ? ($before ? $now - $before : undef,
+           $value =~ /^(\d+)([smhdw])$/ ? $1 * $seconds{$2} : undef)
+        : $field eq 'frequency'
+        ? (POSIX::floor($frequency * 2 ** (($last - $now) / (30 * 86400))),
+           1000 * $value)
+        : $field eq 'streak' ? ($days > 1 ? 0 : $streak, $value)
         : $field eq 'member_since'
         ? ($view->{created} || undef, date($value))
         : ($view->{$field} || 0, $value);
