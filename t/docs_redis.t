@@ -177,6 +177,7 @@ is_deeply($redis->command('ACL', 'LOG'), [], 'and nothing was refused');
 
 
 $redis->command('SELECT', 3);
+$redis->command('SET', 'shop:program', '{}');
 
 my $ledger;
 my %kind;
@@ -230,6 +231,27 @@ like($_, qr/^\d+ (?:signup|login) \d+ - \d+ (?:signup|[0-9a-f]{32})$/,
 
 is(scalar(@$ledger), 3, 'one for each booking');
 is((split ' ', $ledger->[-1])[4], 110, '... with the balance behind it');
+
+
+# --- a marketer
+
+
+{
+    my ($may) = $text =~ /^ {4}ACL SETUSER marketer (.*?)^\n/ms;
+
+    $redis->command('ACL', 'SETUSER', 'marketer',
+                    map { /^>/ ? ">$password" : $_ } split ' ', $may);
+
+    my $client = ShopTest::Redis->client($redis->port, user => 'marketer',
+                                         password => $password);
+
+    is($client->command('SET', 'shop:program', '[]'), 'OK',
+       'a marketer may write a program');
+    is($client->command('GET', 'shop:program'), '[]', '... and read it');
+    is($client->command('DEL', 'shop:program'), 1, '... and take it away');
+    like(($client->try('SET', 'shop:meta', 1))[1], qr/NOPERM/,
+         '... and no more');
+}
 
 
 # --- rights with sentinels: the same; in a cluster: two more

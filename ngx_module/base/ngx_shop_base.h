@@ -162,6 +162,13 @@ typedef struct json_t  ngx_shop_json_t;
 ngx_shop_json_t *ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text,
     size_t max);
 
+/* the same for a text of somebody who is told what is wrong with it, and
+ * where: error->data has room for NGX_SHOP_JSON_ERROR_MAX bytes */
+#define NGX_SHOP_JSON_ERROR_MAX  256
+
+ngx_shop_json_t *ngx_shop_json_parse_told(ngx_pool_t *pool, ngx_str_t *text,
+    size_t max, ngx_str_t *error);
+
 ngx_uint_t ngx_shop_json_is_object(ngx_shop_json_t *json);
 ngx_uint_t ngx_shop_json_is_array(ngx_shop_json_t *json);
 

@@ -56,19 +56,45 @@ static json_free_t     ngx_shop_json_saved_free;
 ngx_shop_json_t *
 ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text, size_t max)
 {
+    u_char     buf[NGX_SHOP_JSON_ERROR_MAX];
+    ngx_str_t  error;
+
+    error.data = buf;
+
+    return ngx_shop_json_parse_told(pool, text, max, &error);
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_parse_told(ngx_pool_t *pool, ngx_str_t *text, size_t max,
+    ngx_str_t *error)
+{
+    char          *data;
     json_t        *json;
-    json_error_t   error;
+    json_error_t   why;
 
     if (text->len > max) {
+        error->len = ngx_snprintf(error->data, NGX_SHOP_JSON_ERROR_MAX,
+                                  "%uz bytes, at most %uz are allowed",
+                                  text->len, max)
+                     - error->data;
         return NULL;
     }
 
+    data = text->len ? (char *) text->data : "";
+
     ngx_shop_json_enter(pool);
 
-    json = json_loadb((char *) text->data, text->len,
-                      NGX_SHOP_JSON_PARSE_FLAGS, &error);
+    json = json_loadb(data, text->len, NGX_SHOP_JSON_PARSE_FLAGS, &why);
 
     ngx_shop_json_leave();
+
+    if (json == NULL) {
+        error->len = ngx_snprintf(error->data, NGX_SHOP_JSON_ERROR_MAX,
+                                  "line %d, column %d: %s",
+                                  why.line, why.column, why.text)
+                     - error->data;
+    }
 
     return json;
 }

@@ -61,13 +61,14 @@ static int64_t ngx_shop_points_to(ngx_shop_tier_t *next,
 static ngx_int_t ngx_shop_evaluate_promotions(ngx_pool_t *pool,
     ngx_shop_program_t *program, ngx_shop_facts_t *facts,
     ngx_shop_evaluation_t *result);
-static ngx_uint_t ngx_shop_promotion_holds(ngx_shop_promotion_t *promotion,
-    ngx_shop_facts_t *facts);
+static ngx_shop_offer_e ngx_shop_promotion_offer(
+    ngx_shop_promotion_t *promotion, ngx_shop_facts_t *facts,
+    uint64_t taken);
 static ngx_uint_t ngx_shop_hours_hold(ngx_array_t *hours, time_t now);
 static ngx_uint_t ngx_shop_matches_hold(ngx_array_t *matches,
     ngx_shop_moment_t *moment);
-static ngx_uint_t ngx_shop_promotion_given(ngx_shop_promotion_t *promotion,
-    ngx_shop_moment_t *moment);
+static ngx_shop_offer_e ngx_shop_promotion_arm(
+    ngx_shop_promotion_t *promotion, ngx_shop_moment_t *moment);
 static ngx_uint_t ngx_shop_lines_hold(ngx_array_t *lines,
     ngx_shop_facts_t *facts);
 static ngx_uint_t ngx_shop_conditions_hold(ngx_array_t *conditions,
@@ -340,6 +341,8 @@ ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
     uint64_t               taken;
     ngx_uint_t             i;
     ngx_shop_list_t        list;
+    ngx_shop_offer_e       offer;
+    ngx_shop_moment_t     *moment;
     ngx_shop_promotion_t  *promotion;
 
     list.pool = pool;
@@ -349,14 +352,18 @@ ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
 
     taken = 0;
 
+    moment = facts->moment;
     promotion = program->promotions.elts;
 
     for (i = 0; i < program->promotions.nelts; i++) {
 
-        if ((promotion[i].group & taken)
-            || !ngx_shop_promotion_holds(&promotion[i], facts)
-            || !ngx_shop_promotion_given(&promotion[i], facts->moment))
-        {
+        offer = ngx_shop_promotion_offer(&promotion[i], facts, taken);
+
+        if (moment->trace) {
+            moment->trace(moment->data, &promotion[i], offer);
+        }
+
+        if (offer != NGX_SHOP_OFFER_GIVEN) {
             continue;
         }
 
@@ -371,36 +378,54 @@ ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
         }
     }
 
+    if (moment->trace) {
+        for (i++; i < program->promotions.nelts; i++) {
+            moment->trace(moment->data, &promotion[i],
+                          NGX_SHOP_OFFER_STOPPED);
+        }
+    }
+
     return NGX_OK;
 }
 
 
-static ngx_uint_t
-ngx_shop_promotion_holds(ngx_shop_promotion_t *promotion,
-    ngx_shop_facts_t *facts)
+static ngx_shop_offer_e
+ngx_shop_promotion_offer(ngx_shop_promotion_t *promotion,
+    ngx_shop_facts_t *facts, uint64_t taken)
 {
     time_t  now;
 
     now = facts->moment->now;
 
-    if (now < promotion->from
-        || (promotion->until && now >= promotion->until))
-    {
-        return 0;
+    if (promotion->group & taken) {
+        return NGX_SHOP_OFFER_GROUP;
+    }
+
+    if (now < promotion->from) {
+        return NGX_SHOP_OFFER_EARLY;
+    }
+
+    if (promotion->until && now >= promotion->until) {
+        return NGX_SHOP_OFFER_LATE;
     }
 
     if (promotion->hours && !ngx_shop_hours_hold(promotion->hours, now)) {
-        return 0;
+        return NGX_SHOP_OFFER_HOURS;
     }
 
     if (promotion->audience
         && !ngx_shop_lines_hold(promotion->audience, facts))
     {
-        return 0;
+        return NGX_SHOP_OFFER_AUDIENCE;
     }
 
-    return promotion->matches == NULL
-           || ngx_shop_matches_hold(promotion->matches, facts->moment);
+    if (promotion->matches
+        && !ngx_shop_matches_hold(promotion->matches, facts->moment))
+    {
+        return NGX_SHOP_OFFER_MATCH;
+    }
+
+    return ngx_shop_promotion_arm(promotion, facts->moment);
 }
 
 
@@ -441,18 +466,22 @@ ngx_shop_matches_hold(ngx_array_t *matches, ngx_shop_moment_t *moment)
 }
 
 
-static ngx_uint_t
-ngx_shop_promotion_given(ngx_shop_promotion_t *promotion,
+static ngx_shop_offer_e
+ngx_shop_promotion_arm(ngx_shop_promotion_t *promotion,
     ngx_shop_moment_t *moment)
 {
     if (promotion->holdout == 0) {
-        return 1;
+        return NGX_SHOP_OFFER_GIVEN;
     }
 
-    return moment->seed != NULL
-           && ngx_shop_holdout_bucket(moment->seed, &promotion->code,
-                                      moment->customer)
-              >= promotion->holdout;
+    if (moment->seed == NULL) {
+        return NGX_SHOP_OFFER_UNSEEDED;
+    }
+
+    return ngx_shop_holdout_bucket(moment->seed, &promotion->code,
+                                   moment->customer)
+           >= promotion->holdout
+           ? NGX_SHOP_OFFER_GIVEN : NGX_SHOP_OFFER_HOLDOUT;
 }
 
 

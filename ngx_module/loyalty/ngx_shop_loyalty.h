@@ -255,6 +255,10 @@ typedef struct {
 
     unsigned                   asks_visits:1;
     unsigned                   asks_profile:1;
+
+    ngx_pool_t                *pool;        /* its own, if it goes with the
+                                               last of its users; or NULL */
+    ngx_uint_t                 nusers;
 } ngx_shop_program_t;
 
 
@@ -290,6 +294,67 @@ ngx_uint_t ngx_shop_program_timed(ngx_shop_program_t *program);
 
 /* when all is read: orders the promotions */
 void ngx_shop_program_finish(ngx_shop_program_t *program);
+
+/* one user more, and one less: who keeps anything that points into a program
+ * is a user of it */
+void ngx_shop_program_hold(ngx_shop_program_t *program);
+void ngx_shop_program_release(ngx_shop_program_t *program);
+
+
+/* ngx_shop_program_json.c: promotions and segments as JSON */
+
+#define NGX_SHOP_PROGRAM_TEXT_MAX        262144
+#define NGX_SHOP_PROGRAM_PROMOTIONS_MAX  1000
+#define NGX_SHOP_PROGRAM_REASON_MAX      512
+
+/*
+ * A program with what "base" has, but for promotions and segments: these are
+ * those of the JSON, which is checked as the configuration is.  All is from
+ * "pool" or of "base".  NULL: it was refused, and "reason" says where and why
+ * in ASCII; reason->data has room for NGX_SHOP_PROGRAM_REASON_MAX bytes.
+ */
+ngx_shop_program_t *ngx_shop_program_json(ngx_pool_t *pool,
+    ngx_shop_program_t *base, ngx_str_t *text,
+    ngx_shop_match_compile_pt compile, ngx_str_t *reason);
+
+
+/* ngx_shop_program_live.c: the program in force, of the configuration or of
+ * Redis */
+
+#define NGX_SHOP_LIVE_VERSION_LEN  16
+
+typedef struct ngx_shop_live_s  ngx_shop_live_t;
+
+typedef void (*ngx_shop_live_pt)(void *data, ngx_shop_program_t *program);
+
+typedef struct {
+    ngx_str_t                  version;     /* of the document; empty: it is
+                                               that of the configuration */
+    time_t                     since;       /* with a version */
+    ngx_str_t                  reason;      /* why what is in Redis is not in
+                                               force; empty: it is */
+} ngx_shop_live_state_t;
+
+
+/*
+ * Begins to look after "shop:program"; from init_process, after
+ * ngx_shop_redis_init().  "base" and "compile" are as above; a document that
+ * is known to the zone is in force at once.  "handler" is told of the program
+ * in force, at the start and each time it is another one.  NULL: no memory.
+ * Stopping comes before ngx_shop_redis_exit().
+ */
+ngx_shop_live_t *ngx_shop_live_start(ngx_shop_redis_t *redis,
+    ngx_shop_zone_t *zone, ngx_shop_program_t *base,
+    ngx_shop_match_compile_pt compile, ngx_shop_live_pt handler, void *data,
+    ngx_cycle_t *cycle);
+void ngx_shop_live_stop(ngx_shop_live_t *live);
+
+/* good until the worker returns to its events, and longer for who holds it */
+ngx_shop_program_t *ngx_shop_live_program(ngx_shop_live_t *live);
+
+/* its texts are good as long */
+void ngx_shop_live_state(ngx_shop_live_t *live,
+    ngx_shop_live_state_t *state);
 
 
 /* ngx_shop_tier.c; NGX_SHOP_LOYALTY_NO_TIER: none */
@@ -359,6 +424,26 @@ typedef struct {
 
 typedef ngx_uint_t (*ngx_shop_match_pt)(void *data, ngx_shop_match_t *match);
 
+
+/* what becomes of a promotion */
+
+typedef enum {
+    NGX_SHOP_OFFER_GIVEN = 0,
+    NGX_SHOP_OFFER_GROUP,                   /* has given another one */
+    NGX_SHOP_OFFER_STOPPED,                 /* by one before it */
+    NGX_SHOP_OFFER_EARLY,
+    NGX_SHOP_OFFER_LATE,
+    NGX_SHOP_OFFER_HOURS,
+    NGX_SHOP_OFFER_AUDIENCE,
+    NGX_SHOP_OFFER_MATCH,
+    NGX_SHOP_OFFER_HOLDOUT,
+    NGX_SHOP_OFFER_UNSEEDED                 /* nobody knows the holdout */
+} ngx_shop_offer_e;
+
+typedef void (*ngx_shop_trace_pt)(void *data,
+    ngx_shop_promotion_t *promotion, ngx_shop_offer_e offer);
+
+
 typedef struct {
     time_t                     now;
     ngx_str_t                 *customer;    /* the id */
@@ -366,7 +451,9 @@ typedef struct {
     u_char                    *seed;        /* 16 bytes, for holdouts; NULL:
                                                not known */
     ngx_shop_match_pt          match;       /* 1: the line holds */
-    void                      *data;        /* of "match" */
+    ngx_shop_trace_pt          trace;       /* is told of each promotion;
+                                               NULL: nobody */
+    void                      *data;        /* of both */
 } ngx_shop_moment_t;
 
 
@@ -405,6 +492,9 @@ ngx_int_t ngx_shop_loyalty_read(ngx_shop_redis_t *redis,
  */
 ngx_int_t ngx_shop_loyalty_view(ngx_pool_t *pool,
     ngx_shop_redis_reply_t *reply, ngx_shop_view_t *view);
+
+/* how many elements that array has, and the names of their fields */
+ngx_uint_t ngx_shop_loyalty_fields(ngx_str_t **names);
 
 /* ngx_shop_event.c: what a shop tells, as JSON */
 

@@ -158,6 +158,15 @@ ngx_shop_loyalty_view(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
 }
 
 
+ngx_uint_t
+ngx_shop_loyalty_fields(ngx_str_t **names)
+{
+    *names = ngx_shop_view_fields;
+
+    return NGX_SHOP_VIEW_FIELDS;
+}
+
+
 static ngx_int_t
 ngx_shop_view_text(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
     ngx_uint_t i, ngx_str_t *value)

@@ -178,6 +178,24 @@ ngx_shop_program_finish(ngx_shop_program_t *program)
 }
 
 
+void
+ngx_shop_program_hold(ngx_shop_program_t *program)
+{
+    if (program->pool) {
+        program->nusers++;
+    }
+}
+
+
+void
+ngx_shop_program_release(ngx_shop_program_t *program)
+{
+    if (program->pool && --program->nusers == 0) {
+        ngx_destroy_pool(program->pool);
+    }
+}
+
+
 static int ngx_libc_cdecl
 ngx_shop_promotion_compare(const void *one, const void *two)
 {

@@ -35,6 +35,8 @@ static ngx_int_t ngx_http_loyalty_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_http_loyalty_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
+static void ngx_http_loyalty_in_force(void *data,
+    ngx_shop_program_t *program);
 static ngx_int_t ngx_http_loyalty_visit(void *data, ngx_shop_redis_op_t *op,
     ngx_str_t *customer, time_t time, ngx_str_t *days);
 
@@ -183,6 +185,7 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
     moment.provider = &ctx->session.provider;
     moment.seed = ngx_shop_redis_seed(smcf->redis);
     moment.match = ngx_http_loyalty_match;
+    moment.trace = NULL;
     moment.data = r->main;
 
     /* "match" may ask for what is known before promotions are looked at */
@@ -191,8 +194,15 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 
     ctx->evaluation = evaluation;
 
-    if (ngx_shop_evaluate(r->main->pool, ngx_http_loyalty_program(r),
-                          &ctx->view, &moment, &evaluation->result)
+    /* what it points to in the program is good until the request is over */
+
+    if (ctx->program == NULL) {
+        ctx->program = ngx_shop_live_program(smcf->live);
+        ngx_shop_program_hold(ctx->program);
+    }
+
+    if (ngx_shop_evaluate(r->main->pool, ctx->program, &ctx->view, &moment,
+                          &evaluation->result)
         != NGX_OK)
     {
         ctx->evaluation = NULL;
@@ -440,18 +450,29 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
     lmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_loyalty_module);
 
-    ngx_shop_activity_copies(smcf->activity,
-                             (lmcf->program.asks_visits
-                              ? NGX_SHOP_ACTIVITY_VISITS : 0)
-                             | (lmcf->program.asks_profile
-                                ? NGX_SHOP_ACTIVITY_PROFILE : 0));
-
     if (ngx_shop_ledger_visits(&lmcf->program)) {
         ngx_shop_activity_earns(smcf->activity, ngx_http_loyalty_visit,
                                 (void *) cycle);
     }
 
-    return NGX_OK;
+    smcf->live = ngx_shop_live_start(smcf->redis, smcf->zone, &lmcf->program,
+                                     ngx_http_loyalty_match_resolve,
+                                     ngx_http_loyalty_in_force, smcf, cycle);
+
+    return smcf->live ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_loyalty_in_force(void *data, ngx_shop_program_t *program)
+{
+    ngx_http_shop_main_conf_t *smcf = data;
+
+    ngx_shop_activity_copies(smcf->activity,
+                             (program->asks_visits
+                              ? NGX_SHOP_ACTIVITY_VISITS : 0)
+                             | (program->asks_profile
+                                ? NGX_SHOP_ACTIVITY_PROFILE : 0));
 }
 
 

@@ -84,7 +84,8 @@ extern ngx_module_t  ngx_http_loyalty_module;
 ngx_shop_evaluation_t *ngx_http_loyalty_evaluate(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 
-/* the program; without "loyalty_program" an empty one */
+/* the program of the configuration, whose tiers and rules are those of any;
+ * without "loyalty_program" an empty one */
 ngx_shop_program_t *ngx_http_loyalty_program(ngx_http_request_t *r);
 
 
@@ -96,10 +97,20 @@ ngx_int_t ngx_http_loyalty_events_handler(ngx_http_request_t *r);
 /* ngx_http_loyalty_match.c: lines "match" of promotions */
 
 /* see ngx_shop_program_init() and ngx_shop_moment_t, of which "data" is the
- * main request */
+ * main request; the first is for configuration time, the second for a worker,
+ * which finds such variables only as the configuration has or nginx itself
+ * always knows */
 char *ngx_http_loyalty_match_compile(ngx_conf_t *cf,
     ngx_shop_match_t *match);
+char *ngx_http_loyalty_match_resolve(ngx_conf_t *cf,
+    ngx_shop_match_t *match);
 ngx_uint_t ngx_http_loyalty_match(void *data, ngx_shop_match_t *match);
+
+/* the same for who has the variables' values himself: to compile a line
+ * whatever variables there are; 1: the value of its variable is one of it */
+char *ngx_http_loyalty_match_texts(ngx_conf_t *cf, ngx_shop_match_t *match);
+ngx_uint_t ngx_http_loyalty_match_text(ngx_shop_match_t *match,
+    ngx_str_t *text, ngx_log_t *log);
 
 
 #endif /* _NGX_HTTP_LOYALTY_MODULE_H_INCLUDED_ */

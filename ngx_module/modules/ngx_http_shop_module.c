@@ -219,7 +219,14 @@ ngx_http_shop_create_ctx(ngx_http_request_t *r)
 static void
 ngx_http_shop_cleanup(void *data)
 {
-    ngx_http_shop_lookup_cancel(data);
+    ngx_http_shop_ctx_t *ctx = data;
+
+    ngx_http_shop_lookup_cancel(ctx);
+
+    if (ctx->program != NULL) {
+        ngx_shop_program_release(ctx->program);
+        ctx->program = NULL;
+    }
 }
 
 
@@ -460,6 +467,10 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
 
     if (smcf->due != NULL) {
         ngx_shop_due_stop(smcf->due);
+    }
+
+    if (smcf->live != NULL) {
+        ngx_shop_live_stop(smcf->live);
     }
 
     ngx_shop_redis_track_stop(smcf->redis);

@@ -73,6 +73,7 @@ typedef struct {
     ngx_queue_t               *reads;       /* under way */
     ngx_shop_activity_t       *activity;
     ngx_shop_due_t            *due;         /* NULL: nothing ever is */
+    ngx_shop_live_t           *live;        /* the program */
 } ngx_http_shop_main_conf_t;
 
 
@@ -133,6 +134,7 @@ typedef struct {
     ngx_array_t                waiters;     /* of ngx_http_request_t * */
 
     void                      *evaluation;  /* of ngx_http_loyalty_module */
+    ngx_shop_program_t        *program;     /* by which, held; NULL: none */
 
     /* of ngx_http_social_module */
 

@@ -53,6 +53,10 @@ typedef enum {
     NGX_HTTP_SHOP_REFUSED,
     NGX_HTTP_SHOP_SETTLED,
     NGX_HTTP_SHOP_DUE_LAG,
+    NGX_HTTP_SHOP_PROMOTIONS,
+    NGX_HTTP_SHOP_SEGMENTS,
+    NGX_HTTP_SHOP_PROGRAM_SINCE,
+    NGX_HTTP_SHOP_PROGRAM_REFUSED,
     NGX_HTTP_SHOP_NVALUES
 } ngx_http_shop_value_e;
 
@@ -95,6 +99,8 @@ typedef struct {
     u_char                       *last;
     const char                   *mode;
     const char                   *channel;
+    ngx_shop_live_state_t         program;
+    ngx_str_t                     reason;   /* escaped */
     uint64_t                      values[NGX_HTTP_SHOP_NVALUES];
     ngx_array_t                   nodes;    /* of ..._status_node_t */
     size_t                        size;     /* of the longest address */
@@ -104,10 +110,14 @@ typedef struct {
 static ngx_int_t ngx_http_shop_status_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_shop_status_collect(ngx_http_request_t *r,
     ngx_http_shop_status_t *status);
+static ngx_int_t ngx_http_shop_status_program(ngx_pool_t *pool,
+    ngx_shop_live_t *live, ngx_http_shop_status_t *status);
 static ngx_int_t ngx_http_shop_status_node(ngx_pool_t *pool,
     ngx_http_shop_status_t *status, ngx_shop_figures_sum_t *sum);
 
 static void ngx_http_shop_status_json(ngx_http_shop_status_t *status);
+static void ngx_http_shop_status_json_program(
+    ngx_http_shop_status_t *status);
 static void ngx_http_shop_status_json_section(ngx_http_shop_status_t *status,
     const char *section, uint64_t *values);
 static void ngx_http_shop_status_json_node(ngx_http_shop_status_t *status,
@@ -191,6 +201,15 @@ static ngx_http_shop_figure_t  ngx_http_shop_figures[] = {
                           "Customers for whom time changed something"),
     ngx_http_shop_gauge("due", "lag_seconds", NGX_HTTP_SHOP_DUE_LAG,
                         "How late the last of them were"),
+
+    ngx_http_shop_gauge("program", "promotions", NGX_HTTP_SHOP_PROMOTIONS,
+                        "Promotions in force"),
+    ngx_http_shop_gauge("program", "segments", NGX_HTTP_SHOP_SEGMENTS,
+                        "Segments in force"),
+    ngx_http_shop_gauge("program", "since", NGX_HTTP_SHOP_PROGRAM_SINCE,
+                        "When these came from Redis, as UNIX time"),
+    ngx_http_shop_gauge("program", "refused", NGX_HTTP_SHOP_PROGRAM_REFUSED,
+                        "1 while what is in Redis was refused"),
 
     ngx_http_shop_counter("redis_node", "commands", NGX_SHOP_REDIS_COMMANDS,
                           "Commands answered"),
@@ -292,7 +311,8 @@ ngx_http_shop_status_handler(ngx_http_request_t *r)
     size = (sizeof(ngx_http_shop_figures) / sizeof(ngx_http_shop_figure_t)
             + NGX_SHOP_REDIS_NBUCKETS + 2)
            * (NGX_HTTP_SHOP_FIGURE_LEN + status.size)
-           * (1 + status.nodes.nelts);
+           * (1 + status.nodes.nelts)
+           + status.reason.len;
 
     body.data = ngx_pnalloc(r->pool, size);
     if (body.data == NULL) {
@@ -354,6 +374,10 @@ ngx_http_shop_status_collect(ngx_http_request_t *r,
     v[NGX_HTTP_SHOP_LAG] = (stats.lag < 0) ? NGX_HTTP_SHOP_NULL
                                            : (uint64_t) stats.lag * 1000;
 
+    if (ngx_http_shop_status_program(r->pool, smcf->live, status) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     status->mode = modes[smcf->redis->mode];
     status->channel = (stats.alive == 0) ? "lost"
                       : (stats.alive < stats.links) ? "partly" : "alive";
@@ -399,6 +423,45 @@ ngx_http_shop_status_collect(ngx_http_request_t *r,
             return NGX_ERROR;
         }
     }
+}
+
+
+static ngx_int_t
+ngx_http_shop_status_program(ngx_pool_t *pool, ngx_shop_live_t *live,
+    ngx_http_shop_status_t *status)
+{
+    u_char                 *p;
+    uint64_t               *v;
+    ngx_shop_program_t     *program;
+    ngx_shop_live_state_t  *state;
+
+    state = &status->program;
+
+    ngx_shop_live_state(live, state);
+
+    program = ngx_shop_live_program(live);
+    v = status->values;
+
+    v[NGX_HTTP_SHOP_PROMOTIONS] = program->promotions.nelts;
+    v[NGX_HTTP_SHOP_SEGMENTS] = program->segments.nelts;
+    v[NGX_HTTP_SHOP_PROGRAM_REFUSED] = (state->reason.len != 0);
+    v[NGX_HTTP_SHOP_PROGRAM_SINCE] = state->version.len
+                                     ? (uint64_t) state->since
+                                     : NGX_HTTP_SHOP_NULL;
+
+    p = ngx_pnalloc(pool, 1 + state->reason.len
+                          + ngx_escape_json(NULL, state->reason.data,
+                                            state->reason.len));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    status->reason.data = p;
+    status->reason.len = (u_char *) ngx_escape_json(p, state->reason.data,
+                                                    state->reason.len)
+                         - p;
+
+    return NGX_OK;
 }
 
 
@@ -461,6 +524,8 @@ ngx_http_shop_status_json(ngx_http_shop_status_t *status)
     ngx_http_shop_status_print(status, "}, \"due\": {");
     ngx_http_shop_status_json_section(status, "due", status->values);
 
+    ngx_http_shop_status_json_program(status);
+
     ngx_http_shop_status_print(status, "}, \"redis\": {\"mode\": \"%s\", ",
                                status->mode);
     ngx_http_shop_status_json_section(status, "redis", status->values);
@@ -475,6 +540,29 @@ ngx_http_shop_status_json(ngx_http_shop_status_t *status)
     }
 
     ngx_http_shop_status_print(status, "]}}\n");
+}
+
+
+static void
+ngx_http_shop_status_json_program(ngx_http_shop_status_t *status)
+{
+    const char  *quote;
+
+    quote = status->program.version.len ? "\"" : "";
+
+    ngx_http_shop_status_print(status, "}, \"program\": {\"source\": "
+                               "\"%s\", \"version\": %s%V%s%s, ",
+                               *quote ? "redis" : "configuration",
+                               quote, &status->program.version, quote,
+                               *quote ? "" : "null");
+
+    ngx_http_shop_status_json_section(status, "program", status->values);
+
+    quote = status->reason.len ? "\"" : "";
+
+    ngx_http_shop_status_print(status, ", \"reason\": %s%V%s%s",
+                               quote, &status->reason, quote,
+                               *quote ? "" : "null");
 }
 
 

@@ -55,6 +55,7 @@ static const char  *ngx_shop_redis_faults[NGX_SHOP_REDIS_CODES] = {
 
 static ngx_str_t  ngx_shop_redis_reading[] = {
     ngx_string("GET"),
+    ngx_string("GETRANGE"),
     ngx_string("HGET"),
     ngx_string("HGETALL"),
     ngx_string("HMGET"),

@@ -318,6 +318,15 @@ ngx_int_t ngx_shop_redis_track_start(ngx_shop_redis_t *redis,
     ngx_shop_zone_t *zone, ngx_cycle_t *cycle);
 void ngx_shop_redis_track_stop(ngx_shop_redis_t *redis);
 
+/*
+ * Of "shop:program", which is in no partition and not in the cache: "changes"
+ * counts how often it may have been written.  NGX_OK: no change is missed;
+ * NGX_AGAIN: some may be, for now; NGX_DECLINED: another worker is the one to
+ * know, since it holds the channels.
+ */
+ngx_int_t ngx_shop_redis_track_program(ngx_shop_redis_t *redis,
+    ngx_str_t *key, ngx_uint_t *changes);
+
 
 /* replies */
 

@@ -229,6 +229,13 @@ ngx_shop_redis_channel_node(ngx_shop_redis_channel_t *channel)
 }
 
 
+ngx_uint_t
+ngx_shop_redis_channel_tells(ngx_shop_redis_channel_t *channel)
+{
+    return channel->state == NGX_SHOP_REDIS_CHANNEL_ARMED;
+}
+
+
 void
 ngx_shop_redis_channel_look(ngx_shop_redis_channel_t *channel)
 {
@@ -565,6 +572,8 @@ ngx_shop_redis_channel_armed(ngx_shop_redis_channel_t *channel,
     }
 
     ngx_shop_cache_armed(channel->track->zone, channel->link);
+
+    channel->track->changes++;
 
     channel->state = NGX_SHOP_REDIS_CHANNEL_ARMED;
     channel->looks = 0;

@@ -217,6 +217,7 @@ struct ngx_shop_redis_track_s {
 
     ngx_uint_t                    ticks;
     ngx_uint_t                    moves;    /* seen in the zone */
+    ngx_uint_t                    changes;  /* of shop:program */
 
     unsigned                      holder:1;
     unsigned                      stopped:1;
@@ -527,6 +528,9 @@ void ngx_shop_redis_channel_look(ngx_shop_redis_channel_t *channel);
 
 ngx_shop_redis_node_t *ngx_shop_redis_channel_node(
     ngx_shop_redis_channel_t *channel);
+
+/* 1: changes are told, as far as is known */
+ngx_uint_t ngx_shop_redis_channel_tells(ngx_shop_redis_channel_t *channel);
 
 
 /* ngx_shop_redis_reply.c */

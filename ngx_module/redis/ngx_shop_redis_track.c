@@ -379,6 +379,7 @@ ngx_shop_redis_track_told(ngx_shop_redis_track_t *track, ngx_uint_t link,
     switch (payload->type) {
 
     case NGX_SHOP_REDIS_NIL:
+        track->changes++;
         ngx_shop_cache_flush(track->zone, link);
         break;
 
@@ -425,6 +426,11 @@ ngx_shop_redis_track_key(ngx_shop_redis_track_t *track, ngx_str_t *key)
     }
 
     p += prefix->len;
+
+    if (last - p == 7 && ngx_strncmp(p, "program", 7) == 0) {
+        track->changes++;
+        return;
+    }
 
     if (last - p > 9 && ngx_strncmp(p, "session:{", 9) == 0) {
         session = 1;
@@ -476,4 +482,30 @@ ngx_shop_redis_track_key(ngx_shop_redis_track_t *track, ngx_str_t *key)
     name.len = NGX_SHOP_SHA256_LEN;
 
     ngx_shop_cache_drop(track->zone, NGX_SHOP_CACHE_SESSION, &name);
+}
+
+
+/* the key may be with a node that has no partition, and so no channel */
+
+ngx_int_t
+ngx_shop_redis_track_program(ngx_shop_redis_t *redis, ngx_str_t *key,
+    ngx_uint_t *changes)
+{
+    ngx_shop_redis_node_t   *node;
+    ngx_shop_redis_track_t  *track;
+
+    track = redis->track;
+
+    if (track == NULL || !track->holder) {
+        return NGX_DECLINED;
+    }
+
+    *changes = track->changes;
+
+    node = redis->slots ? redis->slots[ngx_shop_redis_slot(key)]
+                        : redis->node;
+
+    return (node != NULL && node->channel != NULL
+            && ngx_shop_redis_channel_tells(node->channel))
+           ? NGX_OK : NGX_AGAIN;
 }

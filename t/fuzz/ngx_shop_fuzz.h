@@ -89,6 +89,7 @@ void ngx_shop_fuzz_rule(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_told(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_kept(ngx_shop_fuzz_t *fuzz);
 void ngx_shop_fuzz_signature(ngx_shop_fuzz_t *fuzz);
+void ngx_shop_fuzz_program(ngx_shop_fuzz_t *fuzz);
 
 
 /* ngx_shop_fuzz_http.c */

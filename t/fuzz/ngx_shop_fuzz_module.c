@@ -76,6 +76,7 @@ static ngx_shop_fuzz_target_t  ngx_shop_fuzz_targets[] = {
     { "told", ngx_shop_fuzz_told },
     { "kept", ngx_shop_fuzz_kept },
     { "signature", ngx_shop_fuzz_signature },
+    { "program", ngx_shop_fuzz_program },
     { "identity", ngx_shop_fuzz_identity },
     { "expression", ngx_shop_fuzz_expression },
     { "rule", ngx_shop_fuzz_rule },

@@ -16,6 +16,8 @@
 
 
 static ngx_uint_t ngx_shop_fuzz_is_word(ngx_str_t *text);
+static char *ngx_shop_fuzz_compile(ngx_conf_t *cf, ngx_shop_match_t *match);
+static ngx_uint_t ngx_shop_fuzz_match(void *data, ngx_shop_match_t *match);
 
 
 /* what is taken is words, and can wait and be read again */
@@ -140,4 +142,72 @@ ngx_shop_fuzz_signature(ngx_shop_fuzz_t *fuzz)
         ngx_shop_fuzz_must(ngx_shop_event_verify(&signature, &body, fuzz->log)
                            == NGX_DECLINED);
     }
+}
+
+
+/* a program can be asked at once, or there is a reason that fits a line */
+
+void
+ngx_shop_fuzz_program(ngx_shop_fuzz_t *fuzz)
+{
+    ngx_str_t               reason;
+    ngx_uint_t              use_stderr;
+    ngx_shop_view_t         view;
+    ngx_shop_moment_t       moment;
+    ngx_shop_program_t      base, *program;
+    ngx_shop_evaluation_t   result;
+    u_char                  buf[NGX_SHOP_PROGRAM_REASON_MAX];
+
+    static ngx_str_t  nobody = ngx_string("");
+
+    if (ngx_shop_program_init(fuzz->pool, &base, NULL) != NGX_OK) {
+        return;
+    }
+
+    ngx_str_set(&base.currency, "EUR");
+
+    reason.data = buf;
+
+    use_stderr = ngx_use_stderr;
+    ngx_use_stderr = 0;
+
+    program = ngx_shop_program_json(fuzz->pool, &base, &fuzz->text,
+                                    ngx_shop_fuzz_compile, &reason);
+
+    ngx_use_stderr = use_stderr;
+
+    if (program == NULL) {
+        ngx_shop_fuzz_must(reason.len != 0);
+        ngx_shop_fuzz_must(reason.len <= NGX_SHOP_PROGRAM_REASON_MAX);
+        ngx_shop_fuzz_must(ngx_shop_fuzz_is_plain(&reason));
+        return;
+    }
+
+    ngx_memzero(&view, sizeof(ngx_shop_view_t));
+    ngx_memzero(&moment, sizeof(ngx_shop_moment_t));
+
+    moment.now = NGX_SHOP_FUZZ_NOW;
+    moment.customer = &nobody;
+    moment.provider = &nobody;
+    moment.match = ngx_shop_fuzz_match;
+
+    ngx_shop_fuzz_must(ngx_shop_evaluate(fuzz->pool, program, &view, &moment,
+                                         &result)
+                       == NGX_OK);
+    ngx_shop_fuzz_must(ngx_shop_fuzz_is_plain(&result.promotions));
+    ngx_shop_fuzz_must(ngx_shop_fuzz_is_plain(&result.segments));
+}
+
+
+static char *
+ngx_shop_fuzz_compile(ngx_conf_t *cf, ngx_shop_match_t *match)
+{
+    return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_shop_fuzz_match(void *data, ngx_shop_match_t *match)
+{
+    return match->values->nelts % 2;
 }

@@ -867,6 +867,7 @@ ngx_shop_unit_loyalty_evaluate(ngx_shop_unit_t *u,
     moment.provider = ngx_shop_unit_str("work");
     moment.seed = (u_char *) "0123456789abcdef";
     moment.match = ngx_shop_unit_loyalty_match;
+    moment.trace = NULL;
     moment.data = NULL;
 
     return ngx_shop_evaluate(u->pool, program, view, &moment, result);

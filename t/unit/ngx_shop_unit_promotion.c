@@ -31,7 +31,12 @@ static void ngx_shop_unit_promotion_visits(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_by_hand(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_presets(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_many(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_trace(ngx_shop_unit_t *u);
 
+static void ngx_shop_unit_promotion_told(void *data,
+    ngx_shop_promotion_t *promotion, ngx_shop_offer_e offer);
+static ngx_uint_t ngx_shop_unit_promotion_no_match(void *data,
+    ngx_shop_match_t *match);
 static void ngx_shop_unit_promotion_time(ngx_shop_unit_t *u,
     const char **lines, const char *segments, const char *promotions);
 static void ngx_shop_unit_promotion_given(ngx_shop_unit_t *u,
@@ -53,8 +58,16 @@ ngx_shop_unit_test_t  ngx_shop_unit_promotion_tests[] = {
     { "segments given by hand", ngx_shop_unit_promotion_by_hand },
     { "presets of segments", ngx_shop_unit_promotion_presets },
     { "a hundred lines, and five", ngx_shop_unit_promotion_many },
+    { "what becomes of each is told", ngx_shop_unit_promotion_trace },
     { NULL, NULL }
 };
+
+
+typedef struct {
+    ngx_uint_t                 n;
+    ngx_str_t                  codes[16];
+    ngx_shop_offer_e           offers[16];
+} ngx_shop_unit_promotion_trace_t;
 
 
 /* those of vectors.h of the reference implementation, as far as it needs */
@@ -902,4 +915,91 @@ ngx_shop_unit_promotion_given(ngx_shop_unit_t *u, const char **lines,
                                           &result);
 
     ngx_shop_unit_is(u, &result.promotions, promotions, "%s", when);
+}
+
+
+static void
+ngx_shop_unit_promotion_trace(ngx_shop_unit_t *u)
+{
+    ngx_uint_t                        i;
+    ngx_shop_view_t                   view;
+    ngx_shop_moment_t                 moment;
+    ngx_shop_program_t               *program;
+    ngx_shop_evaluation_t             result;
+    ngx_shop_unit_promotion_trace_t   trace;
+
+    static const char  *lines[] = {
+        "promotion A", "group g",
+        "promotion B", "group g",
+        "promotion C", "from 2026-10-02",
+        "promotion D", "until 2026-10-01",
+        "promotion E", "hours fri 00:00-24:00",
+        "promotion F", "audience orders>0",
+        "promotion G", "match utm spring",
+        "promotion H", "holdout 99.99%",
+        "promotion I", "stop on",
+        "promotion J",
+        NULL
+    };
+
+    static ngx_shop_offer_e  expected[] = {
+        NGX_SHOP_OFFER_GIVEN, NGX_SHOP_OFFER_GROUP, NGX_SHOP_OFFER_EARLY,
+        NGX_SHOP_OFFER_LATE, NGX_SHOP_OFFER_HOURS, NGX_SHOP_OFFER_AUDIENCE,
+        NGX_SHOP_OFFER_MATCH, NGX_SHOP_OFFER_HOLDOUT, NGX_SHOP_OFFER_GIVEN,
+        NGX_SHOP_OFFER_STOPPED
+    };
+
+    program = ngx_shop_unit_loyalty_program(u, lines);
+
+    if (program == NULL) {
+        return;
+    }
+
+    ngx_memzero(&view, sizeof(ngx_shop_view_t));
+    ngx_memzero(&moment, sizeof(ngx_shop_moment_t));
+    ngx_memzero(&trace, sizeof(ngx_shop_unit_promotion_trace_t));
+
+    moment.now = OCTOBER;
+    moment.customer = ngx_shop_unit_str("31242a092e19e93c631f8977ca8b3952");
+    moment.seed = (u_char *) "0123456789abcdef";
+    moment.match = ngx_shop_unit_promotion_no_match;
+    moment.trace = ngx_shop_unit_promotion_told;
+    moment.data = &trace;
+
+    (void) ngx_shop_evaluate(u->pool, program, &view, &moment, &result);
+
+    ngx_shop_unit_is(u, &result.promotions, "A,I", "what is given");
+    ngx_shop_unit_is_int(u, trace.n, 10, "each is told of once");
+
+    for (i = 0; i < trace.n; i++) {
+        ngx_shop_unit_is_int(u, trace.offers[i], expected[i], "%V",
+                             &trace.codes[i]);
+    }
+
+    moment.seed = NULL;
+    trace.n = 0;
+
+    (void) ngx_shop_evaluate(u->pool, program, &view, &moment, &result);
+
+    ngx_shop_unit_is_int(u, trace.offers[7], NGX_SHOP_OFFER_UNSEEDED,
+                         "without a seed nobody knows of a holdout");
+}
+
+
+static void
+ngx_shop_unit_promotion_told(void *data, ngx_shop_promotion_t *promotion,
+    ngx_shop_offer_e offer)
+{
+    ngx_shop_unit_promotion_trace_t *trace = data;
+
+    trace->codes[trace->n] = promotion->code;
+    trace->offers[trace->n] = offer;
+    trace->n++;
+}
+
+
+static ngx_uint_t
+ngx_shop_unit_promotion_no_match(void *data, ngx_shop_match_t *match)
+{
+    return 0;
 }
