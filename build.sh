@@ -37,6 +37,11 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
     bench soak [OPTION...]
                         full load while Redis and nginx fail at random;
                         options are in t/bench/soak
+    check-program [-p FILE] DOCUMENT [CUSTOMER]
+                        checks promotions and segments that are kept in Redis
+                        before they are, with the loyalty_program in FILE, and
+                        tells for a customer which are given, and why others
+                        are not
     simulate [HISTORIES [EVENTS]]
                         compares what is booked with a model of it, over
                         10000 random histories of 500 events each
@@ -246,7 +251,7 @@ configure_and_make() {
         cat "$src/src/core/nginx.h"
 
         if [ "$target" = modules ]; then
-            cat config t/unit/config ngx_module/redis/*.{awk,lua} \
+            cat config t/{unit,check}/config ngx_module/redis/*.{awk,lua} \
                 ngx_module/http/texts/*
             echo t/fuzz/*.[ch]
         fi
@@ -290,7 +295,8 @@ cmd_build() {
         --with-ld-opt='-Wl,-z,relro -Wl,-z,now -fPIC' \
         "${NGX_CONF_FLAGS[@]}" \
         --add-dynamic-module="$root" \
-        --add-dynamic-module="$root/t/unit"
+        --add-dynamic-module="$root/t/unit" \
+        --add-dynamic-module="$root/t/check"
 
     say "built $build/objs/ngx_http_shop_module.so"
 }
@@ -441,7 +447,8 @@ sanitized_build() {
         --with-ld-opt="$address $undefined -Wl,-Bsymbolic ${3:-}" \
         "${NGX_CONF_FLAGS[@]}" \
         --add-dynamic-module="$root" \
-        --add-dynamic-module="$root/t/unit"
+        --add-dynamic-module="$root/t/unit" \
+        --add-dynamic-module="$root/t/check"
 
     # "nginx -t" ends without freeing anything; the unit tests look for leaks
     # themselves
@@ -587,6 +594,72 @@ cmd_bench() {
 }
 
 
+# --- check-program ----------------------------------------------------------
+
+# nginx reads a configuration that names the files, and is asked no more than
+# that.  What it prints of its own is of interest only when it could not.
+
+cmd_check_program() {
+    local nginx=${TEST_NGINX_BINARY:-nginx}
+    local module=${TEST_NGINX_MODULE:-$build/objs/ngx_http_shop_module.so}
+    local dir file rc=0
+    local program='loyalty_program { }'
+    local -a files=()
+
+    if [ "${1:-}" = -p ] && [ $# -gt 2 ]; then
+        program="include \"$(realpath "$2")\";"
+        shift 2
+    fi
+
+    if [ $# -lt 1 ] || [ $# -gt 2 ] || [ "$1" = -p ]; then
+        say "usage: check-program [-p FILE] DOCUMENT [CUSTOMER]"
+        exit 2
+    fi
+
+    for file; do
+        files+=("\"$(realpath "$file")\"")
+    done
+
+    [ -n "${TEST_NGINX_MODULE:-}" ] || cmd_build
+
+    dir=$(mktemp -d)
+
+    cat >"$dir/nginx.conf" <<END
+load_module "$module";
+load_module "$(dirname "$module")/ngx_shop_check_module.so";
+
+pid "$dir/nginx.pid";
+
+events { }
+
+http {
+    client_body_temp_path "$dir/body";
+    proxy_temp_path       "$dir/proxy";
+    fastcgi_temp_path     "$dir/fastcgi";
+    uwsgi_temp_path       "$dir/uwsgi";
+    scgi_temp_path        "$dir/scgi";
+
+    access_log off;
+
+    $program
+    shop_check_program ${files[@]};
+}
+END
+
+    "$nginx" -t -q -p "$dir" -e stderr -c "$dir/nginx.conf" 2>"$dir/errors" \
+        || rc=1
+
+    if [ $rc != 0 ]; then
+        grep -v "^nginx: configuration file .* test failed" "$dir/errors" >&2 \
+            || true
+    fi
+
+    rm -r "$dir"
+
+    return $rc
+}
+
+
 # --- simulate ---------------------------------------------------------------
 
 cmd_simulate() {
@@ -610,7 +683,7 @@ cmd_lint() {
     cmd_deps build lint
     cmd_build
 
-    sources=("$root"/ngx_module/*/*.c "$root"/t/{unit,fuzz}/*.c)
+    sources=("$root"/ngx_module/*/*.c "$root"/t/{unit,fuzz,check}/*.c)
     warnings=(
         -Wall -Wextra -Werror -Wno-unused-parameter -Wpointer-arith -Wvla
         -Wdeclaration-after-statement -Wmissing-prototypes -Wshadow
@@ -632,7 +705,7 @@ cmd_lint() {
     say "lint: cppcheck"
     cppcheck -q --enable=warning,performance,portability --inline-suppr \
         --error-exitcode=1 -j "${JOBS:-2}" -I ngx_module ngx_module t/unit \
-        t/fuzz || failed=1
+        t/fuzz t/check || failed=1
 
     # NGX_DEBUG is off, since the debug form of ngx_queue_remove() looks like
     # a use of NULL to it
@@ -693,6 +766,9 @@ command=${1:-build}
 case $command in
     deps|build|demo|test|asan|fuzz|matrix|bench|simulate|lint|install)
         "cmd_$command" "$@"
+        ;;
+    check-program)
+        cmd_check_program "$@"
         ;;
     help|-h|--help)
         usage
