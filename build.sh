@@ -33,6 +33,7 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
                         docs/performance.md; options are in t/bench/figures
     bench callgrind     instructions, system calls and locks of a request
     bench events        what an event costs that is told by POST events
+    bench ledger        instructions of Redis for an event that is booked
     bench growth        memory and files over very many logins and requests
     bench soak [OPTION...]
                         full load while Redis and nginx fail at random;
@@ -578,7 +579,7 @@ cmd_bench() {
     local program=figures
 
     case ${1:-} in
-        callgrind|events|growth|soak)
+        callgrind|events|growth|ledger|soak)
             program=$1
             shift
             ;;

@@ -112,16 +112,24 @@ sub sha {
 
 sub book {
     my ($self, $now, $event) = @_;
-    my ($reply, $error) = $self->{redis}->try(
-        'EVALSHA', $self->sha('ledger'), scalar @keys,
-        (map { $self->key($_) } @keys), $now, event($event),
-        $self->rules($event));
+    my ($reply, $error) = $self->{redis}->try($self->call($now, $event));
 
     return "error $error" if defined $error;
 
     $self->{reply} = $reply;
 
     return join ' ', grep { length } @$reply[0, 1];
+}
+
+
+# the command that books
+
+sub call {
+    my ($self, $now, $event) = @_;
+
+    return ('EVALSHA', $self->sha('ledger'), scalar @keys,
+            (map { $self->key($_) } @keys), $now, event($event),
+            $self->rules($event));
 }
 
 
