@@ -649,6 +649,8 @@ ngx_shop_unit_program_read(ngx_shop_unit_t *u, ngx_str_t *text,
 {
     ngx_shop_program_t  *base;
 
+    reason->len = 0;
+
     base = ngx_shop_unit_loyalty_program(u, ngx_shop_unit_program_base);
 
     return base ? ngx_shop_unit_program_json(u->pool, base, text, reason)
