@@ -29,10 +29,10 @@ my %notify = (
     apple   => 'notify apple_s2s; aud_extra app;',
     risc    => 'notify google_risc; notify_issuer https://risc.example/; '
                . 'aud_extra app;',
-    tiktok  => 'notify tiktok;',
+    tiktok  => 'notify tiktok; sub ui:/data/user/open_id;',
     discord => "notify discord; notify_key $hex;",
     kakao   => "notify secevent kakao; notify_secret_file $admin;",
-    naver   => 'notify naver;',
+    naver   => 'notify naver; sub ui:/response/id;',
     down    => 'notify secevent;',
     silent  => 'notify none;',
 );
@@ -582,7 +582,7 @@ sub naver {
          [ 'events that are no text', 'claims_malformed', $event,
            { events => $event } ],
          [ 'events that are no JSON', 'claims_malformed', '{' ],
-         [ 'nobody', 'claims_malformed', { type => 'account-delete' } ],
+         [ 'nobody', 'subject_missing', { type => 'account-delete' } ],
          [ 'an ID token', 'claims_malformed', $event,
            { events => undef, sub => $c->{sub} } ])
     {
@@ -700,7 +700,7 @@ sub naver {
            { %$event, %{ risc_event('oauth:tokens-revoked', 'other') } } ],
          [ 'seventeen events', 'invalid_request', 'claims_malformed',
            { map { ("https://e.example/$_" => {}) } 1 .. 17 } ],
-         [ 'nobody', 'invalid_request', 'claims_malformed',
+         [ 'nobody', 'invalid_request', 'subject_missing',
            { $word => {} } ],
          [ 'a subject of no kind', 'invalid_request', 'claims_malformed',
            { $word => { subject => {} } } ],
@@ -972,7 +972,9 @@ sub backchannel {
          [ 'an event as text', 'claims_malformed',
            { events => { $logout => 'x' } } ],
          [ 'a nonce', 'claims_malformed', { nonce => 'x' } ],
-         [ 'a session alone', 'claims_malformed', { sub => undef } ],
+         [ 'a session alone', 'subject_missing', { sub => undef } ],
+         [ 'nobody and no session', 'subject_missing',
+           { sub => undef, sid => undef } ],
          [ 'an ID token', 'claims_malformed', { events => undef },
            header => { typ => 'JWT' } ],
          [ 'a token of another kind', 'typ_refused', {},

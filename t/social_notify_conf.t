@@ -12,13 +12,14 @@ my $admin = write_file("$dir/admin.secret", "adm1n\n", 0600);
 my $empty = write_file("$dir/empty.secret", '', 0600);
 my $hex = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a';
 
-my $plain = <<'END';
+my $own = <<'END';
     preset    oauth2;
     authz     https://p.example.com/authz;
     token     https://p.example.com/token;
     userinfo  https://p.example.com/me;
-    sub       ui:/id;
 END
+
+my $plain = "$own sub ui:/id;";
 
 sub block {
     my ($name, $lines) = @_;
@@ -49,9 +50,11 @@ sub is_wrong {
 }
 
 
-is_good('x', "$plain notify $_;", $_)
-    for qw(none meta_signed_request tiktok naver),
-        'meta_signed_request tiktok naver';
+is_good('x', "$plain notify $_;", $_) for qw(none meta_signed_request);
+is_good('x', "$own sub ui:/data/user/open_id; notify tiktok;", 'tiktok');
+is_good('x', "$own sub ui:/response/id; notify naver;", 'naver');
+is_good('x', "$plain notify meta_signed_request kakao; "
+             . "notify_secret_file $admin;", 'two kinds');
 is_good('x', "$plain notify secevent; jwks https://p.example.com/k;",
         'security events, with keys');
 is_good('x', "preset oidc; issuer https://p.example.com; notify secevent;",
@@ -68,6 +71,44 @@ is_good('discord', 'notify none;', 'or says so');
 is_good('kakao', "notify_secret_file $admin;", 'a secret for a preset');
 is_good('kakao', 'notify secevent;', 'one of two kinds');
 is_good('qq', 'native_code on;', 'a code of apps, where the shop knows why');
+
+# a notice that could never name a customer, as their subjects are made of
+# something that it does not tell
+
+my $entra = 'preset entra; tenant 4f1c2d3e-0a9b-4c8d-9e7f-112233445566;';
+my $keys_of = 'jwks https://p.example.com/k;';
+
+is_good(@$_) for (
+    [ 'x', "$own sub ui:/id|ui:/name; notify meta_signed_request;",
+      'an alternative that is not needed' ],
+    [ 'x', "$own sub 'tpl(a{ui:/id})'; notify meta_signed_request;",
+      'a subject with a text before it' ],
+    [ 'x', "$own sub ui:/user_id!str; notify meta_signed_request;",
+      'the other name that Meta has' ],
+    [ 'x', "$entra notify secevent;", 'what a token may tell' ],
+    [ 'tiktok', 'sub ui:/data/user/union_id; notify none;',
+      'another id of a customer, without notices' ],
+    [ 'x', 'preset oidc; issuer https://p.example.com; notify kakao; '
+           . "notify_secret_file $admin;", 'the same id by OpenID' ],
+);
+
+is_wrong(@$_, 'that its notices do not tell', "no subject: $_->[1]",
+         nowhere => 1) for (
+    [ 'x', "$own sub ui:/name; notify meta_signed_request;" ],
+    [ 'x', "$own sub ui:/name|ui:/id; notify meta_signed_request;" ],
+    [ 'x', "$own sub 'tpl({ui:/team}_{ui:/id})'; "
+           . 'notify meta_signed_request;' ],
+    [ 'x', "$own sub ui:/id/x; notify meta_signed_request;" ],
+    [ 'x', "$own sub ui:/data/user; notify tiktok;" ],
+    [ 'x', "$own sub ui:/data/user/open_id/x; notify tiktok;" ],
+    [ 'x', "$own sub ui:/id; notify tiktok;" ],
+    [ 'x', "$own sub ui:/name; notify secevent; $keys_of" ],
+    [ 'x', "$own sub ui:/id; notify meta_signed_request naver;" ],
+    [ 'tiktok', 'sub ui:/data/user/union_id;' ],
+    [ 'facebook', 'sub ui:/email;' ],
+    [ 'naver', 'sub ui:/response/email;' ],
+    [ 'salesforce', 'notify secevent;' ],
+);
 
 is_wrong('x', "$plain\nnotify $_->[0]; # here", $_->[1], $_->[2]) for (
     [ 'facebook', '"meta_signed_request", "apple_s2s"', 'an unknown kind' ],

@@ -83,5 +83,13 @@ typedef struct {
 char *ngx_http_social_field(ngx_conf_t *cf, ngx_http_social_block_t *block,
     ngx_uint_t first);
 
+/*
+ * ngx_http_social_provider_check.c: when all lines are read: whether they are
+ * enough and fit together, and what follows from them.  NGX_CONF_ERROR:
+ * reported.
+ */
+char *ngx_http_social_provider_check(ngx_conf_t *cf,
+    ngx_http_social_block_t *block);
+
 
 #endif /* _NGX_HTTP_SOCIAL_FIELD_H_INCLUDED_ */

@@ -282,11 +282,14 @@ ngx_http_social_flow_timeout(ngx_event_t *ev)
 }
 
 
+/* what failed here is no fault of who asked, nor of the provider */
+
 ngx_int_t
 ngx_http_social_flow_refuse(ngx_http_social_flow_t *flow, ngx_uint_t status,
     const char *reason)
 {
-    flow->status = status;
+    flow->status = (ngx_strcmp(reason, "internal_error") == 0)
+                   ? NGX_HTTP_INTERNAL_SERVER_ERROR : status;
     flow->reason = reason;
 
     return NGX_ERROR;

@@ -109,7 +109,8 @@ ngx_http_social_flow_t *ngx_http_social_flow_create(ngx_http_request_t *r,
 ngx_int_t ngx_http_social_flow_start(ngx_http_social_flow_t *flow,
     ngx_http_social_step_pt step);
 
-/* for a step: "status" and "reason" are a refusal; NGX_ERROR */
+/* for a step: "status" and "reason" are a refusal, of 500 if the reason is
+ * "internal_error"; NGX_ERROR */
 ngx_int_t ngx_http_social_flow_refuse(ngx_http_social_flow_t *flow,
     ngx_uint_t status, const char *reason);
 

@@ -23,7 +23,7 @@
  *     seen       whether it was carried out before
  *     owner      whose identity it is
  *     sessions   of that customer, and the address of the identity
- *     forget     the address is nobody's, where the identity is to go and no
+ *     release    the address is nobody's, where the identity is to go and no
  *                other has it; before "leave", which makes it unknown
  *     leave      in the customer's slot, one script, with a part of the
  *                sessions at a time; see leave.lua
@@ -51,6 +51,7 @@ typedef struct {
     ngx_str_t                  email;       /* of the identity */
     ngx_array_t                sessions;    /* of ngx_str_t */
     ngx_uint_t                 next;        /* of these */
+    ngx_uint_t                 left;        /* 1: the identity is unlinked */
 } ngx_http_social_notify_t;
 
 
@@ -66,15 +67,14 @@ static ngx_int_t ngx_http_social_notify_metadata(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws);
+static ngx_int_t ngx_http_social_notify_refuse(ngx_http_social_flow_t *flow,
+    const char *reason);
 static ngx_int_t ngx_http_social_notify_known(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_id(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_seen(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_owner(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_owned(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_sessions(
-    ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_notify_forget(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_notify_forgotten(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_leave(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_left(ngx_http_social_flow_t *flow);
@@ -125,7 +125,7 @@ ngx_int_t
 ngx_http_social_backchannel(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp)
 {
-    if (sp->conf.oauth2 || sp->conf.flow == NGX_SHOP_FLOW_WIDGET) {
+    if (!sp->conf.logout_tokens) {
         return ngx_http_social_problem(r, NGX_HTTP_NOT_FOUND,
                                        "notify_unsupported");
     }
@@ -232,10 +232,7 @@ ngx_http_social_notify_read(ngx_http_social_flow_t *flow)
                               &reason, r->connection->log);
 
     if (rc == NGX_ERROR) {
-        return ngx_http_social_flow_refuse(flow,
-                               ngx_strcmp(reason, "internal_error") == 0
-                               ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                               : NGX_HTTP_BAD_REQUEST, reason);
+        return ngx_http_social_notify_refuse(flow, reason);
     }
 
     if (rc == NGX_AGAIN) {
@@ -259,8 +256,7 @@ ngx_http_social_notify_logout(ngx_http_social_flow_t *flow)
     if (ngx_shop_notice_logout(flow->request->pool, &notify->notice, &reason)
         == NGX_ERROR)
     {
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
-                                           reason);
+        return ngx_http_social_notify_refuse(flow, reason);
     }
 
     flow->token.id_token = notify->notice.token;
@@ -298,11 +294,26 @@ ngx_http_social_notify_claims(ngx_http_social_flow_t *flow,
                                jws, &notify->notice, &reason)
         != NGX_OK)
     {
-        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
-                                           reason);
+        return ngx_http_social_notify_refuse(flow, reason);
     }
 
     return ngx_http_social_notify_known(flow);
+}
+
+
+/* sessions live on that the provider wants ended: an operator should know */
+
+static ngx_int_t
+ngx_http_social_notify_refuse(ngx_http_social_flow_t *flow,
+    const char *reason)
+{
+    if (ngx_strcmp(reason, "subject_missing") == 0) {
+        ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
+                      "a notice of \"%V\" does not tell what its \"sub\" "
+                      "looks for", &flow->provider->conf.name);
+    }
+
+    return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST, reason);
 }
 
 
@@ -503,54 +514,11 @@ ngx_http_social_notify_sessions(ngx_http_social_flow_t *flow)
 
     if (notify->email.len && notify->notice.action >= NGX_SHOP_NOTICE_UNLINK)
     {
-        flow->step = ngx_http_social_notify_forget;
+        flow->step = ngx_http_social_notify_release;
 
     } else {
         flow->step = ngx_http_social_notify_leave;
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_social_notify_forget(ngx_http_social_flow_t *flow)
-{
-    ngx_shop_redis_op_t        *op;
-    ngx_http_social_notify_t   *notify;
-    ngx_http_shop_main_conf_t  *smcf;
-
-    notify = flow->data;
-    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
-
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
-
-    if (op == NULL
-        || ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
-                                           &notify->email)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    flow->step = ngx_http_social_notify_forgotten;
-
-    return ngx_http_social_flow_ask(flow, op);
-}
-
-
-static ngx_int_t
-ngx_http_social_notify_forgotten(ngx_http_social_flow_t *flow)
-{
-    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (flow->op->replies[0]->type != NGX_SHOP_REDIS_INTEGER) {
-        return ngx_http_social_flow_unexpected(flow, "an address");
-    }
-
-    flow->step = ngx_http_social_notify_leave;
 
     return NGX_OK;
 }
@@ -618,6 +586,7 @@ ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
         flow->step = ngx_http_social_notify_leave;
 
     } else if (unlinked && notify->notice.action >= NGX_SHOP_NOTICE_UNLINK) {
+        notify->left = 1;
         flow->step = ngx_http_social_notify_release;
 
     } else {
@@ -628,9 +597,12 @@ ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
 }
 
 
+/* the address before the customer has left it, the identity after */
+
 static ngx_int_t
 ngx_http_social_notify_release(ngx_http_social_flow_t *flow)
 {
+    ngx_int_t                   rc;
     ngx_shop_redis_op_t        *op;
     ngx_http_social_notify_t   *notify;
     ngx_http_shop_main_conf_t  *smcf;
@@ -639,13 +611,18 @@ ngx_http_social_notify_release(ngx_http_social_flow_t *flow)
     smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
 
     op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
+    if (op == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (op == NULL
-        || ngx_shop_customer_release(smcf->redis, op, &flow->customer,
+    rc = notify->left
+         ? ngx_shop_customer_release(smcf->redis, op, &flow->customer,
                                      &flow->provider->conf.name,
                                      &notify->notice.subject)
-           != NGX_OK)
-    {
+         : ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
+                                           &notify->email);
+
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -658,15 +635,20 @@ ngx_http_social_notify_release(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_notify_released(ngx_http_social_flow_t *flow)
 {
+    ngx_http_social_notify_t  *notify;
+
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
     }
 
+    notify = flow->data;
+
     if (flow->op->replies[0]->type != NGX_SHOP_REDIS_INTEGER) {
-        return ngx_http_social_flow_unexpected(flow, "an identity");
+        return ngx_http_social_flow_unexpected(flow, "what is nobody's");
     }
 
-    flow->step = ngx_http_social_notify_mark;
+    flow->step = notify->left ? ngx_http_social_notify_mark
+                              : ngx_http_social_notify_leave;
 
     return NGX_OK;
 }

@@ -280,6 +280,15 @@ ngx_shop_claim_find(ngx_shop_claim_run_t *run, ngx_shop_claim_op_t *op,
         run->used |= NGX_SHOP_DOC_BIT(op->doc);
     }
 
+    /* the next alternative could be another customer */
+
+    if (rc == NGX_DECLINED
+        && (run->docs->partial & NGX_SHOP_DOC_BIT(op->doc)))
+    {
+        run->docs->wanted = op->doc;
+        return NGX_AGAIN;
+    }
+
     return rc;
 }
 

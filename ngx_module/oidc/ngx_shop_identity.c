@@ -24,8 +24,6 @@
  */
 
 
-static ngx_int_t ngx_shop_identity_subject(ngx_pool_t *pool,
-    ngx_shop_provider_t *provider, ngx_shop_docs_t *docs, ngx_str_t *sub);
 static ngx_int_t ngx_shop_identity_email(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_docs_t *docs,
     ngx_shop_identity_t *identity);
@@ -97,11 +95,10 @@ ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_shop_identity_subject(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_docs_t *docs, ngx_str_t *sub)
 {
-    size_t      i;
     ngx_int_t   rc;
     ngx_uint_t  used;
 
@@ -112,18 +109,27 @@ ngx_shop_identity_subject(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_AGAIN;
     }
 
-    if (rc != NGX_OK || sub->len > NGX_SHOP_SUBJECT_MAX) {
+    if (rc != NGX_OK || !ngx_shop_identity_is_subject(sub)) {
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_shop_identity_is_subject(ngx_str_t *sub)
+{
+    size_t  i;
 
     for (i = 0; i < sub->len; i++) {
 
         if (sub->data[i] < 0x20 || sub->data[i] > 0x7e) {
-            return NGX_ERROR;
+            return 0;
         }
     }
 
-    return NGX_OK;
+    return sub->len != 0 && sub->len <= NGX_SHOP_SUBJECT_MAX;
 }
 
 

@@ -89,13 +89,14 @@ static ngx_int_t ngx_shop_notice_meta(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
     const char **reason, ngx_log_t *log);
 static ngx_int_t ngx_shop_notice_meta_says(ngx_pool_t *pool,
-    ngx_shop_notice_t *notice, ngx_str_t *encoded, const char **reason);
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
+    ngx_str_t *encoded, const char **reason);
 static ngx_int_t ngx_shop_notice_naver(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
     const char **reason, ngx_log_t *log);
 static ngx_int_t ngx_shop_notice_naver_who(ngx_pool_t *pool,
-    ngx_shop_notice_t *notice, u_char *key, ngx_str_t *sealed,
-    const char **reason, ngx_log_t *log);
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice, u_char *key,
+    ngx_str_t *sealed, const char **reason, ngx_log_t *log);
 static ngx_int_t ngx_shop_notice_apple(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
     const char **reason, ngx_log_t *log);
@@ -106,6 +107,10 @@ static ngx_int_t ngx_shop_notice_secevent(ngx_pool_t *pool,
 static ngx_int_t ngx_shop_notice_field(ngx_pool_t *pool,
     ngx_shop_notice_t *notice, const char *name, ngx_str_t *value,
     const char **reason);
+static ngx_int_t ngx_shop_notice_alloc(ngx_pool_t *pool, ngx_str_t *text,
+    size_t len, const char **reason);
+static ngx_int_t ngx_shop_notice_is_for(ngx_shop_provider_t *provider,
+    ngx_str_t *client, const char **reason);
 static ngx_int_t ngx_shop_notice_signed(ngx_pool_t *pool, ngx_str_t *key,
     ngx_str_t *text, ngx_str_t *mac, const char **reason, ngx_log_t *log);
 static ngx_int_t ngx_shop_notice_unbase64url(ngx_pool_t *pool,
@@ -281,11 +286,10 @@ ngx_shop_notice_tiktok(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     mac.data = raw;
     mac.len = NGX_SHOP_SHA256_LEN;
 
-    text.len = time.len + 1 + notice->body.len;
-    text.data = ngx_pnalloc(pool, text.len);
-
-    if (text.data == NULL) {
-        *reason = "internal_error";
+    if (ngx_shop_notice_alloc(pool, &text, time.len + 1 + notice->body.len,
+                              reason)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -325,8 +329,7 @@ ngx_shop_notice_tiktok_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (!ngx_shop_equal(&client, &provider->client_id)) {
-        *reason = "aud_mismatch";
+    if (ngx_shop_notice_is_for(provider, &client, reason) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -351,9 +354,9 @@ ngx_shop_notice_tiktok_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         notice->action = NGX_SHOP_NOTICE_ERASE;
     }
 
-    return ngx_shop_notice_subject(pool,
+    return ngx_shop_notice_by_json(pool, provider, notice,
                                    ngx_shop_json_get(json, "user_openid"),
-                                   notice, reason);
+                                   reason);
 }
 
 
@@ -371,11 +374,10 @@ ngx_shop_notice_discord(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    text.len = notice->discord_timestamp.len + notice->body.len;
-    text.data = ngx_pnalloc(pool, text.len);
-
-    if (text.data == NULL) {
-        *reason = "internal_error";
+    if (ngx_shop_notice_alloc(pool, &text, notice->discord_timestamp.len
+                                           + notice->body.len, reason)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -426,8 +428,7 @@ ngx_shop_notice_discord_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (!ngx_shop_equal(&client, &provider->client_id)) {
-        *reason = "aud_mismatch";
+    if (ngx_shop_notice_is_for(provider, &client, reason) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -445,12 +446,12 @@ ngx_shop_notice_discord_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     notice->action = NGX_SHOP_NOTICE_UNLINK;
 
-    return ngx_shop_notice_subject(pool,
+    return ngx_shop_notice_by_json(pool, provider, notice,
                ngx_shop_json_get(
                    ngx_shop_json_get(ngx_shop_json_get(event, "data"),
                                      "user"),
                    "id"),
-               notice, reason);
+               reason);
 }
 
 
@@ -461,7 +462,7 @@ ngx_shop_notice_kakao(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_notice_t *notice, const char **reason, ngx_log_t *log)
 {
     ngx_int_t         rc;
-    ngx_str_t         key, why;
+    ngx_str_t         key, why, id;
     static ngx_str_t  scheme = ngx_string("KakaoAK ");
 
     if (notice->authorization.len == 0) {
@@ -486,15 +487,9 @@ ngx_shop_notice_kakao(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (ngx_shop_notice_field(pool, notice, "user_id", &notice->subject,
-                              reason)
+    if (ngx_shop_notice_field(pool, notice, "user_id", &id, reason)
         != NGX_OK)
     {
-        return NGX_ERROR;
-    }
-
-    if (!ngx_shop_notice_is_subject(&notice->subject)) {
-        *reason = "claims_malformed";
         return NGX_ERROR;
     }
 
@@ -509,7 +504,7 @@ ngx_shop_notice_kakao(ngx_pool_t *pool, ngx_shop_provider_t *provider,
                           || ngx_shop_oidc_is(&why, "FORCED_ACCOUNT_DELETE")))
                      ? NGX_SHOP_NOTICE_ERASE : NGX_SHOP_NOTICE_UNLINK;
 
-    return NGX_OK;
+    return ngx_shop_notice_by_id(pool, provider, notice, &id, reason);
 }
 
 
@@ -553,7 +548,8 @@ ngx_shop_notice_meta(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     notice->id = encoded;
 
-    return ngx_shop_notice_meta_says(pool, notice, &encoded, reason);
+    return ngx_shop_notice_meta_says(pool, provider, notice, &encoded,
+                                     reason);
 }
 
 
@@ -563,8 +559,8 @@ ngx_shop_notice_meta(ngx_pool_t *pool, ngx_shop_provider_t *provider,
  */
 
 static ngx_int_t
-ngx_shop_notice_meta_says(ngx_pool_t *pool, ngx_shop_notice_t *notice,
-    ngx_str_t *encoded, const char **reason)
+ngx_shop_notice_meta_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_notice_t *notice, ngx_str_t *encoded, const char **reason)
 {
     int64_t           issued;
     ngx_str_t         text, alg;
@@ -607,8 +603,9 @@ ngx_shop_notice_meta_says(ngx_pool_t *pool, ngx_shop_notice_t *notice,
     notice->action = ngx_shop_oidc_is(&notice->args, "deauthorize")
                      ? NGX_SHOP_NOTICE_UNLINK : NGX_SHOP_NOTICE_ERASE;
 
-    return ngx_shop_notice_subject(pool, ngx_shop_json_get(json, "user_id"),
-                                   notice, reason);
+    return ngx_shop_notice_by_json(pool, provider, notice,
+                                   ngx_shop_json_get(json, "user_id"),
+                                   reason);
 }
 
 
@@ -641,12 +638,11 @@ ngx_shop_notice_naver(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    text.len = sizeof("clientId=&encryptUniqueId=&timestamp=") - 1
-               + client.len + who.len + time.len;
-    text.data = ngx_pnalloc(pool, text.len);
-
-    if (text.data == NULL) {
-        *reason = "internal_error";
+    if (ngx_shop_notice_alloc(pool, &text,
+                      sizeof("clientId=&encryptUniqueId=&timestamp=") - 1
+                      + client.len + who.len + time.len, reason)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -663,9 +659,8 @@ ngx_shop_notice_naver(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     rc = ngx_shop_notice_signed(pool, &key, &text, &mac, reason, log);
 
-    if (rc == NGX_OK && !ngx_shop_equal(&client, &provider->client_id)) {
-        *reason = "aud_mismatch";
-        rc = NGX_ERROR;
+    if (rc == NGX_OK) {
+        rc = ngx_shop_notice_is_for(provider, &client, reason);
     }
 
     if (rc == NGX_OK) {
@@ -673,8 +668,8 @@ ngx_shop_notice_naver(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_shop_notice_naver_who(pool, notice, digest, &who, reason,
-                                       log);
+        rc = ngx_shop_notice_naver_who(pool, provider, notice, digest, &who,
+                                       reason, log);
     }
 
     notice->id = text;
@@ -687,11 +682,12 @@ ngx_shop_notice_naver(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
 
 static ngx_int_t
-ngx_shop_notice_naver_who(ngx_pool_t *pool, ngx_shop_notice_t *notice,
-    u_char *key, ngx_str_t *sealed, const char **reason, ngx_log_t *log)
+ngx_shop_notice_naver_who(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_notice_t *notice, u_char *key, ngx_str_t *sealed,
+    const char **reason, ngx_log_t *log)
 {
     ngx_int_t  rc;
-    ngx_str_t  raw;
+    ngx_str_t  raw, id;
 
     *reason = "claims_malformed";
 
@@ -699,20 +695,20 @@ ngx_shop_notice_naver_who(ngx_pool_t *pool, ngx_shop_notice_t *notice,
         return NGX_ERROR;
     }
 
-    rc = ngx_shop_aes_cbc_open(pool, key, &raw, &notice->subject, log);
+    rc = ngx_shop_aes_cbc_open(pool, key, &raw, &id, log);
 
     if (rc == NGX_ERROR) {
         *reason = "internal_error";
         return NGX_ERROR;
     }
 
-    if (rc != NGX_OK || !ngx_shop_notice_is_subject(&notice->subject)) {
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
     notice->action = NGX_SHOP_NOTICE_UNLINK;
 
-    return NGX_OK;
+    return ngx_shop_notice_by_id(pool, provider, notice, &id, reason);
 }
 
 
@@ -767,6 +763,37 @@ ngx_shop_notice_field(ngx_pool_t *pool, ngx_shop_notice_t *notice,
     *reason = "request_malformed";
 
     return NGX_ERROR;
+}
+
+
+/* what was signed, of several parts */
+
+static ngx_int_t
+ngx_shop_notice_alloc(ngx_pool_t *pool, ngx_str_t *text, size_t len,
+    const char **reason)
+{
+    text->len = len;
+    text->data = ngx_pnalloc(pool, len);
+
+    if (text->data == NULL) {
+        *reason = "internal_error";
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_shop_notice_is_for(ngx_shop_provider_t *provider, ngx_str_t *client,
+    const char **reason)
+{
+    if (!ngx_shop_equal(client, &provider->client_id)) {
+        *reason = "aud_mismatch";
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -855,34 +882,4 @@ ngx_shop_notice_time(ngx_shop_notice_t *notice, int64_t time,
     }
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_shop_notice_subject(ngx_pool_t *pool, ngx_shop_json_t *json,
-    ngx_shop_notice_t *notice, const char **reason)
-{
-    if (ngx_shop_json_text(pool, json, &notice->subject) != NGX_OK
-        || !ngx_shop_notice_is_subject(&notice->subject))
-    {
-        *reason = "claims_malformed";
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_uint_t
-ngx_shop_notice_is_subject(ngx_str_t *subject)
-{
-    size_t  i;
-
-    for (i = 0; i < subject->len; i++) {
-        if (subject->data[i] < 0x20 || subject->data[i] > 0x7e) {
-            return 0;
-        }
-    }
-
-    return subject->len != 0 && subject->len <= NGX_SHOP_SUBJECT_MAX;
 }

@@ -42,22 +42,26 @@ static ngx_uint_t ngx_shop_notice_is_type(ngx_str_t *typ, const char *name);
 static ngx_int_t ngx_shop_notice_envelope(ngx_shop_provider_t *provider,
     ngx_shop_jws_t *jws, ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
     const char **reason);
-static ngx_uint_t ngx_shop_notice_is_issuer(ngx_shop_provider_t *provider,
-    ngx_str_t *issuer);
+static ngx_int_t ngx_shop_notice_issuer(ngx_shop_provider_t *provider,
+    ngx_shop_jws_t *jws, ngx_shop_json_t *claims, const char **reason);
 static ngx_uint_t ngx_shop_notice_is_ours(ngx_shop_provider_t *provider,
     ngx_shop_json_t *aud);
 static ngx_uint_t ngx_shop_notice_is_client(ngx_shop_provider_t *provider,
     ngx_str_t *client);
 static ngx_int_t ngx_shop_notice_apple_event(ngx_pool_t *pool,
-    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason);
-static ngx_int_t ngx_shop_notice_logout_event(ngx_pool_t *pool,
-    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason);
-static ngx_int_t ngx_shop_notice_events(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
     ngx_shop_json_t *claims, const char **reason);
-static ngx_int_t ngx_shop_notice_of(ngx_pool_t *pool,
+static ngx_int_t ngx_shop_notice_logout_event(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
-    ngx_shop_json_t *claims, ngx_shop_json_t *event, const char **reason);
+    ngx_shop_json_t *claims, const char **reason);
+static ngx_int_t ngx_shop_notice_events(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
+    const char **reason);
+static ngx_int_t ngx_shop_notice_of(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
+    ngx_shop_json_t *event, const char **reason);
 static ngx_uint_t ngx_shop_notice_action(ngx_shop_notice_event_t *event,
     ngx_str_t *name);
 
@@ -113,13 +117,16 @@ ngx_shop_notice_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     switch (notice->kind) {
 
     case NGX_SHOP_NOTIFY_APPLE:
-        return ngx_shop_notice_apple_event(pool, notice, claims, reason);
+        return ngx_shop_notice_apple_event(pool, provider, notice, claims,
+                                           reason);
 
     case NGX_SHOP_NOTIFY_LOGOUT:
-        return ngx_shop_notice_logout_event(pool, notice, claims, reason);
+        return ngx_shop_notice_logout_event(pool, provider, notice, claims,
+                                            reason);
 
     default: /* NGX_SHOP_NOTIFY_SECEVENT */
-        return ngx_shop_notice_events(pool, provider, notice, claims, reason);
+        return ngx_shop_notice_events(pool, provider, jws, notice, claims,
+                                      reason);
     }
 }
 
@@ -153,15 +160,11 @@ static ngx_int_t
 ngx_shop_notice_envelope(ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
 {
-    int64_t    iat;
-    ngx_str_t  iss;
+    int64_t  iat;
 
     *reason = "claims_malformed";
 
-    if (ngx_shop_json_string(ngx_shop_json_get(claims, "iss"), &iss)
-        != NGX_OK
-        || ngx_shop_json_time(ngx_shop_json_get(claims, "iat"), &iat)
-           != NGX_OK
+    if (ngx_shop_json_time(ngx_shop_json_get(claims, "iat"), &iat) != NGX_OK
         || ngx_shop_json_string(ngx_shop_json_get(claims, "jti"),
                                 &notice->id)
            != NGX_OK
@@ -171,10 +174,7 @@ ngx_shop_notice_envelope(ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
         return NGX_ERROR;
     }
 
-    if (!ngx_shop_notice_is_issuer(provider, &iss)
-        || !ngx_shop_provider_may_sign(provider, &jws->issuer, &iss))
-    {
-        *reason = "iss_mismatch";
+    if (ngx_shop_notice_issuer(provider, jws, claims, reason) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -189,12 +189,45 @@ ngx_shop_notice_envelope(ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
 }
 
 
-static ngx_uint_t
-ngx_shop_notice_is_issuer(ngx_shop_provider_t *provider, ngx_str_t *issuer)
+/*
+ * Of a token, or of somebody in it, whose tenant could be another one.  "tid"
+ * may be a part of who it is, and is then as good as the issuer.
+ */
+
+static ngx_int_t
+ngx_shop_notice_issuer(ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
+    ngx_shop_json_t *claims, const char **reason)
 {
-    return (provider->notify_issuer.len
-            && ngx_shop_equal(issuer, &provider->notify_issuer))
-           || ngx_shop_provider_is_issuer(provider, issuer);
+    ngx_str_t  iss, told;
+
+    if (ngx_shop_json_string(ngx_shop_json_get(claims, "iss"), &iss)
+        != NGX_OK)
+    {
+        *reason = "claims_malformed";
+        return NGX_ERROR;
+    }
+
+    if (provider->notify_issuer.len
+        && ngx_shop_equal(&iss, &provider->notify_issuer))
+    {
+        return NGX_OK;
+    }
+
+    told = iss;
+
+    if (provider->tenant.len && ngx_shop_json_get(claims, "tid") != NULL) {
+        ngx_shop_provider_issuer(provider, claims, &told);
+    }
+
+    if (!ngx_shop_provider_is_issuer(provider, &iss)
+        || !ngx_shop_provider_may_sign(provider, &jws->issuer, &iss)
+        || !ngx_shop_equal(&iss, &told))
+    {
+        *reason = "iss_mismatch";
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -252,8 +285,8 @@ ngx_shop_notice_is_client(ngx_shop_provider_t *provider, ngx_str_t *client)
 
 
 static ngx_int_t
-ngx_shop_notice_apple_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
-    ngx_shop_json_t *claims, const char **reason)
+ngx_shop_notice_apple_event(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
 {
     ngx_str_t         text, type;
     ngx_shop_json_t  *event;
@@ -281,16 +314,19 @@ ngx_shop_notice_apple_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
         return NGX_OK;
     }
 
-    return ngx_shop_notice_subject(pool, ngx_shop_json_get(event, "sub"),
-                                   notice, reason);
+    return ngx_shop_notice_by_claims(pool, provider, notice, event, reason);
 }
 
 
-/* "sid" is not looked at: all sessions end, that of one device among them */
+/*
+ * "sid" is not looked at: all sessions end, that of one device among them.
+ * With nothing else in the token it is refused, as a logout that failed is
+ * (OpenID Connect Back-Channel Logout 2.8).
+ */
 
 static ngx_int_t
-ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
-    ngx_shop_json_t *claims, const char **reason)
+ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
 {
     int64_t           exp;
     ngx_int_t         rc;
@@ -316,8 +352,7 @@ ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
 
     notice->action = NGX_SHOP_NOTICE_END;
 
-    return ngx_shop_notice_subject(pool, ngx_shop_json_get(claims, "sub"),
-                                   notice, reason);
+    return ngx_shop_notice_by_claims(pool, provider, notice, claims, reason);
 }
 
 
@@ -325,7 +360,8 @@ ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_notice_t *notice,
 
 static ngx_int_t
 ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
-    ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
+    ngx_shop_jws_t *jws, ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
+    const char **reason)
 {
     u_char           *p;
     size_t            i;
@@ -366,7 +402,7 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
         before = notice->subject;
 
-        rc = ngx_shop_notice_of(pool, provider, notice, claims, event,
+        rc = ngx_shop_notice_of(pool, provider, jws, notice, claims, event,
                                 reason);
 
         if (rc == NGX_DECLINED) {
@@ -399,10 +435,10 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
 static ngx_int_t
 ngx_shop_notice_of(ngx_pool_t *pool, ngx_shop_provider_t *provider,
-    ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
+    ngx_shop_jws_t *jws, ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
     ngx_shop_json_t *event, const char **reason)
 {
-    ngx_str_t         format, iss;
+    ngx_str_t         format;
     ngx_shop_json_t  *who;
 
     who = ngx_shop_json_get(claims, "sub_id");
@@ -412,8 +448,8 @@ ngx_shop_notice_of(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     }
 
     if (who == NULL) {
-        return ngx_shop_notice_subject(pool, ngx_shop_json_get(claims, "sub"),
-                                       notice, reason);
+        return ngx_shop_notice_by_claims(pool, provider, notice, claims,
+                                         reason);
     }
 
     *reason = "claims_malformed";
@@ -434,17 +470,11 @@ ngx_shop_notice_of(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_DECLINED;
     }
 
-    if (ngx_shop_json_string(ngx_shop_json_get(who, "iss"), &iss) != NGX_OK) {
+    if (ngx_shop_notice_issuer(provider, jws, who, reason) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (!ngx_shop_notice_is_issuer(provider, &iss)) {
-        *reason = "iss_mismatch";
-        return NGX_ERROR;
-    }
-
-    return ngx_shop_notice_subject(pool, ngx_shop_json_get(who, "sub"),
-                                   notice, reason);
+    return ngx_shop_notice_by_claims(pool, provider, notice, who, reason);
 }
 
 

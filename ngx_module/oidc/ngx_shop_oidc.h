@@ -100,6 +100,8 @@ typedef struct {
     ngx_shop_json_t           *json[5];     /* ID, UI, UI2, TK, TI; NULL:
                                                none */
     ngx_uint_t                 pending;     /* bits: could be asked for */
+    ngx_uint_t                 partial;     /* bits: a login knows more of
+                                               them than is here */
     ngx_uint_t                 wanted;      /* ngx_shop_doc_e, see there */
     ngx_str_t                  callback;    /* its query or form, raw */
     ngx_str_t                  client_id;
@@ -140,8 +142,9 @@ ngx_shop_claim_t *ngx_shop_claim_compile(ngx_pool_t *pool, ngx_str_t *text,
  * NGX_OK: "value" is not empty, it is from "pool" or points into a document,
  * and "used" has the bits of the documents it was taken from; NGX_DECLINED:
  * nothing is there; NGX_AGAIN: the document docs->wanted, pending now, has to
- * be asked for first; NGX_ERROR: what is there cannot be meant, or memory was
- * short.  A document that is not in "allowed" counts as not there.
+ * be asked for first, or is partial and lacks what a login may have found in
+ * it; NGX_ERROR: what is there cannot be meant, or memory was short.  A
+ * document that is not in "allowed" counts as not there.
  */
 ngx_int_t ngx_shop_claim_eval(ngx_pool_t *pool, ngx_shop_claim_t *claim,
     ngx_shop_docs_t *docs, ngx_uint_t allowed, ngx_str_t *value,
@@ -380,6 +383,7 @@ typedef struct {
     ngx_str_t                  notify_issuer;    /* empty: the issuer */
     ngx_str_t                  notify_secret;    /* of NOTIFY_KAKAO */
     EVP_PKEY                  *notify_key;       /* of NOTIFY_DISCORD */
+    ngx_uint_t                 logout_tokens;    /* 1: can name a customer */
 
     ngx_array_t               *email_domains;    /* of ngx_str_t */
     ngx_array_t                fields;      /* ngx_str_t: of the callback,
@@ -731,6 +735,13 @@ ngx_int_t ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_docs_t *docs, ngx_shop_identity_t *identity,
     const char **reason);
 
+/* the subject alone, with the same codes */
+ngx_int_t ngx_shop_identity_subject(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_docs_t *docs, ngx_str_t *sub);
+
+/* 1: 1 to 255 bytes of printable ASCII */
+ngx_uint_t ngx_shop_identity_is_subject(ngx_str_t *sub);
+
 /*
  * Reads a userinfo answer, n is 0 or 1 (the second): docs->json has it, and
  * it is pending no more.  NGX_ERROR: "userinfo_error" (status, or the rule of
@@ -805,7 +816,9 @@ typedef struct {
  * be verified with the provider's keys first, see below; NGX_ERROR:
  * "request_malformed", "parameter_duplicated", "signature_missing",
  * "signature_invalid", "alg_refused", "aud_mismatch", "token_expired" (older
- * than a week), "token_not_yet_valid", "claims_malformed", "internal_error".
+ * than a week), "token_not_yet_valid", "claims_malformed", "internal_error",
+ * and "subject_missing": it is the provider's, but does not name the customer
+ * in the way in which the provider's rule "sub" does.
  */
 ngx_int_t ngx_shop_notice_read(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
@@ -825,9 +838,28 @@ ngx_int_t ngx_shop_notice_claims(ngx_pool_t *pool,
 /* what both files share */
 ngx_int_t ngx_shop_notice_time(ngx_shop_notice_t *notice, int64_t time,
     const char **reason);
-ngx_int_t ngx_shop_notice_subject(ngx_pool_t *pool, ngx_shop_json_t *json,
-    ngx_shop_notice_t *notice, const char **reason);
-ngx_uint_t ngx_shop_notice_is_subject(ngx_str_t *subject);
+
+
+/* ngx_shop_notice_subject.c: who a notice is about */
+
+/* 1: one of this kind can name a customer, as far as the rule "sub" tells */
+ngx_uint_t ngx_shop_notice_names(ngx_shop_provider_t *provider,
+    ngx_uint_t kind);
+
+/*
+ * Sets notice->subject, by the rule "sub", from the one id that a notice of
+ * its kind has, or from claims, an object that has it as "sub".  NGX_ERROR:
+ * "subject_missing", "claims_malformed", "internal_error".
+ */
+ngx_int_t ngx_shop_notice_by_id(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice, ngx_str_t *id,
+    const char **reason);
+ngx_int_t ngx_shop_notice_by_json(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
+    ngx_shop_json_t *id, const char **reason);
+ngx_int_t ngx_shop_notice_by_claims(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_notice_t *notice,
+    ngx_shop_json_t *claims, const char **reason);
 
 
 /* presets/NAME.conf, compiled in: lines of a block "social_provider", up to
