@@ -9,7 +9,8 @@ use ShopTest::Peer;
 my $base = 'https://shop.example.com';
 
 my @clients = (
-    { name => 'basic',  auth => 'client_secret_basic' },
+    { name => 'basic',  auth => 'client_secret_basic',
+                        conf => 'logout on;' },
     { name => 'post',   auth => 'client_secret_post' },
     { name => 'posted', auth => 'client_secret_basic',
                         conf => 'resp_mode form_post;' },
@@ -34,6 +35,7 @@ for my $client (@clients) {
     $client->{secret} = "s%+: &=/\"$name, at least 32 bytes of it"
         if $name ne 'public';
     $client->{redirect} = "$base/_shop/callback/$name";
+    $client->{home} = "$base/";
 }
 
 my $port = free_port();
@@ -143,6 +145,31 @@ is(scalar(keys %customer), scalar(@clients),
 }
 
 
+# who signs out there as well, has to sign in anew
+
+{
+    my $browser = $shop->browser;
+
+    $browser->click(attempt($browser, 'basic', 'ann')->header('Location'));
+
+    my $page = $browser->submit('/_shop/logout', '');
+    my $form = ShopTest::Browser::form($page->body);
+
+    ok(!$shop->me($browser), 'who signs out, is signed out here');
+    like($page->url, qr{^http://localhost:$port/session/end\b},
+         '... and asked by the provider');
+
+    $page = $browser->submit($form->{url}, "$form->{body}&logout=yes");
+
+    is($browser->url, "$base/", '... which leads back to the shop');
+
+    $browser->click('/account/');
+    $page = $browser->click('/_shop/login/basic?return=/account/',
+                            until => qr{^\Q$base\E/});
+    like($page->body, qr/name="login"/, '... and wants a name and a password');
+}
+
+
 # who does not want to
 
 {
@@ -165,9 +192,9 @@ is(scalar(@refused), 1, 'the provider refused that one and nothing else')
 
 my @asked = $peer->output =~ /^asked (\S+ \S+) 200$/mg;
 
-is(scalar(grep { $_ eq 'POST /token' } @asked), @clients + 2,
+is(scalar(grep { $_ eq 'POST /token' } @asked), @clients + 3,
    'a code was exchanged for each sign-in');
-is(scalar(grep { $_ eq 'GET /me' } @asked), @clients + 2,
+is(scalar(grep { $_ eq 'GET /me' } @asked), @clients + 3,
    'and userinfo asked');
 
 done_testing();

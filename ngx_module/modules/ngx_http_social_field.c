@@ -306,6 +306,9 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
     { ngx_string("jwks"), 2, ngx_http_social_set_url,
       ngx_http_social_of(jwks), NULL, 0, 0 },
 
+    { ngx_string("logout"), 2, ngx_http_social_set_logout,
+      ngx_http_social_of(logout), NULL, 0, 0 },
+
     /* the authorization request and its answer */
 
     { ngx_string("scope"), 2, ngx_http_social_set_scope,
@@ -322,6 +325,9 @@ static ngx_http_social_field_t  ngx_http_social_fields[] = {
 
     { ngx_string("p_error"), 1, ngx_http_social_set_text,
       ngx_http_social_of(p_error), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
+
+    { ngx_string("p_logout"), 1, ngx_http_social_set_text,
+      ngx_http_social_of(p_logout), NULL, NGX_HTTP_SOCIAL_AS_NAME, 0 },
 
     { ngx_string("authz_extra"), 2, ngx_http_social_set_pairs,
       ngx_http_social_of(authz_extra), NULL, 1, 0 },

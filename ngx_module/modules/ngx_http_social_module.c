@@ -38,8 +38,6 @@ static ngx_int_t ngx_http_social_gate_navigation(ngx_http_request_t *r);
 
 static ngx_http_social_endpoint_t *ngx_http_social_endpoint(
     ngx_http_request_t *r, ngx_str_t *rest);
-static ngx_http_social_provider_t *ngx_http_social_find_provider(
-    ngx_http_request_t *r, ngx_str_t *name);
 static ngx_int_t ngx_http_social_chooser_url(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *url);
 
@@ -399,7 +397,7 @@ ngx_http_social_endpoint(ngx_http_request_t *r, ngx_str_t *rest)
 }
 
 
-static ngx_http_social_provider_t *
+ngx_http_social_provider_t *
 ngx_http_social_find_provider(ngx_http_request_t *r, ngx_str_t *name)
 {
     ngx_uint_t                     i;

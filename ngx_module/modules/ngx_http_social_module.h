@@ -96,6 +96,7 @@ struct ngx_http_social_provider_s {
     ngx_shop_zone_t           *zone;
     ngx_shop_url_t             discovery;   /* host.len == 0: every endpoint
                                                is configured */
+    ngx_shop_url_t             logout;      /* host.len == 0: is not */
     u_char                    *file;        /* where it was configured */
     ngx_uint_t                 line;
 
@@ -233,11 +234,14 @@ ngx_int_t ngx_http_social_chooser(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 
 
-/* ngx_http_social_pages.c: me, logout; content handlers, "sp" is not looked
- * at */
+/* ngx_http_social_pages.c: me; a content handler, "sp" is not looked at */
 
 ngx_int_t ngx_http_social_me(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
+
+
+/* ngx_http_social_logout.c: likewise */
+
 ngx_int_t ngx_http_social_logout(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 
@@ -246,6 +250,10 @@ ngx_int_t ngx_http_social_logout(ngx_http_request_t *r,
 
 /* the content handler of all endpoints */
 ngx_int_t ngx_http_social_handler(ngx_http_request_t *r);
+
+/* the one of this name; NULL: there is none */
+ngx_http_social_provider_t *ngx_http_social_find_provider(
+    ngx_http_request_t *r, ngx_str_t *name);
 
 /*
  * Answers with a problem, logs it once and remembers it for

@@ -27,10 +27,6 @@ static ngx_shop_json_t *ngx_http_social_me_text(ngx_pool_t *pool,
 static ngx_shop_json_t *ngx_http_social_me_time(ngx_pool_t *pool,
     time_t time);
 
-static ngx_int_t ngx_http_social_logout_end(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_logout_ended(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_logged_out(ngx_http_request_t *r);
-
 
 ngx_int_t
 ngx_http_social_me(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
@@ -313,89 +309,4 @@ ngx_http_social_me_time(ngx_pool_t *pool, time_t time)
 {
     return time ? ngx_shop_json_new_integer(pool, time)
                 : ngx_shop_json_new_null(pool);
-}
-
-
-/*
- * A sign-out that could not be carried out is said to have failed, and the
- * cookie stays: a copy of it would still be good.
- */
-
-ngx_int_t
-ngx_http_social_logout(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
-{
-    ngx_http_shop_ctx_t       *ctx;
-    ngx_http_social_flow_t    *flow;
-    ngx_http_shop_srv_conf_t  *sscf;
-
-    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
-
-    if (ngx_shop_same_origin(r, &sscf->base->origin) != NGX_OK) {
-        return ngx_http_social_problem(r, NGX_HTTP_FORBIDDEN,
-                                       "origin_refused");
-    }
-
-    ctx = ngx_http_shop_get_ctx(r);
-
-    if (ctx == NULL || !ctx->opened) {
-        return ngx_http_social_logged_out(r);
-    }
-
-    flow = ngx_http_social_flow_create(r, NULL);
-    if (flow == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_social_flow_start(flow, ngx_http_social_logout_end);
-}
-
-
-static ngx_int_t
-ngx_http_social_logout_end(ngx_http_social_flow_t *flow)
-{
-    return ngx_http_social_flow_sign_out(flow, ngx_http_social_logout_ended);
-}
-
-
-static ngx_int_t
-ngx_http_social_logout_ended(ngx_http_social_flow_t *flow)
-{
-    if (ngx_http_social_flow_signed_out(flow) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_social_flow_answer(flow,
-                                   ngx_http_social_logged_out(flow->request));
-}
-
-
-static ngx_int_t
-ngx_http_social_logged_out(ngx_http_request_t *r)
-{
-    ngx_str_t                  empty, root, url;
-    ngx_http_shop_srv_conf_t  *sscf;
-
-    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
-
-    ngx_str_null(&empty);
-    ngx_str_set(&root, "/");
-
-    if (ngx_shop_cookie_set(r, &sscf->cookie, &empty, 0,
-                            &sscf->cookie_attributes)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_social_result(r, "logged_out");
-
-    if (!ngx_http_social_wants_page(r)) {
-        return ngx_shop_respond(r, NGX_HTTP_NO_CONTENT, NULL, &empty);
-    }
-
-    if (ngx_http_social_return_url(r, &root, &url) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_shop_respond_see_other(r, &url);
 }

@@ -513,6 +513,7 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
 {
     ngx_str_t                   text;
     ngx_uint_t                  i;
+    const char                 *err;
     ngx_shop_url_t              url;
     ngx_shop_provider_t        *conf;
     ngx_http_core_loc_conf_t   *clcf;
@@ -537,7 +538,14 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
                      (clcf->resolver_timeout == NGX_CONF_UNSET_MSEC)
                      ? 30000 : clcf->resolver_timeout;
 
-    /* the browser alone goes to "authz" */
+    /* the browser alone goes to "authz" and "logout" */
+
+    if (conf->logout.len
+        && ngx_shop_url_parse(cf->pool, &conf->logout, &sp->logout, &err)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
 
     endpoint[0] = &conf->token;
     endpoint[1] = &conf->userinfo;
@@ -554,11 +562,12 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
         }
     }
 
-    if (conf->flow != NGX_SHOP_FLOW_CODE
-        || (conf->authz.len && conf->token.len
-            && (conf->oauth2
-                || conf->jwks.len
-                || conf->algs == NGX_SHOP_JWS_HS256)))
+    if (!conf->logout_on
+        && (conf->flow != NGX_SHOP_FLOW_CODE
+            || (conf->authz.len && conf->token.len
+                && (conf->oauth2
+                    || conf->jwks.len
+                    || conf->algs == NGX_SHOP_JWS_HS256))))
     {
         return NGX_CONF_OK;
     }

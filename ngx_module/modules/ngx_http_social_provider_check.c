@@ -391,6 +391,14 @@ ngx_http_social_provider_wrong(ngx_http_social_block_t *block)
                "another one, or \"notify none\"";
     }
 
+    if (provider->logout_on
+        && provider->discovery.len == 0
+        && (provider->oauth2 || provider->flow != NGX_SHOP_FLOW_CODE))
+    {
+        return "has \"logout on\", which needs \"discovery\": there are no "
+               "other metadata to have the address from";
+    }
+
     if (provider->tokeninfo.len && !provider->oauth2) {
         return "has \"tokeninfo\", which is for \"kind oauth2\"";
     }

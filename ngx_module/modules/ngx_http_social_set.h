@@ -98,6 +98,8 @@ char *ngx_http_social_set_email_trust(ngx_conf_t *cf,
 
 char *ngx_http_social_set_url(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
+char *ngx_http_social_set_logout(ngx_conf_t *cf,
+    ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 char *ngx_http_social_set_issuer(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_http_social_field_t *field);
 char *ngx_http_social_set_texts(ngx_conf_t *cf,

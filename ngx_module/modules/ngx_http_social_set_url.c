@@ -51,6 +51,40 @@ ngx_http_social_set_url(ngx_conf_t *cf, ngx_http_social_block_t *block,
 }
 
 
+/* "on": the address in the metadata */
+
+char *
+ngx_http_social_set_logout(ngx_conf_t *cf, ngx_http_social_block_t *block,
+    ngx_http_social_field_t *field)
+{
+    ngx_str_t  *value, *text;
+
+    value = cf->args->elts;
+    text = ngx_http_social_at(block, field);
+
+    ngx_str_null(text);
+
+    block->provider->logout_on = (value[1].len == 2
+                                  && ngx_strncmp(value[1].data, "on", 2)
+                                     == 0);
+
+    if (block->provider->logout_on
+        || (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0))
+    {
+        return (cf->args->nelts == 2) ? NGX_CONF_OK
+               : ngx_http_social_bad_field(cf, &value[2],
+                                           "\"on\" and \"off\" alone");
+    }
+
+    if (ngx_strnstr(value[1].data, "://", value[1].len) == NULL) {
+        return ngx_http_social_bad_field(cf, &value[1],
+                                         "\"on\", \"off\" and an address");
+    }
+
+    return ngx_http_social_set_url(cf, block, field);
+}
+
+
 /* of a template, "{tid}" stays; it is a good address with a tenant in it */
 
 char *

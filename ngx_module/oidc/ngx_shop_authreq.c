@@ -45,6 +45,9 @@ static void ngx_shop_attempt_fields(ngx_shop_attempt_t *attempt,
     ngx_str_t **fields);
 static u_char *ngx_shop_authreq_put(u_char *p, uint64_t n, size_t len);
 static uint64_t ngx_shop_authreq_get(u_char *p, size_t len);
+static ngx_int_t ngx_shop_authreq_join(ngx_pool_t *pool,
+    ngx_shop_url_t *endpoint, ngx_str_t *query, ngx_str_t *suffix,
+    ngx_str_t *url);
 static ngx_int_t ngx_shop_authreq_fields(ngx_array_t *fields,
     ngx_shop_provider_t *provider, ngx_shop_attempt_t *attempt,
     ngx_str_t *redirect_uri, ngx_str_t *challenge);
@@ -371,10 +374,9 @@ ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_metadata_t *metadata, ngx_shop_attempt_t *attempt,
     ngx_str_t *redirect_uri, ngx_str_t *url, ngx_log_t *log)
 {
-    u_char       *p, *q;
-    ngx_int_t     rc;
-    ngx_str_t     challenge, query, *origin, *uri;
-    ngx_array_t   fields;
+    ngx_int_t    rc;
+    ngx_str_t    challenge, query;
+    ngx_array_t  fields;
 
     ngx_str_null(&challenge);
 
@@ -404,11 +406,50 @@ ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    origin = &metadata->authz.origin;
-    uri = &metadata->authz.uri;
+    return ngx_shop_authreq_join(pool, &metadata->authz, &query,
+                                 &provider->authz_suffix, url);
+}
 
-    p = ngx_pnalloc(pool, origin->len + uri->len + 1 + query.len
-                          + provider->authz_suffix.len);
+
+ngx_int_t
+ngx_shop_authreq_logout_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_url_t *endpoint, ngx_str_t *back, ngx_str_t *url)
+{
+    ngx_str_t    query, suffix;
+    ngx_array_t  fields;
+
+    ngx_str_null(&suffix);
+
+    if (ngx_array_init(&fields, pool, 2, sizeof(ngx_keyval_t)) != NGX_OK
+        || ngx_shop_form_named(&fields, &provider->p_client_id, "client_id",
+                               &provider->client_id)
+           != NGX_OK
+        || ngx_shop_form_named(&fields, &provider->p_logout,
+                               "post_logout_redirect_uri", back)
+           != NGX_OK
+        || ngx_shop_form_encode(pool, &fields, &query) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_authreq_join(pool, endpoint, &query, &suffix, url);
+}
+
+
+/* an endpoint may have a query of its own */
+
+static ngx_int_t
+ngx_shop_authreq_join(ngx_pool_t *pool, ngx_shop_url_t *endpoint,
+    ngx_str_t *query, ngx_str_t *suffix, ngx_str_t *url)
+{
+    u_char     *p, *q;
+    ngx_str_t  *origin, *uri;
+
+    origin = &endpoint->origin;
+    uri = &endpoint->uri;
+
+    p = ngx_pnalloc(pool, origin->len + uri->len + 1 + query->len
+                          + suffix->len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -427,11 +468,10 @@ ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         *p++ = '&';
     }
 
-    p = ngx_cpymem(p, query.data, query.len);
+    p = ngx_cpymem(p, query->data, query->len);
 
-    if (provider->authz_suffix.len) {
-        p = ngx_cpymem(p, provider->authz_suffix.data,
-                       provider->authz_suffix.len);
+    if (suffix->len) {
+        p = ngx_cpymem(p, suffix->data, suffix->len);
     }
 
     url->len = p - url->data;

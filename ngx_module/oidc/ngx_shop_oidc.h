@@ -354,6 +354,8 @@ typedef struct {
     ngx_str_t                  tokeninfo;   /* likewise; empty: apps bring no
                                                access token */
     ngx_str_t                  jwks;
+    ngx_str_t                  logout;      /* where customers sign out; empty:
+                                               nowhere, or "logout_on" */
 
     /* what the parameters are called; empty: as in RFC 6749 */
 
@@ -361,6 +363,8 @@ typedef struct {
     ngx_str_t                  p_secret;
     ngx_str_t                  p_code;      /* in the callback */
     ngx_str_t                  p_error;     /* "error" where there is none */
+    ngx_str_t                  p_logout;    /* of the logout request: where to
+                                               come back to */
 
     /* of authz_extra and err_map: ngx_keyval_t; raw, escaped when sent */
 
@@ -384,6 +388,7 @@ typedef struct {
     ngx_str_t                  notify_secret;    /* of NOTIFY_KAKAO */
     EVP_PKEY                  *notify_key;       /* of NOTIFY_DISCORD */
     ngx_uint_t                 logout_tokens;    /* 1: can name a customer */
+    ngx_uint_t                 logout_on;   /* 1: where the metadata say */
 
     ngx_array_t               *email_domains;    /* of ngx_str_t */
     ngx_array_t                fields;      /* ngx_str_t: of the callback,
@@ -560,6 +565,14 @@ ngx_int_t ngx_shop_attempt_unpack(ngx_pool_t *pool, ngx_str_t *packed,
  */
 ngx_uint_t ngx_shop_authreq_reserved(ngx_shop_provider_t *provider,
     ngx_str_t *name);
+
+/*
+ * The logout request as a URL (OpenID Connect RP-Initiated Logout 2), which
+ * leads on to "back".  It has no "id_token_hint", as no token is kept.
+ */
+ngx_int_t ngx_shop_authreq_logout_url(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_url_t *endpoint, ngx_str_t *back,
+    ngx_str_t *url);
 
 /* the authorization request as a URL (RFC 6749 4.1.1, RFC 7636 4.3) */
 ngx_int_t ngx_shop_authreq_url(ngx_pool_t *pool,

@@ -22,6 +22,7 @@ const provider = new Provider(`http://localhost:${port}`, {
         client_id: client.id,
         client_secret: client.secret,
         redirect_uris: [ client.redirect ],
+        post_logout_redirect_uris: [ client.home ],
         response_types: [ 'code' ],
         grant_types: [ 'authorization_code' ],
         token_endpoint_auth_method: client.auth,
@@ -74,6 +75,7 @@ provider.use(async (ctx, next) => {
 });
 
 for (const event of [ 'authorization.error', 'grant.error',
+                      'end_session.error',
                       'userinfo.error', 'jwks.error', 'discovery.error',
                       'server_error' ])
 {

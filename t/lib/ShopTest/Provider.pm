@@ -558,14 +558,24 @@ sub serve_userinfo {
 }
 
 
+# OpenID Connect RP-Initiated Logout 2: who asks without a token says who they
+# are, or is not led anywhere
+
 sub serve_logout {
     my ($self, $request) = @_;
     my $f = query_fields($request->{args});
+    my $back = $f->{post_logout_redirect_uri};
 
-    return answer(303, [ Location => $f->{post_logout_redirect_uri} ])
-        if defined $f->{post_logout_redirect_uri};
+    my @wrong = grep { ref $f->{$_} } sort keys %$f;
 
-    return answer(200, [ 'Content-Type' => 'text/html' ], 'signed out');
+    push @wrong, 'client_id'
+        if ($f->{client_id} || '') ne $self->{client_id};
+    push @wrong, 'post_logout_redirect_uri'
+        if !defined $back || $back !~ m{^https?://[^/]+/\z};
+
+    return $self->refuse(400, 'invalid_request', "logout: @wrong") if @wrong;
+
+    return answer(303, [ Location => $back ]);
 }
 
 
