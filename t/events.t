@@ -75,6 +75,13 @@ my @reused = $nginx->log_lines(qr/has the id of another/);
 is(@reused, 1, 'that an id was used again is logged once');
 like($reused[0], qr/customer "anna"/, '... with the customer');
 
+is(results(order('a-1', 'cleo@shop.example', '49.99'),
+           order('a-1', 'cleo@shop.example', '49.98')),
+   'booked, refused id_reused', 'a customer id may be an address');
+is(scalar($nginx->log_lines(qr/customer "-" has the id of another/)), 1,
+   '... which is logged as none');
+unlike($nginx->log, qr/cleo|shop\.example/, '... and stands in no line');
+
 
 # kinds of events
 
