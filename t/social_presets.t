@@ -17,10 +17,9 @@ my @expected = qw(
     alipay amazon apple auth0 bitbucket cognito discord dropbox entra facebook
     facebook_limited github gitlab google instagram kakao keycloak klarna line
     linkedin mailru mastodon microsoft naver ok okta patreon paypal pinterest
-    qq reddit
-    salesforce seznam shopify_customer slack snapchat spotify telegram
-    telegram_widget     threads tiktok twitch vk wechat wechat_mp weibo wordpress x yahoo
-    yahoo_japan yandex zalo
+    qq reddit salesforce seznam shopify_customer slack snapchat spotify
+    telegram telegram_widget threads tiktok twitch vk wechat wechat_mp weibo
+    wordpress x yahoo yahoo_japan yandex zalo
 );
 
 my $mock = ShopTest::Dialect->new;

@@ -130,6 +130,21 @@ sub authz {
 }
 
 
+sub openssl_hmac {
+    my ($key, $text) = @_;
+    my $file = write_file(temp_dir() . '/proof', $text);
+
+    open my $pipe, '-|', 'openssl', 'dgst', '-sha256', '-r', '-hmac', $key,
+        $file or die "openssl: $!\n";
+
+    my ($hex) = <$pipe> =~ /^([0-9a-f]{64}) /;
+
+    close $pipe or die "openssl: $?\n";
+
+    return $hex;
+}
+
+
 sub fields {
     my ($args) = $_[0] =~ /\?([^#]*)/;
 
@@ -463,9 +478,15 @@ for my $name (qw(facebook instagram tiktok x zalo patreon threads)) {
 }
 
 signs_in('Facebook signs in', 'facebook');
-like((sent('facebook', 'userinfo'))[0]{args},
-     qr/(?:^|&)appsecret_proof=[0-9a-f]{64}(?:&|$)/,
-     "$trap: Facebook has a proof");
+
+{
+    my ($request) = sent('facebook', 'userinfo');
+    my ($token) = $request->{first}{authorization} =~ /^Bearer (\S+)$/;
+
+    is(fields("?$request->{args}")->{appsecret_proof},
+       openssl_hmac($mock->client_secret('facebook'), $token),
+       "$trap: Facebook has a proof, which openssl makes the same");
+}
 
 signs_in('Dropbox signs in', 'dropbox');
 

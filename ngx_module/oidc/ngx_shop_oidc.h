@@ -39,6 +39,8 @@
  *     a signed one  signature_invalid
  *     token's info  token_refused, tokeninfo_error, tokeninfo_malformed,
  *                   aud_mismatch, token_expired
+ *     notice        request_malformed, subject_missing, and those of signed
+ *                   fields and of ID tokens
  *
  * and "internal_error" where memory was short.
  */

@@ -89,6 +89,17 @@ for (const [ locale, [ language, title, label ] ]
            `${name}: the first provider`);
         is(await violations(page), '', `${name}: accessible`);
 
+        const reached = [];
+
+        for (let i = 0; i < 2; i++) {
+            await page.keyboard.press('Tab');
+            reached.push(await page.locator('a:focus').innerText());
+        }
+
+        is(reached.join(', '),
+           (await page.locator('li a').allInnerTexts()).join(', '),
+           `${name}: the keyboard comes to each provider, in order`);
+
         is(await page.evaluate(() => document.documentElement.scrollWidth
                                      <= window.innerWidth), true,
            `${name}: nothing is wider than the screen`);
