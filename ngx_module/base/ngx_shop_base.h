@@ -388,6 +388,16 @@ typedef enum {
 } ngx_shop_cache_state_e;
 
 
+/* what a value was read from, kept with what was made of it */
+
+typedef struct {
+    time_t                     since;       /* 0: nothing was read */
+    uint32_t                   hash;
+    uint32_t                   number;
+    uint32_t                   serial;
+} ngx_shop_cache_origin_t;
+
+
 typedef struct {
     /* the caller's */
 
@@ -395,10 +405,15 @@ typedef struct {
     ngx_str_t                  key;
     ngx_uint_t                 part;        /* of the store */
 
+    /* of an earlier look-up of this key, or zero; then of the value */
+
+    ngx_shop_cache_origin_t    origin;
+
     /* the answer; for ngx_shop_cache_set() the caller's, too */
 
     ngx_shop_cache_state_e     state;
     ngx_str_t                  value;
+    ngx_uint_t                 same;        /* only get: as at "origin" */
     ngx_uint_t                 missing;     /* the store has no such key */
     time_t                     marked;      /* when; 0: not known */
     time_t                     seen;        /* only get: when it was looked up
@@ -445,7 +460,9 @@ void ngx_shop_cache_source(ngx_shop_zone_t *zone, ngx_str_t *text);
 /*
  * Looks "n" entries up under one lock.  Those in "state" of at least "want"
  * have their value, copied to "pool"; the look-up ends behind one that is
- * valid and missing.  Entries that are not valid can be asked for now and
+ * valid and missing.  If all are still what was read at their "origin", they
+ * are "same" and have no value; whether they may be used is found out as
+ * always.  Entries that are not valid can be asked for now and
  * handed to ngx_shop_cache_set() with the reply.  "ttl" (ms) is for how long
  * an entry is trusted while the link of its part is not known to work.
  * NGX_OK: all are in a state of at least "want", or one is missing and

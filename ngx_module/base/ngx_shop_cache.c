@@ -63,7 +63,7 @@
  * which is the number for good.  Parts beyond that never have a link.
  *
  * Under the lock is nothing but the lookup, the copy, and the queue of the
- * zone; "stored" and "expires" of a record are milliseconds here, "version"
+ * zone; "stored" and "lasts" of a record are milliseconds here, "version"
  * is the epoch.  Differences of times count, not times: they may wrap around
  * where ngx_msec_t is short.
  */
@@ -73,6 +73,9 @@
 #define NGX_SHOP_CACHE_IS_CHANGED  0x02
 
 #define NGX_SHOP_CACHE_KEPT        (24 * 3600 * 1000)   /* milliseconds */
+#define NGX_SHOP_CACHE_ORIGIN      3600                 /* seconds */
+#define NGX_SHOP_CACHE_ENTRIES     2                    /* of one look-up that
+                                                           may be "same" */
 
 
 #define ngx_shop_cache_sh(zone)                                               \
@@ -82,6 +85,9 @@
     ((ngx_msec_int_t) (ngx_current_msec - (ngx_msec_t) (since)))
 
 
+static ngx_uint_t ngx_shop_cache_is_same(ngx_shop_zone_sh_t *sh,
+    ngx_shop_cache_entry_t *entry, ngx_uint_t n,
+    ngx_shop_zone_record_t **records);
 static ngx_shop_cache_state_e ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
     ngx_shop_zone_record_t *record, ngx_uint_t part, ngx_msec_t ttl);
 static ngx_uint_t ngx_shop_cache_may_keep(ngx_shop_cache_sh_t *cache,
@@ -146,19 +152,25 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
     ngx_shop_cache_state_e want)
 {
     ngx_int_t                rc;
-    ngx_uint_t               i;
+    ngx_uint_t               i, same;
     ngx_slab_pool_t         *shpool;
     ngx_shop_zone_sh_t      *sh;
     ngx_shop_cache_sh_t     *cache;
     ngx_shop_zone_cursor_t   cursor;
-    ngx_shop_zone_record_t  *record;
+    ngx_shop_zone_record_t  *record, *records[NGX_SHOP_CACHE_ENTRIES];
 
     shpool = ngx_shop_zone_pool(zone);
     sh = zone->shm_zone->data;
     cache = &sh->cache;
 
     for (i = 0; i < n; i++) {
-        entry[i].hash = ngx_murmur_hash2(entry[i].key.data, entry[i].key.len);
+
+        entry[i].hash = entry[i].origin.since
+                        ? entry[i].origin.hash
+                        : ngx_murmur_hash2(entry[i].key.data,
+                                           entry[i].key.len);
+
+        entry[i].same = 0;
         entry[i].state = NGX_SHOP_CACHE_ABSENT;
         entry[i].epoch = 0;
         entry[i].missing = 0;
@@ -187,10 +199,13 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
                            cache->generations[entry[i].hash & cache->mask];
     }
 
+    same = ngx_shop_cache_is_same(sh, entry, n, records);
+
     for (i = 0; i < n; i++) {
 
-        record = ngx_shop_zone_lookup(sh, &entry[i].key, entry[i].hash,
-                                      entry[i].kind, &cursor);
+        record = same ? records[i]
+                      : ngx_shop_zone_lookup(sh, &entry[i].key, entry[i].hash,
+                                             entry[i].kind, &cursor);
 
         if (record == NULL) {
             rc = NGX_DECLINED;
@@ -225,6 +240,17 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
             continue;
         }
 
+        entry[i].same = same;
+
+        if (same) {
+            continue;
+        }
+
+        entry[i].origin.since = ngx_time();
+        entry[i].origin.hash = entry[i].hash;
+        entry[i].origin.number = ngx_shop_zone_number(sh, record);
+        entry[i].origin.serial = record->serial;
+
         entry[i].value.data = ngx_pnalloc(pool, record->value_len);
         if (entry[i].value.data == NULL) {
             rc = NGX_ERROR;
@@ -252,6 +278,44 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
 }
 
 
+/*
+ * Serials come round again, after 2^32 records, which takes far longer than
+ * an origin is of use.
+ */
+
+static ngx_uint_t
+ngx_shop_cache_is_same(ngx_shop_zone_sh_t *sh, ngx_shop_cache_entry_t *entry,
+    ngx_uint_t n, ngx_shop_zone_record_t **records)
+{
+    ngx_uint_t                i;
+    ngx_shop_cache_origin_t  *origin;
+
+    if (n > NGX_SHOP_CACHE_ENTRIES) {
+        return 0;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        origin = &entry[i].origin;
+
+        if (origin->since == 0
+            || ngx_time() - origin->since > NGX_SHOP_CACHE_ORIGIN)
+        {
+            return 0;
+        }
+
+        records[i] = ngx_shop_zone_again(sh, origin->hash, origin->number,
+                                         origin->serial);
+
+        if (records[i] == NULL) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 static ngx_shop_cache_state_e
 ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
     ngx_shop_zone_record_t *record, ngx_uint_t part, ngx_msec_t ttl)
@@ -266,7 +330,8 @@ ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
         return NGX_SHOP_CACHE_ABSENT;
     }
 
-    over = (ngx_shop_cache_elapsed(record->expires) >= 0);
+    over = (ngx_shop_cache_elapsed(record->stored)
+            >= (ngx_msec_int_t) record->lasts);
 
     /* the end of a session is its end, that of a view a reason to ask */
 
@@ -363,7 +428,8 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
         }
 
         record->stored = (time_t) entry[i].asked;
-        record->expires = (time_t) (ngx_current_msec + kept);
+        record->lasts = (uint32_t) (ngx_shop_cache_elapsed(record->stored)
+                                    + (ngx_msec_int_t) kept);
         record->version = (uint32_t) entry[i].epoch;
         record->marked = marked;
         record->seen = (uint32_t) ngx_time();

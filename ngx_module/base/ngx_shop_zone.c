@@ -50,7 +50,7 @@
 
 
 #define NGX_SHOP_ZONE_MAGIC    0x6e7853686f705a31
-#define NGX_SHOP_ZONE_LAYOUT   5
+#define NGX_SHOP_ZONE_LAYOUT   6
 
 #define NGX_SHOP_ZONE_TURNS    16
 #define NGX_SHOP_ZONE_FIGURES  16  /* of this, one part is for figures */
@@ -73,9 +73,6 @@
 
 #define ngx_shop_zone_record(blocks, n)                                       \
     ((ngx_shop_zone_record_t *) ngx_shop_zone_at(blocks, n))
-
-#define ngx_shop_zone_number(blocks, record)                                  \
-    ((uint32_t) (((u_char *) (record) - (blocks)) / NGX_SHOP_ZONE_BLOCK))
 
 
 static ngx_int_t ngx_shop_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -257,7 +254,7 @@ ngx_shop_zone_get(ngx_shop_zone_t *zone, ngx_pool_t *pool, ngx_str_t *key,
     record = ngx_shop_zone_lookup(sh, key, hash, NGX_SHOP_ZONE_PLAIN,
                                   &cursor);
 
-    if (record == NULL || now >= record->expires) {
+    if (record == NULL || now - record->stored >= (time_t) record->lasts) {
         goto done;
     }
 
@@ -327,7 +324,8 @@ ngx_shop_zone_set(ngx_shop_zone_t *zone, ngx_str_t *key, ngx_str_t *value,
                                       value, now);
 
         if (record) {
-            record->expires = expires;
+            record->lasts = (uint32_t) ngx_min(expires - now,
+                                               NGX_MAX_INT32_VALUE);
 
         } else {
             rc = NGX_DECLINED;
@@ -384,7 +382,7 @@ ngx_shop_zone_lease(ngx_shop_zone_t *zone, ngx_str_t *key, time_t now,
     }
 
     record->stored = now;
-    record->expires = now + interval;
+    record->lasts = (uint32_t) interval;
 
     ngx_shop_zone_touch(sh, record);
 
@@ -462,8 +460,9 @@ ngx_shop_zone_create(ngx_shop_zone_sh_t *sh, ngx_str_t *key, uint32_t hash,
     *more = 0;
 
     record->stored = now;
-    record->expires = now;
-    record->version = ++sh->version;
+    record->lasts = 0;
+    record->serial = ++sh->serial;
+    record->version = record->serial;
     record->hash = hash;
     record->value_len = (uint32_t) value->len;
     record->key_len = (uint16_t) key->len;
@@ -518,7 +517,7 @@ ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 {
     uint32_t  n, more, *prev;
 
-    n = ngx_shop_zone_number(sh->blocks, record);
+    n = ngx_shop_zone_number(sh, record);
 
     prev = &sh->buckets[record->hash & sh->mask];
 
@@ -539,6 +538,35 @@ ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 }
 
 
+/* only what begins a record is in a bucket */
+
+ngx_shop_zone_record_t *
+ngx_shop_zone_again(ngx_shop_zone_sh_t *sh, uint32_t hash, uint32_t number,
+    uint32_t serial)
+{
+    uint32_t                 n;
+    ngx_shop_zone_record_t  *record;
+
+    for (n = sh->buckets[hash & sh->mask]; n; n = record->next) {
+
+        record = ngx_shop_zone_record(sh->blocks, n);
+
+        if (n == number) {
+            return record->serial == serial ? record : NULL;
+        }
+    }
+
+    return NULL;
+}
+
+
+uint32_t
+ngx_shop_zone_number(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
+{
+    return (uint32_t) (((u_char *) record - sh->blocks) / NGX_SHOP_ZONE_BLOCK);
+}
+
+
 void
 ngx_shop_zone_touch(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 {
@@ -556,7 +584,7 @@ ngx_shop_zone_queue_insert(ngx_shop_zone_sh_t *sh,
     uint32_t                 n;
     ngx_shop_zone_record_t  *head;
 
-    n = ngx_shop_zone_number(sh->blocks, record);
+    n = ngx_shop_zone_number(sh, record);
     head = ngx_shop_zone_record(sh->blocks, 0);
 
     record->newer = 0;
@@ -581,7 +609,8 @@ ngx_shop_zone_queue_remove(ngx_shop_zone_sh_t *sh,
 static ngx_uint_t
 ngx_shop_zone_leased(ngx_shop_zone_record_t *lease, time_t now)
 {
-    return lease->stored <= now && now < lease->expires;
+    return lease->stored <= now
+           && now - lease->stored < (time_t) lease->lasts;
 }
 
 

@@ -42,7 +42,7 @@ typedef struct {
 } ngx_shop_zone_block_t;
 
 
-/* the cache counts "stored" and "expires" in milliseconds */
+/* the cache counts "stored" and "lasts" in milliseconds */
 
 typedef struct {
     uint32_t                   more;
@@ -50,9 +50,10 @@ typedef struct {
     uint32_t                   newer;       /* in the queue, which begins */
     uint32_t                   older;       /* and ends with 0 */
     time_t                     stored;
-    time_t                     expires;
+    uint32_t                   lasts;       /* from then on */
     uint32_t                   version;     /* of the cache: the epoch in
                                                which it was asked for */
+    uint32_t                   serial;      /* no other had it for days */
     uint32_t                   hash;
     uint32_t                   value_len;
     uint32_t                   marked;      /* of the cache: UNIX seconds */
@@ -117,7 +118,7 @@ typedef struct {
 typedef struct {
     uint64_t                   magic;
     size_t                     layout;
-    uint32_t                   version;     /* last one given */
+    uint32_t                   serial;      /* last one given */
 
     uint32_t                  *buckets;     /* numbers of records */
     ngx_uint_t                 mask;        /* buckets less one */
@@ -170,6 +171,13 @@ ngx_shop_zone_record_t *ngx_shop_zone_create(ngx_shop_zone_sh_t *sh,
     time_t now);
 
 void ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record);
+
+/* the record that had this number and serial, if it is there; NULL: not */
+ngx_shop_zone_record_t *ngx_shop_zone_again(ngx_shop_zone_sh_t *sh,
+    uint32_t hash, uint32_t number, uint32_t serial);
+
+uint32_t ngx_shop_zone_number(ngx_shop_zone_sh_t *sh,
     ngx_shop_zone_record_t *record);
 
 /* it is used: the last to be evicted */

@@ -665,5 +665,8 @@ ngx_int_t ngx_shop_view_pack(ngx_pool_t *pool, ngx_shop_view_t *view,
 /* texts point into "value"; NGX_ERROR: not what was packed */
 ngx_int_t ngx_shop_view_unpack(ngx_str_t *value, ngx_shop_view_t *view);
 
+/* its texts, which are in the memory at "from", are those at "to" */
+void ngx_shop_view_move(ngx_shop_view_t *view, u_char *from, u_char *to);
+
 
 #endif /* _NGX_SHOP_LOYALTY_H_INCLUDED_ */

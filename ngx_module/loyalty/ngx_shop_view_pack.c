@@ -207,3 +207,19 @@ ngx_shop_view_unpack(ngx_str_t *value, ngx_shop_view_t *view)
 
     return (p == last && mask == 0) ? NGX_OK : NGX_ERROR;
 }
+
+
+void
+ngx_shop_view_move(ngx_shop_view_t *view, u_char *from, u_char *to)
+{
+    ngx_str_t   *text;
+    ngx_uint_t   i;
+
+    for (i = 0; i < NGX_SHOP_VIEW_TEXTS; i++) {
+        text = ngx_shop_view_field(view, ngx_shop_view_texts[i], ngx_str_t);
+
+        if (text->len) {
+            text->data = to + (text->data - from);
+        }
+    }
+}

@@ -506,6 +506,7 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->event_keys = NULL;
      *     smcf->session_sealer = NULL;
      *     smcf->session_memo = NULL;
+     *     smcf->copies = NULL;
      *     smcf->attempt_sealer = NULL;
      *     smcf->reads = NULL;
      *     smcf->activity = NULL;
@@ -586,9 +587,10 @@ ngx_http_shop_init_main_conf(ngx_conf_t *cf, void *conf)
                                                   "attempt", cf->log);
 
     smcf->session_memo = ngx_shop_session_memo_create(cf->pool);
+    smcf->copies = ngx_http_shop_copies_create(cf->pool);
 
     if (smcf->session_sealer == NULL || smcf->attempt_sealer == NULL
-        || smcf->session_memo == NULL)
+        || smcf->session_memo == NULL || smcf->copies == NULL)
     {
         return NGX_CONF_ERROR;
     }

@@ -284,16 +284,20 @@ ngx_http_shop_cached(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
 {
     ngx_int_t                   rc;
     ngx_msec_t                  ttl;
+    ngx_pool_t                 *pool;
     ngx_shop_cache_entry_t     *entries;
     ngx_http_shop_main_conf_t  *smcf;
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
     ttl = (ngx_msec_t) smcf->zone_ttl * 1000;
+    pool = r->main->pool;
     entries = ctx->entries;
 
-    rc = ngx_shop_cache_get(smcf->zone, r->main->pool, entries,
-                            NGX_HTTP_SHOP_ENTRIES, ttl, want);
+    ngx_http_shop_copy_find(smcf->copies, ctx);
+
+    rc = ngx_shop_cache_get(smcf->zone, pool, entries, NGX_HTTP_SHOP_ENTRIES,
+                            ttl, want);
 
     if (rc != NGX_OK) {
         return rc == NGX_DECLINED ? NGX_ABORT : NGX_ERROR;
@@ -301,6 +305,10 @@ ngx_http_shop_cached(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
 
     if (entries[0].missing) {
         return NGX_DECLINED;
+    }
+
+    if (entries[0].same) {
+        return ngx_http_shop_copy_take(smcf->copies, pool, ctx);
     }
 
     rc = ngx_shop_session_unpack(&entries[0].value, ngx_time(),
@@ -314,12 +322,12 @@ ngx_http_shop_cached(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
 
     if (entries[1].value.len == 0) {
         ngx_memzero(&ctx->view, sizeof(ngx_shop_view_t));
-        return NGX_OK;
-    }
 
-    if (ngx_shop_view_unpack(&entries[1].value, &ctx->view) != NGX_OK) {
+    } else if (ngx_shop_view_unpack(&entries[1].value, &ctx->view) != NGX_OK) {
         return NGX_ABORT;
     }
+
+    ngx_http_shop_copy_keep(smcf->copies, ctx);
 
     return NGX_OK;
 }

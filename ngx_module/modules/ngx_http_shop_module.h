@@ -45,7 +45,8 @@
 #define NGX_HTTP_SHOP_VIEW_KEPT          86400   /* seconds */
 
 
-typedef struct ngx_http_shop_read_s  ngx_http_shop_read_t;
+typedef struct ngx_http_shop_read_s    ngx_http_shop_read_t;
+typedef struct ngx_http_shop_copies_s  ngx_http_shop_copies_t;
 
 
 /* NGX_SHOP_COOKIE_TAG characters, as no attempt has in practice */
@@ -63,6 +64,7 @@ typedef struct {
                                                no "shop_event_key_file" */
     ngx_shop_sealer_t         *session_sealer;
     ngx_shop_session_memo_t   *session_memo;
+    ngx_http_shop_copies_t    *copies;
     ngx_shop_sealer_t         *attempt_sealer;
     ngx_shop_header_names_t    names;       /* never from a client */
     ngx_array_t                cookies;     /* of ngx_http_shop_cookies_t:
@@ -157,6 +159,27 @@ ngx_http_shop_ctx_t *ngx_http_shop_get_ctx(ngx_http_request_t *r);
 
 /* the same, made where there was none; NULL: no memory */
 ngx_http_shop_ctx_t *ngx_http_shop_create_ctx(ngx_http_request_t *r);
+
+
+/* ngx_http_shop_copies.c */
+
+/* NULL: no memory */
+ngx_http_shop_copies_t *ngx_http_shop_copies_create(ngx_pool_t *pool);
+
+/* before a look-up in the cache of what the cookie names: from where a copy
+ * was read, if there is one */
+void ngx_http_shop_copy_find(ngx_http_shop_copies_t *copies,
+    ngx_http_shop_ctx_t *ctx);
+
+/* behind one that says "same": into "ctx", the texts on "pool".  NGX_OK: a
+ * customer; NGX_DECLINED: the session is past its end; NGX_ERROR: no
+ * memory. */
+ngx_int_t ngx_http_shop_copy_take(ngx_http_shop_copies_t *copies,
+    ngx_pool_t *pool, ngx_http_shop_ctx_t *ctx);
+
+/* behind one that did not, with what was unpacked */
+void ngx_http_shop_copy_keep(ngx_http_shop_copies_t *copies,
+    ngx_http_shop_ctx_t *ctx);
 
 
 /* ngx_http_shop_lookup.c */

@@ -52,6 +52,9 @@ typedef struct {
     time_t                     auth_time;
     time_t                     expires;     /* absolute */
     int64_t                    ttl;         /* milliseconds to idle out */
+    int64_t                    idles;       /* out in this one, of those of
+                                               ngx_current_msec; 0: never, or
+                                               it was not in the cache */
     time_t                     noted;       /* when it was noted last that it
                                                is used; 0: not known */
 } ngx_shop_session_t;
@@ -277,6 +280,9 @@ ngx_int_t ngx_shop_session_pack(ngx_pool_t *pool, ngx_shop_session_t *session,
  */
 ngx_int_t ngx_shop_session_unpack(ngx_str_t *value, time_t now,
     ngx_shop_session_t *session);
+
+/* one that was unpacked earlier, now: NGX_OK or NGX_DECLINED, as above */
+ngx_int_t ngx_shop_session_lives(ngx_shop_session_t *session, time_t now);
 
 /* milliseconds until one of its ends, at least 1 */
 ngx_msec_t ngx_shop_session_rest(ngx_shop_session_t *session, time_t now);

@@ -81,10 +81,19 @@ ngx_shop_session_unpack(ngx_str_t *value, time_t now,
     session->created = (time_t) created;
     session->auth_time = (time_t) auth_time;
     session->expires = (time_t) expires;
+    session->idles = idle;
+
+    return ngx_shop_session_lives(session, now);
+}
+
+
+ngx_int_t
+ngx_shop_session_lives(ngx_shop_session_t *session, time_t now)
+{
     session->ttl = -1;
 
-    if (idle != 0) {
-        session->ttl = idle - (int64_t) ngx_current_msec;
+    if (session->idles != 0) {
+        session->ttl = session->idles - (int64_t) ngx_current_msec;
 
         if (session->ttl <= 0) {
             return NGX_DECLINED;

@@ -59,6 +59,10 @@ static void ngx_shop_unit_cache_flushed(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_other_source(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_lease(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_marks(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_same(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_again(ngx_shop_unit_t *u,
+    ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry, ngx_int_t rc,
+    ngx_uint_t same, const char *name);
 static void ngx_shop_unit_cache_full(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_numbers(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_packed(ngx_shop_unit_t *u);
@@ -84,6 +88,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_cache_tests[] = {
     { "another store", ngx_shop_unit_cache_other_source },
     { "one worker holds the channel", ngx_shop_unit_cache_lease },
     { "marks", ngx_shop_unit_cache_marks },
+    { "copies that are still the same", ngx_shop_unit_cache_same },
     { "a full zone", ngx_shop_unit_cache_full },
     { "packed numbers and texts", ngx_shop_unit_cache_numbers },
     { "packed sessions and views", ngx_shop_unit_cache_packed },
@@ -179,6 +184,12 @@ static ngx_int_t
 ngx_shop_unit_cache_get(ngx_shop_unit_t *u, ngx_shop_zone_t *zone,
     ngx_shop_cache_entry_t *entry, ngx_uint_t n)
 {
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        entry[i].origin.since = 0;
+    }
+
     return ngx_shop_cache_get(zone, u->pool, entry, n,
                               NGX_SHOP_UNIT_CACHE_TTL, NGX_SHOP_CACHE_VALID);
 }
@@ -994,6 +1005,79 @@ ngx_shop_unit_cache_marks(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, entry.seen, 0, "and was never seen");
 
     ngx_shop_unit_cache_done(u);
+}
+
+
+static void
+ngx_shop_unit_cache_same(ngx_shop_unit_t *u)
+{
+    time_t                   since;
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   entry[2], other;
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&entry[0], NGX_SHOP_CACHE_SESSION, "key");
+    ngx_shop_unit_cache_entry(&entry[1], NGX_SHOP_CACHE_VIEW, "customer");
+    ngx_shop_unit_cache_entry(&other, NGX_SHOP_CACHE_VIEW, "another");
+
+    ngx_shop_unit_cache_store(u, zone, &entry[0], "a session");
+    ngx_shop_unit_cache_store(u, zone, &entry[1], "a view");
+
+    entry[0].origin.since = 0;
+    entry[1].origin.since = 0;
+
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 0, "the first time");
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 1, "then");
+
+    /* a turn of another one, and the next record in the same place */
+
+    ngx_shop_unit_cache_store(u, zone, &entry[1], "another view");
+
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 0, "one is new");
+    ngx_shop_unit_is(u, &entry[0].value, "a session", "both are read");
+    ngx_shop_unit_is(u, &entry[1].value, "another view", "the new one, too");
+
+    ngx_shop_unit_cache_store(u, zone, &other, "of somebody else");
+
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 1, "as before");
+
+    entry[1].origin.number++;
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 0, "not that record");
+
+    entry[1].origin.serial++;
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 0, "a later record");
+
+    /* what may not be used is not the same, either */
+
+    since = entry[0].origin.since;
+    entry[0].origin.since -= 3601;
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 0, "too long ago");
+    ngx_shop_unit_is_int(u, entry[0].origin.since, since, "from now on");
+
+    ngx_shop_cache_drop(zone, NGX_SHOP_CACHE_VIEW, &entry[1].key);
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_DECLINED, 0, "changed");
+
+    ngx_shop_unit_cache_store(u, zone, &entry[1], "a view");
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 0, "read once more");
+
+    ngx_shop_cache_drop(zone, NGX_SHOP_CACHE_SESSION, &entry[0].key);
+    ngx_shop_unit_cache_again(u, zone, entry, NGX_DECLINED, 0, "signed out");
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+static void
+ngx_shop_unit_cache_again(ngx_shop_unit_t *u, ngx_shop_zone_t *zone,
+    ngx_shop_cache_entry_t *entry, ngx_int_t rc, ngx_uint_t same,
+    const char *name)
+{
+    ngx_shop_unit_is_int(u, ngx_shop_cache_get(zone, u->pool, entry, 2,
+                                               NGX_SHOP_UNIT_CACHE_TTL,
+                                               NGX_SHOP_CACHE_VALID),
+                         rc, "%s", name);
+    ngx_shop_unit_is_int(u, entry[1].same, same, "%s: same", name);
 }
 
 
