@@ -6,6 +6,7 @@ use lib 't/lib';
 use ShopTest;
 use ShopTest::Cluster;
 use ShopTest::Proxy;
+use ShopTest::Sentinel;
 use ShopTest::Session;
 
 my $redis = redis();
@@ -227,6 +228,28 @@ $shop->nginx->stop;
     }
 
     $far->nginx->stop;
+}
+
+
+# the master is replaced in the middle; what the new one was not told in time
+# is due there
+
+{
+    my $set = ShopTest::Sentinel->new(servers => 2, sentinels => 3);
+    my $watched = shop(redis => $set, @program);
+
+    my @many = map { customer(redis => $set) } 1 .. 200;
+
+    $set->failover;
+
+    wait_for {
+        $set->command('ZADD', queue($_), 'XX', time - 1, $_->customer)
+            for grep { left($_) && (place($_) || 0) > time } @many;
+        !left(@many) && !wrong(@many);
+    } 'all of them', 60;
+
+    pass('a failover: all are settled, once');
+    $watched->nginx->stop;
 }
 
 
