@@ -45,7 +45,8 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
                         are not
     simulate [HISTORIES [EVENTS]]
                         compares what is booked with a model of it, over
-                        10000 random histories of 500 events each
+                        10000 random histories of 500 events each, and while
+                        Redis and nginx are killed
     lint                style, compiler warnings, cppcheck, clang-tidy
     install             copies the module to where nginx looks, below $DESTDIR
     deps [GROUP...]     installs what is missing of Debian's packages; groups
@@ -664,12 +665,30 @@ END
 # --- simulate ---------------------------------------------------------------
 
 cmd_simulate() {
-    cmd_deps test
+    local histories=${1:-10000} jobs=${JOBS:-2} first last i failed=0
+    local -a pids=()
 
-    export SHOP_HISTORY=1-${1:-10000} SHOP_EVENTS=${2:-500}
+    cmd_deps build test
+    cmd_build
+
+    export SHOP_EVENTS=${2:-500} SHOP_ROUNDS=${2:-500}
     export TEST_TIMEOUT=${TEST_TIMEOUT:-864000}
 
-    prove t/loyalty_ledger.t
+    prove t/loyalty_kills.t || failed=1
+
+    for ((i = 0; i < jobs; i++)); do
+        first=$((histories * i / jobs + 1))
+        last=$((histories * (i + 1) / jobs))
+
+        SHOP_HISTORY=$first-$last prove t/loyalty_ledger.t &
+        pids+=($!)
+    done
+
+    for i in "${pids[@]}"; do
+        wait "$i" || failed=1
+    done
+
+    return $failed
 }
 
 
