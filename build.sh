@@ -7,6 +7,8 @@
 
 set -euo pipefail
 
+caller=$PWD
+
 cd "$(dirname "$0")"
 
 root=$PWD
@@ -609,7 +611,7 @@ cmd_check_program() {
     local -a files=()
 
     if [ "${1:-}" = -p ] && [ $# -gt 2 ]; then
-        program="include \"$(realpath "$2")\";"
+        program="include \"$(cd "$caller" && realpath "$2")\";"
         shift 2
     fi
 
@@ -619,7 +621,7 @@ cmd_check_program() {
     fi
 
     for file; do
-        files+=("\"$(realpath "$file")\"")
+        files+=("\"$(cd "$caller" && realpath "$file")\"")
     done
 
     [ -n "${TEST_NGINX_MODULE:-}" ] || cmd_build

@@ -4,6 +4,7 @@
 use lib 't/lib';
 use ShopTest;
 
+use Cwd ();
 use JSON::PP ();
 
 use ShopTest::Nginx;
@@ -11,6 +12,7 @@ use ShopTest::Offers;
 use ShopTest::Program;
 
 my $dir = temp_dir();
+my $build = root() . '/build.sh';
 
 $ENV{TEST_NGINX_MODULE} = ShopTest::Nginx::module_path(
     'TEST_NGINX_MODULE', 'ngx_http_shop_module.so');
@@ -24,7 +26,7 @@ sub check {
     my $text = do {
         open my $fh, '-|', 'sh', '-c', 'exec bash "$0" check-program "$@" 2>"'
                                        . $errors . '"',
-             root() . '/build.sh', @arguments
+             $build, @arguments
             or die "build.sh: $!\n";
         local $/;
         my $out = <$fh>;
@@ -222,8 +224,15 @@ for (
 
 {
     my $docs = root() . '/docs/examples';
-    my ($code, $text) = check('-p', "$docs/program.conf",
-                              "$docs/program.json", "$docs/customer.json");
+    my $here = Cwd::getcwd();
+
+    chdir $docs or die "$docs: $!\n";
+
+    my ($code, $text) = check('-p', 'program.conf', 'program.json',
+                              'customer.json');
+
+    chdir $here or die "$here: $!\n";
+
     my $page = read_file(root() . '/docs/ngx_http_loyalty_module.md');
 
     is($code, 0, 'the example of the documents');
