@@ -117,9 +117,14 @@ sub metrics {
     is($page->header('Content-Type'), 'application/json', 'in JSON');
     is($page->header('Cache-Control'), 'no-store', '... not to be stored');
 
-    is_deeply([ sort keys %$is ], [ qw(cache channel due program redis) ],
+    is_deeply([ sort keys %$is ],
+              [ qw(cache channel due events program redis) ],
               'its parts');
     is_deeply($is->{due}, { settled => 0, lag_seconds => 0 }, 'the queue');
+    is_deeply([ sort keys %{ $is->{events} } ],
+              [ qw(api_booked api_duplicate api_kept api_refused
+                   capture_booked capture_dropped capture_duplicate
+                   capture_kept capture_refused in_flight lost) ], 'events');
     is_deeply([ sort keys %{ $is->{cache} } ],
               [ qw(evictions fill_ratio hits invalidations misses negative
                    size_bytes stale used_bytes) ], 'the cache');

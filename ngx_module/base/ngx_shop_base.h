@@ -573,8 +573,8 @@ void ngx_shop_cache_stats(ngx_shop_zone_t *zone,
 
 typedef struct {
     ngx_atomic_t               counters[NGX_SHOP_FIGURES_COUNTERS];
+    uint16_t                   amounts[NGX_SHOP_FIGURES_WORKERS];
     u_char                     states[NGX_SHOP_FIGURES_WORKERS];
-    u_char                     amounts[NGX_SHOP_FIGURES_WORKERS];
     u_char                     len;
     u_char                     name[NGX_SHOP_FIGURES_NAME];
 } ngx_shop_figures_t;
@@ -600,10 +600,11 @@ typedef struct {
 /*
  * Before workers start: what those of an older configuration say counts no
  * more.  Then from init_process: what this worker will say does, and what
- * one said that died in its place does not.
+ * one said that died in its place does not; of that the amount of the
+ * instance is returned, 0 if nobody did.
  */
 void ngx_shop_figures_reset(ngx_shop_zone_t *zone);
-void ngx_shop_figures_join(ngx_shop_zone_t *zone);
+ngx_uint_t ngx_shop_figures_join(ngx_shop_zone_t *zone);
 
 /* those of the instance, without a name */
 ngx_shop_figures_t *ngx_shop_figures_own(ngx_shop_zone_t *zone);
@@ -616,7 +617,7 @@ ngx_shop_figures_t *ngx_shop_figures_own(ngx_shop_zone_t *zone);
 ngx_shop_figures_t *ngx_shop_figures_get(ngx_shop_zone_t *zone,
     ngx_str_t *name);
 
-/* what this worker says, in a byte each */
+/* what this worker says: a byte and 16 bits */
 void ngx_shop_figures_say(ngx_shop_zone_t *zone, ngx_shop_figures_t *figures,
     ngx_uint_t state, ngx_uint_t amount);
 

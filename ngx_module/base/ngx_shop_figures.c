@@ -46,21 +46,23 @@ ngx_shop_figures_reset(ngx_shop_zone_t *zone)
 }
 
 
-void
+ngx_uint_t
 ngx_shop_figures_join(ngx_shop_zone_t *zone)
 {
-    ngx_uint_t           i;
+    ngx_uint_t           i, left;
     ngx_slab_pool_t     *shpool;
     ngx_shop_zone_sh_t  *sh;
 
     if (ngx_worker >= NGX_SHOP_FIGURES_WORKERS) {
-        return;
+        return 0;
     }
 
     shpool = ngx_shop_zone_pool(zone);
     sh = zone->shm_zone->data;
 
     ngx_shmtx_lock(&shpool->mutex);
+
+    left = sh->owners[ngx_worker] ? sh->figures[0].amounts[ngx_worker] : 0;
 
     sh->owners[ngx_worker] = ngx_pid;
 
@@ -70,6 +72,8 @@ ngx_shop_figures_join(ngx_shop_zone_t *zone)
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
+
+    return left;
 }
 
 
@@ -175,7 +179,7 @@ ngx_shop_figures_say(ngx_shop_zone_t *zone, ngx_shop_figures_t *figures,
     }
 
     figures->states[ngx_worker] = (u_char) state;
-    figures->amounts[ngx_worker] = (u_char) amount;
+    figures->amounts[ngx_worker] = (uint16_t) amount;
 }
 
 

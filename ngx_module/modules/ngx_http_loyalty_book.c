@@ -28,6 +28,7 @@
 
 
 static ngx_int_t ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book);
+static void ngx_http_loyalty_book_count(ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_loyalty_book_known(ngx_http_loyalty_book_t *book,
     ngx_http_loyalty_item_t *item);
@@ -52,6 +53,18 @@ static ngx_int_t ngx_http_loyalty_book_failed(ngx_http_loyalty_book_t *book,
     const char *reason);
 static ngx_int_t ngx_http_loyalty_book_unexpected(
     ngx_http_loyalty_book_t *book, const char *what);
+
+
+ngx_int_t
+ngx_http_loyalty_book_init(ngx_http_loyalty_book_t *book, ngx_uint_t max)
+{
+    book->items = ngx_pcalloc(book->pool,
+                              max * sizeof(ngx_http_loyalty_item_t));
+    book->ops = ngx_palloc(book->pool, max * sizeof(ngx_shop_redis_op_t *));
+    book->places = ngx_palloc(book->pool, max * sizeof(ngx_str_t));
+
+    return (book->items && book->ops && book->places) ? NGX_OK : NGX_ERROR;
+}
 
 
 ngx_int_t
@@ -81,6 +94,7 @@ ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book)
     ngx_http_loyalty_book_cancel(book);
 
     if (rc == NGX_DONE) {
+        ngx_http_loyalty_book_count(book);
         return NGX_OK;
     }
 
@@ -91,6 +105,32 @@ ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book)
     }
 
     return NGX_ERROR;
+}
+
+
+static void
+ngx_http_loyalty_book_count(ngx_http_loyalty_book_t *book)
+{
+    ngx_uint_t  i, n;
+
+    static ngx_str_t  ends[NGX_SHOP_REDIS_EVENT_ENDS] = {
+        ngx_string("booked"),
+        ngx_string("duplicate"),
+        ngx_string("kept"),
+        ngx_string("refused"),
+        ngx_string("dropped")
+    };
+
+    for (i = 0; i < book->nitems; i++) {
+
+        for (n = 0; n < NGX_SHOP_REDIS_EVENT_ENDS; n++) {
+
+            if (ngx_shop_equal(&book->items[i].status, &ends[n])) {
+                ngx_shop_count(book->shop->redis->figures,
+                               book->counter + n);
+            }
+        }
+    }
 }
 
 
@@ -471,29 +511,16 @@ ngx_http_loyalty_book_replies(ngx_http_loyalty_book_t *book)
 }
 
 
-/* an id may be anything, an e-mail too, so it is not logged */
-
 static ngx_int_t
 ngx_http_loyalty_book_became(ngx_http_loyalty_book_t *book,
     ngx_http_loyalty_item_t *item, ngx_str_t *status, ngx_str_t *reason)
 {
     static ngx_str_t  reused = ngx_string("id_reused");
-    static ngx_str_t  unknown = ngx_string("-");
-
-    ngx_str_t  *id;
 
     if (ngx_shop_equal(reason, &reused)) {
-        id = &item->owner.id;
-
-        if (id->len == 0
-            || ngx_strlchr(id->data, id->data + id->len, '@') != NULL)
-        {
-            id = &unknown;
-        }
-
         ngx_log_error(NGX_LOG_WARN, book->log, 0,
                       "an event of customer \"%V\" has the id of another one",
-                      id);
+                      ngx_http_loyalty_book_id(&item->owner.id));
     }
 
     if (ngx_http_loyalty_book_text(book, reason, &item->reason) != NGX_OK) {
@@ -558,4 +585,19 @@ ngx_http_loyalty_book_decide(ngx_http_loyalty_item_t *item,
     item->status.len = ngx_strlen(status);
     item->reason.data = (u_char *) reason;
     item->reason.len = ngx_strlen(reason);
+}
+
+
+ngx_str_t *
+ngx_http_loyalty_book_id(ngx_str_t *id)
+{
+    static ngx_str_t  none = ngx_string("-");
+
+    if (id->len == 0
+        || ngx_strlchr(id->data, id->data + id->len, '@') != NULL)
+    {
+        return &none;
+    }
+
+    return id;
 }

@@ -49,8 +49,10 @@ struct ngx_http_loyalty_book_s {
     ngx_log_t                 *log;
     ngx_http_loyalty_book_pt   handler;
     void                      *data;
+    ngx_uint_t                 counter;     /* of the instance, the first of
+                                               NGX_SHOP_REDIS_EVENT_ENDS */
 
-    ngx_http_loyalty_item_t    items[NGX_HTTP_LOYALTY_BOOK_MAX];
+    ngx_http_loyalty_item_t   *items;       /* all zeros */
     ngx_uint_t                 nitems;
 
     /* the answer */
@@ -64,18 +66,23 @@ struct ngx_http_loyalty_book_s {
     /* the room's */
 
     ngx_int_t                (*step)(ngx_http_loyalty_book_t *book);
-    ngx_shop_redis_op_t       *ops[NGX_HTTP_LOYALTY_BOOK_MAX];
-    ngx_str_t                  places[NGX_HTTP_LOYALTY_BOOK_MAX];
+    ngx_shop_redis_op_t      **ops;
+    ngx_str_t                 *places;
     ngx_uint_t                 nops;
     ngx_uint_t                 nout;
 };
 
 
+/* makes room for so many items, from book->pool; NGX_ERROR: no memory */
+ngx_int_t ngx_http_loyalty_book_init(ngx_http_loyalty_book_t *book,
+    ngx_uint_t max);
+
 /*
- * Books the items that have no status.  NGX_AGAIN: one callback, later;
- * NGX_OK: there was nothing to ask for; NGX_ERROR: no callback, book->reason
- * is set.  Events of one customer are booked in their order.  An item without
- * an owner is refused.
+ * Books the items that have no status; with NGX_OK, also of the callback, it
+ * has counted what became of all.  NGX_AGAIN: one callback, later; NGX_OK:
+ * there was nothing to ask for; NGX_ERROR: no callback, book->reason is set.
+ * Events of one customer are booked in their order.  An item without an owner
+ * is refused.
  */
 ngx_int_t ngx_http_loyalty_book_start(ngx_http_loyalty_book_t *book);
 
@@ -85,6 +92,10 @@ void ngx_http_loyalty_book_cancel(ngx_http_loyalty_book_t *book);
 /* a status by a constant; an empty reason is none */
 void ngx_http_loyalty_book_decide(ngx_http_loyalty_item_t *item,
     const char *status, const char *reason);
+
+/* an id of an event or a customer as it can be logged: it may be an e-mail
+ * address, or miss, and is "-" then */
+ngx_str_t *ngx_http_loyalty_book_id(ngx_str_t *id);
 
 
 #endif /* _NGX_HTTP_LOYALTY_BOOK_H_INCLUDED_ */

@@ -55,6 +55,7 @@ typedef struct {
     ngx_http_loyalty_main_conf_t *lmcf;
     ngx_http_loyalty_book_t       book;
     ngx_str_t                     customer; /* empty: nobody */
+    const char                   *refused;  /* why all are; NULL: not so */
     ngx_event_t                   timer;
     ngx_msec_t                    pause;
 } ngx_http_loyalty_capture_t;
@@ -68,11 +69,10 @@ static void ngx_http_loyalty_capture_take(ngx_http_request_t *r,
     ngx_str_t *values, ngx_uint_t n);
 static ngx_http_loyalty_capture_t *ngx_http_loyalty_capture_create(
     ngx_http_request_t *r, ngx_uint_t n);
-static const char *ngx_http_loyalty_capture_customer(ngx_http_request_t *r,
+static void ngx_http_loyalty_capture_customer(ngx_http_request_t *r,
     ngx_http_loyalty_capture_t *capture);
 static void ngx_http_loyalty_capture_parse(
-    ngx_http_loyalty_capture_t *capture, ngx_str_t *value,
-    const char *refused);
+    ngx_http_loyalty_capture_t *capture, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_capture_owner(
     ngx_http_loyalty_capture_t *capture, ngx_http_loyalty_item_t *item);
 static void ngx_http_loyalty_capture_run(ngx_http_loyalty_capture_t *capture);
@@ -171,7 +171,6 @@ ngx_http_loyalty_capture_take(ngx_http_request_t *r, ngx_str_t *values,
     ngx_uint_t n)
 {
     ngx_uint_t                   i, most;
-    const char                  *refused;
     ngx_http_loyalty_capture_t  *capture;
 
     most = NGX_HTTP_LOYALTY_CAPTURE_ANSWER;
@@ -195,10 +194,10 @@ ngx_http_loyalty_capture_take(ngx_http_request_t *r, ngx_str_t *values,
         n = most;
     }
 
-    refused = ngx_http_loyalty_capture_customer(r, capture);
+    ngx_http_loyalty_capture_customer(r, capture);
 
     for (i = 0; i < n; i++) {
-        ngx_http_loyalty_capture_parse(capture, &values[i], refused);
+        ngx_http_loyalty_capture_parse(capture, &values[i]);
     }
 
     if (capture->lmcf->captured > NGX_HTTP_LOYALTY_CAPTURE_MAX) {
@@ -257,9 +256,7 @@ ngx_http_loyalty_capture_create(ngx_http_request_t *r, ngx_uint_t n)
 }
 
 
-/* NULL: capture->customer is to be booked for; else why nobody is */
-
-static const char *
+static void
 ngx_http_loyalty_capture_customer(ngx_http_request_t *r,
     ngx_http_loyalty_capture_t *capture)
 {
@@ -267,17 +264,20 @@ ngx_http_loyalty_capture_customer(ngx_http_request_t *r,
     ngx_http_shop_ctx_t  *ctx;
 
     if (r != r->main) {
-        return "subrequest";
+        capture->refused = "subrequest";
+        return;
     }
 
     ctx = ngx_http_shop_get_ctx(r);
 
     if (ctx == NULL || ctx->rc == NGX_DECLINED || ctx->rc == NGX_DONE) {
-        return "customer_missing";
+        capture->refused = "customer_missing";
+        return;
     }
 
     if (ctx->rc != NGX_OK) {
-        return "customer_stale";
+        capture->refused = "customer_stale";
+        return;
     }
 
     customer = &ctx->session.customer;
@@ -285,19 +285,21 @@ ngx_http_loyalty_capture_customer(ngx_http_request_t *r,
     capture->customer.data = ngx_pstrdup(capture->book.pool, customer);
 
     if (capture->customer.data == NULL) {
-        return "internal_error";
+        capture->refused = "internal_error";
+        return;
     }
 
     capture->customer.len = customer->len;
 
-    return (ctx->source == NGX_HTTP_SHOP_SOURCE_STALE) ? "customer_stale"
-                                                       : NULL;
+    if (ctx->source == NGX_HTTP_SHOP_SOURCE_STALE) {
+        capture->refused = "customer_stale";
+    }
 }
 
 
 static void
 ngx_http_loyalty_capture_parse(ngx_http_loyalty_capture_t *capture,
-    ngx_str_t *value, const char *refused)
+    ngx_str_t *value)
 {
     ngx_int_t                 rc;
     const char               *reason;
@@ -312,8 +314,8 @@ ngx_http_loyalty_capture_parse(ngx_http_loyalty_capture_t *capture,
     rc = ngx_shop_event_parse(book->pool, value, book->program, &item->event,
                               &item->owner, &reason);
 
-    if (refused != NULL) {
-        ngx_http_loyalty_book_decide(item, "refused", refused);
+    if (capture->refused != NULL) {
+        ngx_http_loyalty_book_decide(item, "refused", capture->refused);
 
     } else if (rc == NGX_ERROR) {
         ngx_http_loyalty_book_decide(item, "dropped", "internal_error");

@@ -60,6 +60,13 @@ ngx_command_t  ngx_http_loyalty_commands[] = {
       offsetof(ngx_http_loyalty_loc_conf_t, enable),
       NULL },
 
+    { ngx_string("loyalty_capture"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_loc_conf_t, capture),
+      NULL },
+
     { ngx_string("loyalty_header"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
       ngx_http_loyalty_header,
@@ -537,8 +544,12 @@ ngx_http_loyalty_create_main_conf(ngx_conf_t *cf)
      *     lmcf->promotion = NULL;
      *     lmcf->program_read = 0;
      *     lmcf->error_reported = 0;
+     *     lmcf->capture = 0;
      *     lmcf->batches = 0;
+     *     lmcf->captured = 0;
      */
+
+    ngx_queue_init(&lmcf->captures);
 
     if (ngx_shop_program_init(cf->pool, &lmcf->program,
                               ngx_http_loyalty_match_compile)
@@ -563,6 +574,7 @@ ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf)
     }
 
     llcf->enable = NGX_CONF_UNSET;
+    llcf->capture = NGX_CONF_UNSET;
 
     for (i = 0; i < NGX_HTTP_LOYALTY_HEADERS; i++) {
         llcf->headers[i] = NGX_CONF_UNSET_PTR;
@@ -584,6 +596,7 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_value(conf->capture, prev->capture, 0);
 
     for (i = 0; i < NGX_HTTP_LOYALTY_HEADERS; i++) {
         ngx_conf_merge_ptr_value(conf->headers[i], prev->headers[i],
@@ -592,6 +605,14 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (ngx_http_loyalty_headers_differ(cf, prev, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    if (conf->capture) {
+        lmcf->capture = 1;
+
+        if (ngx_http_shop_require(cf, "loyalty_capture", 1) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     if (!conf->enable) {

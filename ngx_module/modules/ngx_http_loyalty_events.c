@@ -174,10 +174,11 @@ ngx_http_loyalty_events_begin(ngx_http_request_t *r,
     ev->book.log = r->connection->log;
     ev->book.handler = ngx_http_loyalty_events_booked;
     ev->book.data = ev;
+    ev->book.counter = NGX_SHOP_REDIS_TOLD;
 
     *events = ev;
 
-    return NGX_OK;
+    return ngx_http_loyalty_book_init(&ev->book, NGX_HTTP_LOYALTY_BOOK_MAX);
 }
 
 

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "modules/ngx_http_loyalty_module.h"
+#include "modules/ngx_http_loyalty_capture.h"
 #include "modules/ngx_http_loyalty_conf.h"
 
 
@@ -43,6 +44,7 @@ static ngx_int_t ngx_http_loyalty_visit(void *data, ngx_shop_redis_op_t *op,
 static ngx_int_t ngx_http_loyalty_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_loyalty_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_loyalty_init_process(ngx_cycle_t *cycle);
+static void ngx_http_loyalty_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_http_module_t  ngx_http_loyalty_module_ctx = {
@@ -70,7 +72,7 @@ ngx_module_t  ngx_http_loyalty_module = {
     ngx_http_loyalty_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_loyalty_exit_process,         /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -124,7 +126,7 @@ ngx_http_loyalty_preaccess_handler(ngx_http_request_t *r)
 
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
 
-    if (!llcf->enable) {
+    if (!llcf->enable && !llcf->capture) {
         return NGX_DECLINED;
     }
 
@@ -132,7 +134,7 @@ ngx_http_loyalty_preaccess_handler(ngx_http_request_t *r)
 
     if (rc == NGX_OK) {
 
-        if (ngx_http_loyalty_evaluate(r, ctx) == NULL) {
+        if (llcf->enable && ngx_http_loyalty_evaluate(r, ctx) == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
@@ -405,14 +407,21 @@ ngx_http_loyalty_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_loyalty_init(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt        *h;
-    ngx_http_shop_main_conf_t  *smcf;
-    ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_handler_pt           *h;
+    ngx_http_shop_main_conf_t     *smcf;
+    ngx_http_core_main_conf_t     *cmcf;
+    ngx_http_loyalty_main_conf_t  *lmcf;
 
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);
 
     if (smcf->redis == NULL) {
         return NGX_OK;
+    }
+
+    lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
+
+    if (lmcf->capture) {
+        ngx_http_loyalty_capture_init();
     }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -473,6 +482,20 @@ ngx_http_loyalty_in_force(void *data, ngx_shop_program_t *program)
                               ? NGX_SHOP_ACTIVITY_VISITS : 0)
                              | (program->asks_profile
                                 ? NGX_SHOP_ACTIVITY_PROFILE : 0));
+}
+
+
+static void
+ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    lmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_loyalty_module);
+
+    if (lmcf != NULL) {
+        ngx_http_loyalty_capture_exit(lmcf);
+    }
 }
 
 

@@ -51,15 +51,19 @@ typedef struct {
 
     unsigned                   program_read:1;
     unsigned                   error_reported:1;
+    unsigned                   capture:1;   /* somewhere */
 
     /* of the worker */
 
     ngx_uint_t                 batches;     /* of events, under way */
+    ngx_queue_t                captures;    /* of events in answers */
+    ngx_uint_t                 captured;    /* events of them */
 } ngx_http_loyalty_main_conf_t;
 
 
 typedef struct {
     ngx_flag_t                 enable;
+    ngx_flag_t                 capture;
     ngx_http_loyalty_header_t *headers[NGX_HTTP_LOYALTY_HEADERS];
 } ngx_http_loyalty_loc_conf_t;
 

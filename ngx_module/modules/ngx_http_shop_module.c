@@ -409,6 +409,7 @@ ngx_http_shop_init_module(ngx_cycle_t *cycle)
 static ngx_int_t
 ngx_http_shop_init_process(ngx_cycle_t *cycle)
 {
+    ngx_uint_t                     lost;
     ngx_http_shop_main_conf_t     *smcf;
     ngx_http_loyalty_main_conf_t  *lmcf;
 
@@ -421,13 +422,16 @@ ngx_http_shop_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_shop_figures_join(smcf->zone);
+    lost = ngx_shop_figures_join(smcf->zone);
 
     if (ngx_http_shop_lookup_init(smcf, cycle) != NGX_OK
         || ngx_shop_redis_init(smcf->redis, cycle) != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    ngx_shop_count_more(smcf->redis->figures, NGX_SHOP_REDIS_EVENTS_LOST,
+                        lost);
 
     smcf->activity = ngx_shop_activity_start(smcf->redis, smcf->zone, cycle);
 

@@ -57,6 +57,10 @@ typedef enum {
     NGX_HTTP_SHOP_SEGMENTS,
     NGX_HTTP_SHOP_PROGRAM_SINCE,
     NGX_HTTP_SHOP_PROGRAM_REFUSED,
+    NGX_HTTP_SHOP_TOLD,
+    NGX_HTTP_SHOP_CAPTURED = NGX_HTTP_SHOP_TOLD + NGX_SHOP_REDIS_EVENT_ENDS,
+    NGX_HTTP_SHOP_LOST = NGX_HTTP_SHOP_CAPTURED + NGX_SHOP_REDIS_EVENT_ENDS,
+    NGX_HTTP_SHOP_IN_FLIGHT,
     NGX_HTTP_SHOP_NVALUES
 } ngx_http_shop_value_e;
 
@@ -211,6 +215,48 @@ static ngx_http_shop_figure_t  ngx_http_shop_figures[] = {
     ngx_http_shop_gauge("program", "refused", NGX_HTTP_SHOP_PROGRAM_REFUSED,
                         "1 while what is in Redis was refused"),
 
+    ngx_http_shop_counter_of("events", "api", "status", "booked",
+                             NGX_HTTP_SHOP_TOLD
+                             + NGX_SHOP_REDIS_EVENT_BOOKED,
+                             "Events that the shop's systems told of"),
+    ngx_http_shop_counter_of("events", "api", "status", "duplicate",
+                             NGX_HTTP_SHOP_TOLD
+                             + NGX_SHOP_REDIS_EVENT_DUPLICATE,
+                             NULL),
+    ngx_http_shop_counter_of("events", "api", "status", "kept",
+                             NGX_HTTP_SHOP_TOLD
+                             + NGX_SHOP_REDIS_EVENT_KEPT,
+                             NULL),
+    ngx_http_shop_counter_of("events", "api", "status", "refused",
+                             NGX_HTTP_SHOP_TOLD
+                             + NGX_SHOP_REDIS_EVENT_REFUSED,
+                             NULL),
+    ngx_http_shop_counter_of("events", "capture", "status", "booked",
+                             NGX_HTTP_SHOP_CAPTURED
+                             + NGX_SHOP_REDIS_EVENT_BOOKED,
+                             "Events in answers of the backend"),
+    ngx_http_shop_counter_of("events", "capture", "status", "duplicate",
+                             NGX_HTTP_SHOP_CAPTURED
+                             + NGX_SHOP_REDIS_EVENT_DUPLICATE,
+                             NULL),
+    ngx_http_shop_counter_of("events", "capture", "status", "kept",
+                             NGX_HTTP_SHOP_CAPTURED
+                             + NGX_SHOP_REDIS_EVENT_KEPT,
+                             NULL),
+    ngx_http_shop_counter_of("events", "capture", "status", "refused",
+                             NGX_HTTP_SHOP_CAPTURED
+                             + NGX_SHOP_REDIS_EVENT_REFUSED,
+                             NULL),
+    ngx_http_shop_counter_of("events", "capture", "status", "dropped",
+                             NGX_HTTP_SHOP_CAPTURED
+                             + NGX_SHOP_REDIS_EVENT_DROPPED,
+                             NULL),
+    ngx_http_shop_counter("events", "lost", NGX_HTTP_SHOP_LOST,
+                          "Events in answers that went with a worker which "
+                          "died"),
+    ngx_http_shop_gauge("events", "in_flight", NGX_HTTP_SHOP_IN_FLIGHT,
+                        "Events in answers that are being booked"),
+
     ngx_http_shop_counter("redis_node", "commands", NGX_SHOP_REDIS_COMMANDS,
                           "Commands answered"),
     ngx_http_shop_counter_of("redis_node", "errors", "kind", "timeout",
@@ -345,7 +391,7 @@ ngx_http_shop_status_collect(ngx_http_request_t *r,
 {
     uint64_t                   *v;
     ngx_int_t                   rc;
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, n;
     ngx_shop_cache_stats_t      stats;
     ngx_shop_figures_sum_t      sum;
     ngx_http_shop_main_conf_t  *smcf;
@@ -416,6 +462,14 @@ ngx_http_shop_status_collect(ngx_http_request_t *r,
             v[NGX_HTTP_SHOP_SETTLED] =
                                 sum.counters[NGX_SHOP_REDIS_DUE_SETTLED];
             v[NGX_HTTP_SHOP_DUE_LAG] = sum.counters[NGX_SHOP_REDIS_DUE_LAG];
+
+            for (n = 0; n < 2 * NGX_SHOP_REDIS_EVENT_ENDS; n++) {
+                v[NGX_HTTP_SHOP_TOLD + n] =
+                                       sum.counters[NGX_SHOP_REDIS_TOLD + n];
+            }
+
+            v[NGX_HTTP_SHOP_LOST] = sum.counters[NGX_SHOP_REDIS_EVENTS_LOST];
+            v[NGX_HTTP_SHOP_IN_FLIGHT] = sum.amount;
 
         } else if (ngx_http_shop_status_node(r->pool, status, &sum)
                    != NGX_OK)
@@ -525,6 +579,9 @@ ngx_http_shop_status_json(ngx_http_shop_status_t *status)
     ngx_http_shop_status_json_section(status, "due", status->values);
 
     ngx_http_shop_status_json_program(status);
+
+    ngx_http_shop_status_print(status, "}, \"events\": {");
+    ngx_http_shop_status_json_section(status, "events", status->values);
 
     ngx_http_shop_status_print(status, "}, \"redis\": {\"mode\": \"%s\", ",
                                status->mode);

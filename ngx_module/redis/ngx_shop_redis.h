@@ -103,6 +103,17 @@ typedef enum {
     NGX_SHOP_REDIS_BUCKETS                  /* of the histogram */
 } ngx_shop_redis_counter_e;
 
+/* what becomes of events */
+
+typedef enum {
+    NGX_SHOP_REDIS_EVENT_BOOKED = 0,
+    NGX_SHOP_REDIS_EVENT_DUPLICATE,
+    NGX_SHOP_REDIS_EVENT_KEPT,
+    NGX_SHOP_REDIS_EVENT_REFUSED,
+    NGX_SHOP_REDIS_EVENT_DROPPED,           /* not booked, nobody knows */
+    NGX_SHOP_REDIS_EVENT_ENDS
+} ngx_shop_redis_event_e;
+
 typedef enum {
     NGX_SHOP_REDIS_SCHEMA_SEEN = 0,         /* in shop:meta, the last time */
     NGX_SHOP_REDIS_SCHEMA_REFUSED,          /* writes */
@@ -111,8 +122,15 @@ typedef enum {
     NGX_SHOP_REDIS_DUE_SETTLED,             /* customers, by the due queue */
     NGX_SHOP_REDIS_DUE_LAG,                 /* how late the last turn was,
                                                in seconds */
-    NGX_SHOP_REDIS_SEED                     /* of shop:meta: four words of
+    NGX_SHOP_REDIS_SEED,                    /* of shop:meta: four words of
                                                32 bits */
+    NGX_SHOP_REDIS_TOLD = NGX_SHOP_REDIS_SEED + NGX_SHOP_REDIS_SEED_WORDS,
+                                            /* events told of, by their end */
+    NGX_SHOP_REDIS_CAPTURED = NGX_SHOP_REDIS_TOLD + NGX_SHOP_REDIS_EVENT_ENDS,
+                                            /* the same, out of answers */
+    NGX_SHOP_REDIS_EVENTS_LOST = NGX_SHOP_REDIS_CAPTURED
+                                 + NGX_SHOP_REDIS_EVENT_ENDS
+                                            /* with workers that died */
 } ngx_shop_redis_instance_counter_e;
 
 /* and what a worker says of its breaker */

@@ -1018,7 +1018,7 @@ ngx_shop_unit_zone_figures(ngx_shop_unit_t *u)
     ngx_str_t                name;
     ngx_uint_t               i;
     ngx_shop_zone_t         *zone;
-    ngx_shop_figures_t      *figures[6], *own;
+    ngx_shop_figures_t      *figures[5], *own;
     ngx_shop_figures_sum_t   sum;
     u_char                   buf[NGX_SHOP_FIGURES_NAME + 1];
 
@@ -1047,7 +1047,7 @@ ngx_shop_unit_zone_figures(ngx_shop_unit_t *u)
     name.data = buf;
     name.len = 1;
 
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 5; i++) {
         buf[0] = (u_char) ('a' + i);
 
         figures[i] = ngx_shop_figures_get(zone, &name);
@@ -1059,18 +1059,18 @@ ngx_shop_unit_zone_figures(ngx_shop_unit_t *u)
         ngx_shop_count_more(figures[i], 1, i + 1);
     }
 
-    for (i = 1; i < 5; i++) {
+    for (i = 1; i < 4; i++) {
         ngx_shop_unit_ok(u, figures[i] == figures[i - 1] + 1,
                          "place %ui is another", i);
     }
 
-    ngx_shop_unit_ok(u, figures[4] == figures[5], "the others are one");
+    ngx_shop_unit_ok(u, figures[3] == figures[4], "the others are one");
 
-    ngx_shop_unit_is_int(u, ngx_shop_figures_read(zone, u->pool, 5, &sum),
+    ngx_shop_unit_is_int(u, ngx_shop_figures_read(zone, u->pool, 4, &sum),
                          NGX_OK, "they are the last");
     ngx_shop_unit_is(u, &sum.name, "others", "named so");
-    ngx_shop_unit_is_int(u, sum.counters[1], 11, "and counted together");
-    ngx_shop_unit_is_int(u, ngx_shop_figures_read(zone, u->pool, 6, &sum),
+    ngx_shop_unit_is_int(u, sum.counters[1], 9, "and counted together");
+    ngx_shop_unit_is_int(u, ngx_shop_figures_read(zone, u->pool, 5, &sum),
                          NGX_DONE, "the end");
 
     /* who is not in use gives way, and is counted from 0 */
@@ -1093,7 +1093,7 @@ ngx_shop_unit_zone_figures(ngx_shop_unit_t *u)
     name.data = buf;
     name.len = NGX_SHOP_FIGURES_NAME + 1;
 
-    ngx_shop_unit_ok(u, ngx_shop_figures_get(zone, &name) == figures[4],
+    ngx_shop_unit_ok(u, ngx_shop_figures_get(zone, &name) == figures[3],
                      "a long name is one of the others");
 
     name.len = NGX_SHOP_FIGURES_NAME;
@@ -1110,7 +1110,7 @@ ngx_shop_unit_zone_states(ngx_shop_unit_t *u)
     ngx_str_t                name;
     ngx_uint_t               worker;
     ngx_shop_zone_t         *zone;
-    ngx_shop_figures_t      *figures;
+    ngx_shop_figures_t      *figures, *own;
     ngx_shop_figures_sum_t   sum;
 
     zone = ngx_shop_unit_zone(u, NGX_SHOP_UNIT_ZONE_SIZE);
@@ -1121,6 +1121,7 @@ ngx_shop_unit_zone_states(ngx_shop_unit_t *u)
     pid = ngx_pid;
     worker = ngx_worker;
     figures = NULL;
+    own = ngx_shop_figures_own(zone);
 
     ngx_str_set(&name, "a");
 
@@ -1132,6 +1133,7 @@ ngx_shop_unit_zone_states(ngx_shop_unit_t *u)
         ngx_shop_figures_join(zone);
         figures = ngx_shop_figures_get(zone, &name);
         ngx_shop_figures_say(zone, figures, 1 + ngx_worker, 3);
+        ngx_shop_figures_say(zone, own, 0, 1000 + ngx_worker);
     }
 
     (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
@@ -1144,7 +1146,9 @@ ngx_shop_unit_zone_states(ngx_shop_unit_t *u)
     ngx_worker = 1;
     ngx_pid = 201;
 
-    ngx_shop_figures_join(zone);
+    ngx_shop_unit_is_int(u, ngx_shop_figures_join(zone), 1001,
+                         "what one had that died");
+    ngx_shop_unit_is_int(u, ngx_shop_figures_join(zone), 0, "is told once");
 
     (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
     ngx_shop_unit_is_int(u, sum.states[2], 0, "it says nothing any more");
@@ -1160,6 +1164,7 @@ ngx_shop_unit_zone_states(ngx_shop_unit_t *u)
 
     /* a reload to one worker */
 
+    ngx_shop_figures_say(zone, own, 0, 7);
     ngx_shop_figures_reset(zone);
 
     (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
@@ -1168,12 +1173,13 @@ ngx_shop_unit_zone_states(ngx_shop_unit_t *u)
     ngx_worker = 0;
     ngx_pid = 300;
 
-    ngx_shop_figures_join(zone);
-    ngx_shop_figures_say(zone, figures, 1, 255);
+    ngx_shop_unit_is_int(u, ngx_shop_figures_join(zone), 0,
+                         "who quits has not died");
+    ngx_shop_figures_say(zone, figures, 1, 65535);
 
     (void) ngx_shop_figures_read(zone, u->pool, 1, &sum);
     ngx_shop_unit_is_int(u, sum.states[1], 1, "who comes then");
-    ngx_shop_unit_is_int(u, sum.amount, 255, "counts");
+    ngx_shop_unit_is_int(u, sum.amount, 65535, "counts");
 
     /* more than there are places */
 
