@@ -42,6 +42,7 @@ my $shop = shop(
         tier gold points=1000 valid=1y;
         earn signup 100;
         earn login 5;
+        promotion HALF { holdout 50%; }
     }
 END
     vars  => { redis => $redis->url
@@ -78,6 +79,12 @@ is($shop->me($browser)->{points}, 105, 'earns points');
     is($shop->callback($other, $url)->status, 303, 'a second one');
     is($shop->callback($other, $url)->status, 303, '... twice');
 }
+
+# what is noted of a promotion
+
+$redis->command('SELECT', 3);
+wait_for { ($redis->keys('shop:shown:*'))[0] } 'the note';
+$redis->command('SELECT', 0);
 
 # a session whose end moves: a tenth of its idle time has to pass
 
@@ -165,7 +172,7 @@ $shop->login($shop->browser, '/');
 my $stats = $redis->command('INFO', 'commandstats');
 my %used = map { lc $_ => 1 } $stats =~ /^cmdstat_(\S+?):calls=/mg;
 
-delete @used{qw(info auth config|resetstat client|kill)};
+delete @used{qw(info auth config|resetstat client|kill keys)};
 
 is_deeply([ sort keys %used ], [ sort map { /^\+(.*)/ } @rules ],
           'the rights are those that were used');
@@ -219,7 +226,8 @@ for my $kind (sort keys %told) {
          "$kind: when it expires");
 
     for my $field (sort keys %{ $is->{fields} || {} }) {
-        $field =~ s/^(provider:|id:).*/$1/;
+        $field =~ s/^(provider:|id:|shown:).*/$1/;
+        $field =~ s/^HALF:(?:given|held):/CODE:ARM:/;
 
         like($told{$kind}, qr/`\Q$field\E/, "$kind: its field $field");
     }

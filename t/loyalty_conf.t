@@ -117,7 +117,7 @@ good(program(<<'END'), 'all that this version has');
         stop     on;
     }
     promotion SHIPPING-1 { group shipping; stop off; }
-    promotion SHIPPING-2 { group shipping; holdout 0.01%; }
+    promotion SHIPPING-2 { group shipping; holdout 0.01% convert=14d; }
     promotion EVERYBODY { }
 END
 
@@ -310,9 +310,7 @@ wrong_promotion('audiences new;', "allowed in \"promotion\": $lines",
 wrong_promotion('tier gold;', '"tier" directive is not allowed here',
                 'a line of the program in a promotion');
 
-for my $line ('budget 1000', 'per_member 1 30d', 'once', 'payload "x"',
-              'convert 7d')
-{
+for my $line ('budget 1000', 'per_member 1 30d', 'once', 'payload "x"') {
     my ($word) = $line =~ /^(\S+)/;
 
     wrong_promotion("$line;", "the line \"$word\" of \"promotion\" is not in "
@@ -513,8 +511,25 @@ for my $percent (qw(10 0% 0.001% 100% 99.991% -1% ten% %)) {
 
 wrong_promotion("holdout 1%;\nholdout 2%;", 'duplicate "holdout"',
                 'holdout twice');
-wrong_promotion('holdout 1% 2%;', 'invalid number of arguments in "holdout", '
-                . 'allowed: holdout N%;', 'two holdouts');
+wrong_promotion('holdout 1% convert=1d 2;', 'invalid number of arguments in '
+                . '"holdout", allowed: holdout N% [convert=TIME];',
+                'too many words');
+wrong_promotion('holdout 1% 2%;', 'unknown parameter "2%" of "holdout", '
+                . 'allowed: "convert"', 'two holdouts');
+
+for my $time ('', '0d', '7', '1M', '401d', 'week', '-1d') {
+    wrong_promotion("holdout 1% convert=$time;", "invalid value \"$time\" in "
+                    . '"convert" of promotion "WELCOME-10", it must be a '
+                    . 'number and one of s, m, h, d and w, at most 400d, e.g. '
+                    . '"7d"', "orders within \"$time\"");
+}
+
+my @measured = map { "promotion P$_ { holdout 5%; }" } 1 .. 64;
+
+good(program("@measured"), '64 holdouts');
+wrong(program("@measured\npromotion MORE {\nholdout 5%; # here\n}"),
+      'too many promotions with "holdout", with "MORE", at most 64 are '
+      . 'allowed', '65 holdouts');
 
 wrong_promotion('group a,b;', 'invalid name "a,b" of a group',
                 'the name of a group');

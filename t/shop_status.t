@@ -118,8 +118,9 @@ sub metrics {
     is($page->header('Cache-Control'), 'no-store', '... not to be stored');
 
     is_deeply([ sort keys %$is ],
-              [ qw(cache channel due events program redis) ],
+              [ qw(cache channel due events program promotions redis) ],
               'its parts');
+    is_deeply($is->{promotions}, [], 'no promotion is measured');
     is_deeply($is->{due}, { settled => 0, lag_seconds => 0 }, 'the queue');
     is_deeply([ sort keys %{ $is->{events} } ],
               [ qw(api_booked api_duplicate api_kept api_refused

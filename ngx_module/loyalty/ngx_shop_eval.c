@@ -363,10 +363,15 @@ ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
             moment->trace(moment->data, &promotion[i], offer);
         }
 
+        if (offer == NGX_SHOP_OFFER_HOLDOUT) {
+            result->held |= promotion[i].measured;
+        }
+
         if (offer != NGX_SHOP_OFFER_GIVEN) {
             continue;
         }
 
+        result->given |= promotion[i].measured;
         taken |= promotion[i].group;
 
         if (ngx_shop_list_add(&list, &promotion[i].code) != NGX_OK) {

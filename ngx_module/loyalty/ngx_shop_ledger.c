@@ -49,7 +49,7 @@ static ngx_int_t ngx_shop_ledger_lot(ngx_pool_t *pool, ngx_shop_earn_t *rule,
     time_t time, ngx_str_t *name);
 
 
-/* keys of the customer; the queue of the partition is behind them */
+/* keys of the customer; those of the partition are behind them */
 
 static const char  *ngx_shop_ledger_kinds[] = {
     "view", "ledger", "seen", "lots", "orders", "activity", "days"
@@ -58,7 +58,7 @@ static const char  *ngx_shop_ledger_kinds[] = {
 #define NGX_SHOP_LEDGER_OWN                                                   \
     (sizeof(ngx_shop_ledger_kinds) / sizeof(char *))
 
-#define NGX_SHOP_LEDGER_KEYS   (NGX_SHOP_LEDGER_OWN + 1)
+#define NGX_SHOP_LEDGER_KEYS   (NGX_SHOP_LEDGER_OWN + 2)
 
 
 /* which events rules are for, in the order of ngx_shop_earn_e */
@@ -128,7 +128,7 @@ static ngx_int_t
 ngx_shop_ledger_keys(ngx_shop_redis_t *redis, ngx_pool_t *pool,
     ngx_str_t *customer, ngx_str_t *keys)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, partition;
 
     for (i = 0; i < NGX_SHOP_LEDGER_OWN; i++) {
         if (ngx_shop_redis_customer_key(redis, pool, ngx_shop_ledger_kinds[i],
@@ -139,10 +139,16 @@ ngx_shop_ledger_keys(ngx_shop_redis_t *redis, ngx_pool_t *pool,
         }
     }
 
-    return ngx_shop_redis_partition_key(redis, pool, "due",
-                                        ngx_shop_redis_partition(redis,
-                                                                 customer),
-                                        &keys[i]);
+    partition = ngx_shop_redis_partition(redis, customer);
+
+    if (ngx_shop_redis_partition_key(redis, pool, "due", partition, &keys[i])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_partition_key(redis, pool, "shown", partition,
+                                        &keys[i + 1]);
 }
 
 

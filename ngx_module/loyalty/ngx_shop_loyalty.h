@@ -229,11 +229,16 @@ typedef struct {
                                                which must hold; NULL: none */
     ngx_uint_t                 priority;    /* lower first; 100 */
     ngx_uint_t                 holdout;     /* of NGX_SHOP_HOLDOUT_ALL */
+    time_t                     convert;     /* of one with a holdout: for so
+                                               many seconds an order counts */
+    uint64_t                   measured;    /* its bit; 0: no holdout */
+    uint32_t                   hash;        /* of the code, by murmur2 */
     uint64_t                   group;       /* its bit; 0: none */
     ngx_flag_t                 stop;
 } ngx_shop_promotion_t;
 
 #define NGX_SHOP_HOLDOUT_ALL    10000
+#define NGX_SHOP_MEASURED_MAX   64
 #define NGX_SHOP_GROUPS_MAX     64
 
 
@@ -248,6 +253,9 @@ typedef struct {
     ngx_array_t                promotions;  /* of ngx_shop_promotion_t, by
                                                priority, then code */
     ngx_array_t                groups;      /* of ngx_str_t */
+    ngx_uint_t                 nmeasured;   /* promotions with a holdout, */
+    ngx_uint_t                 measured[NGX_SHOP_MEASURED_MAX];
+                                            /* and which they are, by bit */
     size_t                     codes_len;   /* of all codes, joined */
     ngx_shop_match_compile_pt  compile;     /* of its user */
 
@@ -415,6 +423,8 @@ typedef struct {
     int64_t                    points_to_next;   /* -1: unknown */
     ngx_str_t                  segments;    /* joined by "," */
     ngx_str_t                  promotions;  /* joined by ",", best first */
+    uint64_t                   given;       /* bits of those with a holdout, */
+    uint64_t                   held;        /* and of those held back by it */
 
     unsigned                   is_new:1;    /* no order yet */
 } ngx_shop_evaluation_t;
@@ -654,6 +664,48 @@ typedef struct ngx_shop_due_s  ngx_shop_due_t;
 ngx_shop_due_t *ngx_shop_due_start(ngx_shop_redis_t *redis,
     ngx_shop_zone_t *zone, ngx_shop_program_t *program, ngx_cycle_t *cycle);
 void ngx_shop_due_stop(ngx_shop_due_t *due);
+
+
+/* ngx_shop_shown.c: what promotions with a holdout are worth */
+
+enum {
+    NGX_SHOP_SHOWN_GIVEN = 0,
+    NGX_SHOP_SHOWN_HELD,                    /* back, by the holdout */
+    NGX_SHOP_SHOWN_ARMS
+};
+
+enum {
+    NGX_SHOP_SHOWN_EXPOSURES = 0,           /* of a customer, on a day */
+    NGX_SHOP_SHOWN_CUSTOMERS,
+    NGX_SHOP_SHOWN_CONVERSIONS,             /* orders */
+    NGX_SHOP_SHOWN_COUNTS
+};
+
+typedef struct {
+    ngx_str_t                  code;
+    uint64_t                   counts[NGX_SHOP_SHOWN_ARMS]
+                                     [NGX_SHOP_SHOWN_COUNTS];
+} ngx_shop_shown_t;
+
+#define NGX_SHOP_SHOWN_COMMANDS  1
+
+/* an array of ngx_shop_shown_t with what the program measures, nothing of
+ * which was counted yet; NGX_ERROR: no memory */
+ngx_int_t ngx_shop_shown_init(ngx_pool_t *pool, ngx_shop_program_t *program,
+    ngx_array_t *shown);
+
+/* adds the read of what a partition has counted to an operation, and what it
+ * says to "shown".  NGX_ERROR: no memory; the reply is a fault or nonsense,
+ * and "shown" is good for nothing. */
+ngx_int_t ngx_shop_shown_read(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_uint_t partition, ngx_array_t *shown);
+ngx_int_t ngx_shop_shown_add(ngx_shop_redis_reply_t *reply,
+    ngx_array_t *shown);
+
+/* how much more the customers who were given it have bought than those who
+ * were not, as a share of what these did: orders for each customer.
+ * NGX_DECLINED: there is nothing to compare with. */
+ngx_int_t ngx_shop_shown_lift(ngx_shop_shown_t *shown, double *lift);
 
 
 /* ngx_shop_view_pack.c: a view as few bytes, for the cache */

@@ -175,6 +175,17 @@ ngx_shop_program_finish(ngx_shop_program_t *program)
 
     ngx_qsort(promotion, program->promotions.nelts,
               sizeof(ngx_shop_promotion_t), ngx_shop_promotion_compare);
+
+    program->nmeasured = 0;
+
+    for (i = 0; i < program->promotions.nelts; i++) {
+        if (promotion[i].holdout) {
+            promotion[i].measured = (uint64_t) 1 << program->nmeasured;
+            promotion[i].hash = ngx_murmur_hash2(promotion[i].code.data,
+                                                 promotion[i].code.len);
+            program->measured[program->nmeasured++] = i;
+        }
+    }
 }
 
 

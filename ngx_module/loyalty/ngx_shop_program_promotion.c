@@ -19,7 +19,10 @@ static char *ngx_shop_promotion_match(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_shop_promotion_t *promotion,
     ngx_array_t *words);
 static char *ngx_shop_promotion_holdout(ngx_conf_t *cf,
-    ngx_shop_promotion_t *promotion, ngx_array_t *words);
+    ngx_shop_program_t *program, ngx_shop_promotion_t *promotion,
+    ngx_array_t *words);
+static char *ngx_shop_promotion_convert(ngx_conf_t *cf,
+    ngx_shop_promotion_t *promotion, ngx_str_t *word);
 static char *ngx_shop_promotion_group(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_shop_promotion_t *promotion,
     ngx_array_t *words);
@@ -31,8 +34,11 @@ static char *ngx_shop_promotion_priority(ngx_conf_t *cf,
     ngx_shop_promotion_t *promotion, ngx_array_t *words);
 
 
+#define NGX_SHOP_CONVERT  (7 * 86400)
+
+
 static const char  *ngx_shop_promotion_later[] = {
-    "budget", "per_member", "once", "payload", "convert", NULL
+    "budget", "per_member", "once", "payload", NULL
 };
 
 
@@ -127,7 +133,7 @@ ngx_shop_promotion_line(ngx_conf_t *cf, ngx_shop_program_t *program,
     }
 
     if (ngx_shop_word_is(&value[0], "holdout")) {
-        return ngx_shop_promotion_holdout(cf, promotion, words);
+        return ngx_shop_promotion_holdout(cf, program, promotion, words);
     }
 
     if (ngx_shop_word_is(&value[0], "group")) {
@@ -290,16 +296,17 @@ ngx_shop_promotion_match(ngx_conf_t *cf, ngx_shop_program_t *program,
 /* "12.5%" in hundredths */
 
 static char *
-ngx_shop_promotion_holdout(ngx_conf_t *cf, ngx_shop_promotion_t *promotion,
-    ngx_array_t *words)
+ngx_shop_promotion_holdout(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words)
 {
     ngx_int_t   n;
     ngx_str_t  *value;
 
     value = words->elts;
 
-    if (words->nelts != 2) {
-        return ngx_shop_program_usage(cf, &value[0], "holdout N%;");
+    if (words->nelts != 2 && words->nelts != 3) {
+        return ngx_shop_program_usage(cf, &value[0],
+                                      "holdout N% [convert=TIME];");
     }
 
     if (promotion->holdout) {
@@ -320,7 +327,50 @@ ngx_shop_promotion_holdout(ngx_conf_t *cf, ngx_shop_promotion_t *promotion,
         return NGX_CONF_ERROR;
     }
 
+    if (program->nmeasured++ == NGX_SHOP_MEASURED_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "too many promotions with \"holdout\", with "
+                           "\"%V\", at most %d are allowed",
+                           &promotion->code, NGX_SHOP_MEASURED_MAX);
+        return NGX_CONF_ERROR;
+    }
+
     promotion->holdout = n;
+    promotion->convert = NGX_SHOP_CONVERT;
+
+    return words->nelts == 2
+           ? NGX_CONF_OK
+           : ngx_shop_promotion_convert(cf, promotion, &value[2]);
+}
+
+
+static char *
+ngx_shop_promotion_convert(ngx_conf_t *cf, ngx_shop_promotion_t *promotion,
+    ngx_str_t *word)
+{
+    ngx_str_t            value;
+    ngx_shop_duration_t  duration;
+
+    if (ngx_shop_program_parameter(word, "convert", &value) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown parameter \"%V\" of \"holdout\", "
+                           "allowed: \"convert\"", word);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_shop_duration_parse(&value, &duration) != NGX_OK
+        || duration.months || duration.seconds == 0
+        || duration.seconds > NGX_SHOP_EVENT_LATE)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"convert\" of promotion "
+                           "\"%V\", it must be a number and one of s, m, h, "
+                           "d and w, at most 400d, e.g. \"7d\"",
+                           &value, &promotion->code);
+        return NGX_CONF_ERROR;
+    }
+
+    promotion->convert = duration.seconds;
 
     return NGX_CONF_OK;
 }

@@ -125,7 +125,6 @@ ngx_command_t  ngx_http_loyalty_commands[] = {
     ngx_http_loyalty_line("once"),
     ngx_http_loyalty_line("match"),
     ngx_http_loyalty_line("payload"),
-    ngx_http_loyalty_line("convert"),
 
 #undef ngx_http_loyalty_line
 

@@ -228,6 +228,47 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 }
 
 
+void
+ngx_http_loyalty_shown(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
+{
+    uint64_t                    bits;
+    ngx_uint_t                  i;
+    ngx_shop_exposure_t         exposure;
+    ngx_shop_promotion_t       *promotion;
+    ngx_shop_evaluation_t      *result;
+    ngx_http_shop_srv_conf_t   *sscf;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    result = &((ngx_http_loyalty_evaluation_t *) ctx->evaluation)->result;
+    bits = result->given | result->held;
+
+    if (bits == 0) {
+        return;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+    sscf = ngx_http_get_module_srv_conf(r->main, ngx_http_shop_module);
+
+    for (i = 0; bits; i++, bits >>= 1) {
+
+        if (!(bits & 1)) {
+            continue;
+        }
+
+        promotion = ctx->program->promotions.elts;
+        promotion += ctx->program->measured[i];
+
+        exposure.code = &promotion->code;
+        exposure.hash = promotion->hash;
+        exposure.convert = promotion->convert;
+        exposure.held = (result->held & promotion->measured) != 0;
+
+        ngx_shop_activity_shown(smcf->activity, &ctx->session, &sscf->limits,
+                                ctx->entries[1].seen, &exposure);
+    }
+}
+
+
 ngx_shop_program_t *
 ngx_http_loyalty_program(ngx_http_request_t *r)
 {
@@ -278,6 +319,10 @@ ngx_http_loyalty_precontent_handler(ngx_http_request_t *r)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (llcf->headers[NGX_HTTP_LOYALTY_PROMOTIONS]->name.name.len) {
+        ngx_http_loyalty_shown(r, ctx);
     }
 
     return NGX_DECLINED;

@@ -88,6 +88,10 @@ extern ngx_module_t  ngx_http_loyalty_module;
 ngx_shop_evaluation_t *ngx_http_loyalty_evaluate(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 
+/* what was evaluated is told to somebody: promotions that are measured are
+ * noted */
+void ngx_http_loyalty_shown(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx);
+
 /* the program of the configuration, whose tiers and rules are those of any;
  * without "loyalty_program" an empty one */
 ngx_shop_program_t *ngx_http_loyalty_program(ngx_http_request_t *r);

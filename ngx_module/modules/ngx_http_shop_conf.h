@@ -36,6 +36,21 @@ ngx_uint_t ngx_http_shop_param(ngx_str_t *word, const char *name,
 char *ngx_http_shop_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
+/* ngx_http_shop_shown.c */
+
+/* "sums" is NULL where they could not be asked for */
+typedef ngx_int_t (*ngx_http_shop_shown_pt)(ngx_http_request_t *r,
+    ngx_array_t *sums);
+
+/*
+ * For a content handler: adds what all partitions have counted to "sums", of
+ * ngx_shop_shown_t, and then answers by "handler", which returns as a content
+ * handler does.  What this returns is to be returned by it.
+ */
+ngx_int_t ngx_http_shop_shown(ngx_http_request_t *r, ngx_array_t *sums,
+    ngx_http_shop_shown_pt handler);
+
+
 /* ngx_http_shop_status.c */
 
 char *ngx_http_shop_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "modules/ngx_http_shop_module.h"
+#include "modules/ngx_http_loyalty_module.h"
 #include "modules/ngx_http_shop_conf.h"
 
 
@@ -78,6 +78,10 @@ typedef enum {
 
 #define NGX_HTTP_SHOP_FIGURE_LEN   512
 
+/* what a promotion takes: seven samples with its code and 20 digits */
+
+#define NGX_HTTP_SHOP_SHOWN_LEN    1024
+
 
 typedef struct {
     const char  *section;
@@ -108,10 +112,14 @@ typedef struct {
     uint64_t                      values[NGX_HTTP_SHOP_NVALUES];
     ngx_array_t                   nodes;    /* of ..._status_node_t */
     size_t                        size;     /* of the longest address */
+    ngx_array_t                  *shown;    /* of ngx_shop_shown_t; NULL: not
+                                               known */
 } ngx_http_shop_status_t;
 
 
 static ngx_int_t ngx_http_shop_status_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_shop_status_answer(ngx_http_request_t *r,
+    ngx_array_t *shown);
 static ngx_int_t ngx_http_shop_status_collect(ngx_http_request_t *r,
     ngx_http_shop_status_t *status);
 static ngx_int_t ngx_http_shop_status_program(ngx_pool_t *pool,
@@ -127,10 +135,13 @@ static void ngx_http_shop_status_json_section(ngx_http_shop_status_t *status,
 static void ngx_http_shop_status_json_node(ngx_http_shop_status_t *status,
     ngx_http_shop_status_node_t *node);
 
+static void ngx_http_shop_status_json_shown(ngx_http_shop_status_t *status);
+
 static void ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status);
 static void ngx_http_shop_status_sample(ngx_http_shop_status_t *status,
     ngx_http_shop_figure_t *figure, ngx_str_t *node, uint64_t value);
 static void ngx_http_shop_status_histogram(ngx_http_shop_status_t *status);
+static void ngx_http_shop_status_shown(ngx_http_shop_status_t *status);
 
 static void ngx_http_shop_status_value(ngx_http_shop_status_t *status,
     ngx_uint_t micro, uint64_t value);
@@ -295,6 +306,20 @@ static ngx_http_shop_figure_t  ngx_http_shop_figures[] = {
 };
 
 
+static const char  *ngx_http_shop_shown_arms[NGX_SHOP_SHOWN_ARMS] = {
+    "given", "held"
+};
+
+static struct {
+    const char  *name;
+    const char  *help;
+} ngx_http_shop_shown_counts[NGX_SHOP_SHOWN_COUNTS] = {
+    { "exposures", "Customers and days on which it was shown, or held back" },
+    { "customers", "Customers to whom it was" },
+    { "conversions", "Orders of these shortly behind it" }
+};
+
+
 char *
 ngx_http_shop_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -336,17 +361,44 @@ ngx_http_shop_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_http_shop_status_handler(ngx_http_request_t *r)
 {
+    ngx_array_t                *shown;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    shown = ngx_palloc(r->pool, sizeof(ngx_array_t));
+    if (shown == NULL
+        || ngx_shop_shown_init(r->pool, ngx_shop_live_program(smcf->live),
+                               shown)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (shown->nelts == 0) {
+        return ngx_http_shop_status_answer(r, shown);
+    }
+
+    return ngx_http_shop_shown(r, shown, ngx_http_shop_status_answer);
+}
+
+
+static ngx_int_t
+ngx_http_shop_status_answer(ngx_http_request_t *r, ngx_array_t *shown)
+{
     size_t                     size;
     ngx_str_t                  body;
     const char                *type;
     ngx_http_shop_status_t     status;
     ngx_http_shop_loc_conf_t  *slcf;
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return NGX_HTTP_NOT_ALLOWED;
-    }
-
     ngx_memzero(&status, sizeof(ngx_http_shop_status_t));
+
+    status.shown = shown;
 
     if (ngx_http_shop_status_collect(r, &status) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -358,7 +410,8 @@ ngx_http_shop_status_handler(ngx_http_request_t *r)
             + NGX_SHOP_REDIS_NBUCKETS + 2)
            * (NGX_HTTP_SHOP_FIGURE_LEN + status.size)
            * (1 + status.nodes.nelts)
-           + status.reason.len;
+           + status.reason.len
+           + NGX_HTTP_SHOP_SHOWN_LEN * (1 + (shown ? shown->nelts : 0));
 
     body.data = ngx_pnalloc(r->pool, size);
     if (body.data == NULL) {
@@ -596,7 +649,9 @@ ngx_http_shop_status_json(ngx_http_shop_status_t *status)
         ngx_http_shop_status_json_node(status, &node[i]);
     }
 
-    ngx_http_shop_status_print(status, "]}}\n");
+    ngx_http_shop_status_print(status, "]}, \"promotions\": ");
+    ngx_http_shop_status_json_shown(status);
+    ngx_http_shop_status_print(status, "}\n");
 }
 
 
@@ -703,6 +758,56 @@ ngx_http_shop_status_json_node(ngx_http_shop_status_t *status,
 
 
 static void
+ngx_http_shop_status_json_shown(ngx_http_shop_status_t *status)
+{
+    double             lift;
+    ngx_uint_t         i, arm, n;
+    ngx_shop_shown_t  *shown;
+
+    if (status->shown == NULL) {
+        ngx_http_shop_status_print(status, "null");
+        return;
+    }
+
+    shown = status->shown->elts;
+
+    ngx_http_shop_status_print(status, "[");
+
+    for (i = 0; i < status->shown->nelts; i++) {
+
+        ngx_http_shop_status_print(status, "%s{\"code\": \"%V\"",
+                                   i ? ", " : "", &shown[i].code);
+
+        for (arm = 0; arm < NGX_SHOP_SHOWN_ARMS; arm++) {
+
+            ngx_http_shop_status_print(status, ", \"%s\": {",
+                                       ngx_http_shop_shown_arms[arm]);
+
+            for (n = 0; n < NGX_SHOP_SHOWN_COUNTS; n++) {
+                ngx_http_shop_status_print(status, "%s\"%s\": %uL",
+                                           n ? ", " : "",
+                                           ngx_http_shop_shown_counts[n].name,
+                                           shown[i].counts[arm][n]);
+            }
+
+            ngx_http_shop_status_print(status, "}");
+        }
+
+        ngx_http_shop_status_print(status, ", \"lift\": ");
+
+        if (ngx_shop_shown_lift(&shown[i], &lift) == NGX_OK) {
+            ngx_http_shop_status_print(status, "%.6f}", lift);
+
+        } else {
+            ngx_http_shop_status_print(status, "null}");
+        }
+    }
+
+    ngx_http_shop_status_print(status, "]");
+}
+
+
+static void
 ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status)
 {
     ngx_uint_t                    i;
@@ -738,6 +843,7 @@ ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status)
     }
 
     ngx_http_shop_status_histogram(status);
+    ngx_http_shop_status_shown(status);
 }
 
 
@@ -813,6 +919,54 @@ ngx_http_shop_status_histogram(ngx_http_shop_status_t *status)
         ngx_http_shop_status_print(status,
             "\nngx_shop_redis_node_latency_seconds_count{node=\"%V\"} %uL\n",
             &node[n].address, count);
+    }
+}
+
+
+static void
+ngx_http_shop_status_shown(ngx_http_shop_status_t *status)
+{
+    double             lift;
+    ngx_uint_t         i, arm, n;
+    ngx_shop_shown_t  *shown;
+
+    if (status->shown == NULL || status->shown->nelts == 0) {
+        return;
+    }
+
+    shown = status->shown->elts;
+
+    for (n = 0; n < NGX_SHOP_SHOWN_COUNTS; n++) {
+
+        ngx_http_shop_status_print(status,
+            "# HELP ngx_shop_promotion_%s_total %s.\n"
+            "# TYPE ngx_shop_promotion_%s_total counter\n",
+            ngx_http_shop_shown_counts[n].name,
+            ngx_http_shop_shown_counts[n].help,
+            ngx_http_shop_shown_counts[n].name);
+
+        for (i = 0; i < status->shown->nelts; i++) {
+            for (arm = 0; arm < NGX_SHOP_SHOWN_ARMS; arm++) {
+                ngx_http_shop_status_print(status,
+                    "ngx_shop_promotion_%s_total{code=\"%V\",arm=\"%s\"} "
+                    "%uL\n", ngx_http_shop_shown_counts[n].name,
+                    &shown[i].code, ngx_http_shop_shown_arms[arm],
+                    shown[i].counts[arm][n]);
+            }
+        }
+    }
+
+    ngx_http_shop_status_print(status,
+        "# HELP ngx_shop_promotion_lift What a promotion is worth, as a share "
+        "of the orders without it.\n"
+        "# TYPE ngx_shop_promotion_lift gauge\n");
+
+    for (i = 0; i < status->shown->nelts; i++) {
+        if (ngx_shop_shown_lift(&shown[i], &lift) == NGX_OK) {
+            ngx_http_shop_status_print(status,
+                "ngx_shop_promotion_lift{code=\"%V\"} %.6f\n",
+                &shown[i].code, lift);
+        }
     }
 }
 

@@ -111,6 +111,8 @@ ngx_http_social_me_answer(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
+    ngx_http_loyalty_shown(r, ctx);
+
     return ngx_http_social_flow_answer(flow,
                    ngx_shop_respond(r, NGX_HTTP_OK, "application/json",
                                     &text));

@@ -5,10 +5,12 @@
 -- KEYS[3]  shop:activity:{NN}:ID
 -- KEYS[4]  shop:view:{NN}:ID
 -- KEYS[5]  shop:customer:{NN}:ID
+-- KEYS[6]  shop:shown:{NN}
 -- ARGV     hash, when it was used, when the customer had been seen before
 --          that (0: not known), milliseconds until the session idles out; 1 if
 --          visits earn something, segments ask for visits, they ask for the
---          profile, else 0
+--          profile, else 0; promotions that were shown, "CODE ARM CONVERT
+--          ...", and when
 --
 -- Written is what is five minutes old, or an hour ahead of a clock that is
 -- right; so several servers that tell of one customer write it once.
@@ -30,13 +32,18 @@
 -- write makes every nginx forget the customer, so it is done for what has
 -- changed only.
 --
+-- A promotion is shown, or held back, once a day: "ARM SINCE LAST CONVERT" is
+-- kept of it, and that there is any.  An order less than CONVERT seconds after
+-- LAST is one for it, and so are all from SINCE on: until LAST, no moment is
+-- so long after the one before at which it was shown.
+--
 -- The end of a session moves when a twentieth of the idle time is used up, at
 -- most a day: that write makes every nginx forget the session.
 --
 -- Returns 0 where there is no such session, 2 if its end has moved, else 1;
 -- the visit that is owed, if there is one; and 1 if the view has changed.
 
-local session, sessions, activity, view, customer = unpack(KEYS)
+local session, sessions, activity, view, customer, counters = unpack(KEYS)
 local hash, seen = ARGV[1], tonumber(ARGV[2])
 local before, idle = tonumber(ARGV[3]), tonumber(ARGV[4])
 
@@ -157,6 +164,36 @@ if outdated(last) then
     if ARGV[7] == '1' then
         copy(profile())
     end
+end
+
+local function show(code, arm, convert)
+    local field = 'shown:' .. code
+    local at = tonumber(ARGV[9])
+    local was, since, last, before = string.match(
+        redis.call('HGET', activity, field) or '',
+        '^(%a+) (%d+) (%d+) (%d+)$')
+
+    if was == arm
+       and math.floor(at / 86400) <= math.floor(tonumber(last) / 86400)
+    then
+        return
+    end
+
+    if was ~= arm then
+        redis.call('HINCRBY', counters, code .. ':' .. arm .. ':customers', 1)
+    end
+
+    if was ~= arm or at - tonumber(last) >= tonumber(before) then
+        since = ARGV[9]
+    end
+
+    redis.call('HINCRBY', counters, code .. ':' .. arm .. ':exposures', 1)
+    redis.call('HSET', activity, 'shown', 1, field,
+               arm .. ' ' .. since .. ' ' .. ARGV[9] .. ' ' .. convert)
+end
+
+for code, arm, convert in string.gmatch(ARGV[8], '(%S+) (%a+) (%d+)') do
+    show(code, arm, convert)
 end
 
 local moves = ttl == -1

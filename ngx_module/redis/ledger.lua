@@ -8,6 +8,7 @@
 -- KEYS[6]  shop:activity:{NN}:ID
 -- KEYS[7]  shop:days:{NN}:ID
 -- KEYS[8]  shop:due:{NN}
+-- KEYS[9]  shop:shown:{NN}
 -- ARGV     now, kind, id of the event, its time, order, amount, option,
 --          number of tiers; then the tiers, lowest first: name, what it asks
 --          for; then the earning rules for such events: what, points, "per"
@@ -40,6 +41,9 @@
 -- "calendar", or seconds or months ("12M"), after which that day ends (for
 -- ever without it); grace, in seconds; downgrade, "one" or "none".
 --
+-- An order is a conversion of each promotion that the customer was shown, or
+-- that was held back, so shortly before: see activity.lua.
+--
 -- An id is scored by the day it was booked and a digest of the content, for
 -- 400 days; "signup" for ever, at the first login, even where nothing is paid
 -- for it, so that a rule that comes later is for who comes later.  A login
@@ -59,7 +63,8 @@
 -- reason, and then points, pending points, tier, since when and until when it
 -- is held, the points towards the next one, and when something is due again.
 
-local view, ledger, seen, lots, orders, activity, days, queue = unpack(KEYS)
+local view, ledger, seen, lots, orders, activity, days, queue, shown
+    = unpack(KEYS)
 local now, kind, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local time, order, option = tonumber(ARGV[4]), ARGV[5], ARGV[7]
 
@@ -138,7 +143,7 @@ for i = 1, #fields do
     is[field], held[i] = value, value
 end
 
-local entries, marks = {}, {}
+local entries, marks, conversions = {}, {}, {}
 local paid, record, visited = {}
 
 
@@ -862,6 +867,28 @@ local function worth(it, line)
 end
 
 
+local function convert()
+    if not redis.call('HGET', activity, 'shown') then
+        return
+    end
+
+    local held = redis.call('HGETALL', activity)
+
+    for i = 1, #held, 2 do
+        local code = string.match(held[i], '^shown:(.+)$')
+        local arm, since, last, kept = string.match(
+            code and held[i + 1] or '', '^(%a+) (%d+) (%d+) (%d+)$')
+
+        if arm and time >= tonumber(since)
+           and time < tonumber(last) + tonumber(kept)
+        then
+            conversions[#conversions + 1] = code .. ':' .. arm
+                                            .. ':conversions'
+        end
+    end
+end
+
+
 function book.order()
     local it = read_order()
 
@@ -913,6 +940,10 @@ function book.order()
 
     for _, name in ipairs(names) do
         put(name, points[name], 'order', id)
+    end
+
+    if net(it) > 0 then
+        convert()
     end
 
     write_order(it)
@@ -1265,6 +1296,10 @@ elseif exists or status == 'booked' or status == 'kept' then
         for event, score in pairs(marks) do
             redis.call('ZADD', seen, score, event)
         end
+    end
+
+    for _, field in ipairs(conversions) do
+        redis.call('HINCRBY', shown, field, 1)
     end
 
     for field, value in pairs(paid) do

@@ -34,6 +34,12 @@
  * and comes back late where another one has it.  Where "idle" is so short
  * that five minutes would be too long, it does not wait for that.
  *
+ * Promotions that are measured are noted with that: each once for a customer
+ * and day, which the script sees to.  What this worker has noted already is in
+ * a filter, of fixed size as well: a place for each session, promotion and day
+ * that another one may take over, and then it is noted once more, for nothing.
+ * These notes do not wait for five minutes, since there are few of them.
+ *
  * A visit that earns something is booked behind that, by a second command for
  * the same note: the first one says which visit is owed, until it is booked.
  * So it does not matter who books it, nor how often that is tried.
@@ -58,6 +64,7 @@
 #define NGX_SHOP_ACTIVITY_LATER   2000
 #define NGX_SHOP_ACTIVITY_KEPT    900       /* seconds */
 #define NGX_SHOP_ACTIVITY_TOLD    60
+#define NGX_SHOP_ACTIVITY_FILTER  16384     /* a power of two */
 
 
 struct ngx_shop_activity_s {
@@ -69,6 +76,9 @@ struct ngx_shop_activity_s {
     ngx_shop_activity_visit_pt  visit;      /* NULL: visits earn nothing */
     void                       *data;       /* for it */
     ngx_uint_t                  copied;     /* what segments ask for */
+    uint64_t                   *filter;     /* of what was shown; NULL: that
+                                               is nothing yet */
+    ngx_pool_t                 *pool;
     ngx_uint_t                  nout;       /* of the batch under way */
     ngx_uint_t                  nlost;      /* since the log was told */
     time_t                      told;
@@ -79,6 +89,15 @@ struct ngx_shop_activity_s {
 };
 
 
+static void ngx_shop_activity_soon(ngx_shop_activity_t *activity,
+    ngx_shop_session_t *session);
+static uint64_t *ngx_shop_activity_filter(ngx_shop_activity_t *activity,
+    u_char *digest, uint32_t hash, ngx_uint_t held, time_t now,
+    uint64_t *value);
+static ngx_int_t ngx_shop_activity_expose(ngx_shop_activity_note_t *note,
+    ngx_shop_exposure_t *exposure, time_t now);
+static void ngx_shop_activity_forget(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note);
 static void ngx_shop_activity_timer(ngx_shop_activity_t *activity,
     ngx_msec_t delay);
 static void ngx_shop_activity_handler(ngx_event_t *ev);
@@ -123,6 +142,7 @@ ngx_shop_activity_start(ngx_shop_redis_t *redis, ngx_shop_zone_t *zone,
 
     activity->redis = redis;
     activity->zone = zone;
+    activity->pool = cycle->pool;
     activity->log = cycle->log;
 
     activity->timer.handler = ngx_shop_activity_handler;
@@ -167,7 +187,6 @@ ngx_shop_activity_seen(ngx_shop_activity_t *activity,
 {
     time_t                     now, interval;
     ngx_str_t                  digest;
-    ngx_msec_t                 delay;
     ngx_shop_activity_note_t  *note;
 
     now = ngx_time();
@@ -208,6 +227,16 @@ ngx_shop_activity_seen(ngx_shop_activity_t *activity,
         note->turn = 1;
     }
 
+    ngx_shop_activity_soon(activity, session);
+}
+
+
+static void
+ngx_shop_activity_soon(ngx_shop_activity_t *activity,
+    ngx_shop_session_t *session)
+{
+    ngx_msec_t  delay;
+
     if (activity->nout != 0) {
         return;
     }
@@ -219,6 +248,148 @@ ngx_shop_activity_seen(ngx_shop_activity_t *activity,
     }
 
     ngx_shop_activity_timer(activity, delay);
+}
+
+
+void
+ngx_shop_activity_shown(ngx_shop_activity_t *activity,
+    ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
+    time_t before, ngx_shop_exposure_t *exposure)
+{
+    time_t                     now;
+    uint64_t                  *place, value;
+    ngx_shop_activity_note_t  *note;
+
+    if (activity->filter == NULL) {
+        activity->filter = ngx_pcalloc(activity->pool,
+                                       NGX_SHOP_ACTIVITY_FILTER
+                                       * sizeof(uint64_t));
+        if (activity->filter == NULL) {
+            return;
+        }
+    }
+
+    now = ngx_time();
+
+    place = ngx_shop_activity_filter(activity, session->digest,
+                                     exposure->hash, exposure->held, now,
+                                     &value);
+
+    if (*place == value) {
+        return;
+    }
+
+    note = ngx_shop_activity_find(&activity->table, session->digest);
+
+    if (note == NULL) {
+
+        if (ngx_shop_activity_full(&activity->table)) {
+            ngx_shop_activity_lost(activity);
+            return;
+        }
+
+        note = ngx_shop_activity_add(&activity->table, session->digest,
+                                     &session->customer);
+        note->before = before;
+        note->data = activity;
+        note->seen = now;
+        note->idle = limits->idle;
+        note->expires = session->expires;
+    }
+
+    /* where there is no room, it is noted behind what is there */
+
+    if (ngx_shop_activity_expose(note, exposure, now) != NGX_OK) {
+        return;
+    }
+
+    *place = value;
+    note->turn = 1;
+
+    ngx_shop_activity_soon(activity, session);
+}
+
+
+/* a digest is random, so any of its bits are */
+
+static uint64_t *
+ngx_shop_activity_filter(ngx_shop_activity_t *activity, u_char *digest,
+    uint32_t hash, ngx_uint_t held, time_t now, uint64_t *value)
+{
+    uint64_t  key;
+
+    ngx_memcpy(&key, digest, sizeof(uint64_t));
+
+    key ^= ((uint64_t) hash << 32) ^ (uint64_t) (now / 86400 * 2 + held);
+
+    *value = key;
+
+    return &activity->filter[(key ^ key >> 32)
+                             & (NGX_SHOP_ACTIVITY_FILTER - 1)];
+}
+
+
+/* NGX_DECLINED: what is there has to be sent first */
+
+static ngx_int_t
+ngx_shop_activity_expose(ngx_shop_activity_note_t *note,
+    ngx_shop_exposure_t *exposure, time_t now)
+{
+    size_t   len;
+    u_char  *p;
+
+    len = exposure->code->len + sizeof(" given  ") - 1 + NGX_TIME_T_LEN;
+
+    if (len > NGX_SHOP_ACTIVITY_SHOWN - note->shown_len
+        || (note->shown_len && note->shown_at / 86400 != now / 86400))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (note->shown_len == 0) {
+        note->shown_at = now;
+    }
+
+    p = note->shown + note->shown_len;
+
+    note->shown_len = ngx_sprintf(p, "%V %s %T ", exposure->code,
+                                  exposure->held ? "held" : "given",
+                                  exposure->convert)
+                      - note->shown;
+    return NGX_OK;
+}
+
+
+/* what was shown is noted with the next request that shows it */
+
+static void
+ngx_shop_activity_forget(ngx_shop_activity_t *activity,
+    ngx_shop_activity_note_t *note)
+{
+    u_char      *p, *last, *blank;
+    uint32_t     hash;
+    uint64_t    *place, value;
+    ngx_uint_t   held;
+
+    p = note->shown;
+    last = p + note->shown_len;
+
+    while (p < last) {
+
+        blank = ngx_strlchr(p, last, ' ');
+        hash = ngx_murmur_hash2(p, blank - p);
+        held = (blank[1] == 'h');
+
+        place = ngx_shop_activity_filter(activity, note->digest, hash, held,
+                                         note->shown_at, &value);
+
+        if (*place == value) {
+            *place = 0;
+        }
+
+        p = ngx_strlchr(blank + 1, last, ' ');
+        p = ngx_strlchr(p + 1, last, ' ') + 1;
+    }
 }
 
 
@@ -365,7 +536,7 @@ static ngx_int_t
 ngx_shop_activity_command(ngx_shop_activity_t *activity,
     ngx_shop_activity_note_t *note, ngx_shop_redis_op_t *op, int64_t idle)
 {
-    ngx_str_t          keys[5], args[7];
+    ngx_str_t          keys[6], args[9];
     ngx_pool_t        *pool;
     ngx_shop_redis_t  *redis;
 
@@ -397,13 +568,24 @@ ngx_shop_activity_command(ngx_shop_activity_t *activity,
            != NGX_OK
         || ngx_shop_redis_customer_key(redis, pool, "customer",
                                        &note->customer, NULL, &keys[4])
-           != NGX_OK)
+           != NGX_OK
+        || ngx_shop_redis_partition_key(redis, pool, "shown",
+                                        ngx_shop_redis_partition(redis,
+                                                           &note->customer),
+                                        &keys[5])
+           != NGX_OK
+        || ngx_shop_decimal(pool, note->shown_at, &args[8]) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_activity, 5,
-                                     keys, 7, args);
+    args[7].data = note->shown;
+    args[7].len = note->shown_len;
+
+    note->shown_sent = note->shown_len;
+
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_activity, 6,
+                                     keys, 9, args);
 }
 
 
@@ -585,7 +767,13 @@ ngx_shop_activity_over(ngx_shop_activity_t *activity,
     activity->nout--;
     activity->away = (rc == NGX_ERROR);
 
-    if (rc == NGX_ERROR) {
+    if (rc != NGX_ERROR) {
+        note->shown_len -= note->shown_sent;
+        ngx_memmove(note->shown, note->shown + note->shown_sent,
+                    note->shown_len);
+    }
+
+    if (rc == NGX_ERROR || (rc == NGX_OK && note->shown_len)) {
         ngx_shop_activity_retry(activity, note);
 
     } else {
@@ -627,6 +815,8 @@ ngx_shop_activity_retry(ngx_shop_activity_t *activity,
     }
 
     /* it is due again with the next request */
+
+    ngx_shop_activity_forget(activity, note);
 
     digest.data = note->digest;
     digest.len = NGX_SHOP_SHA256_LEN;

@@ -86,6 +86,8 @@ ngx_shop_activity_add(ngx_shop_activity_table_t *table, u_char *digest,
     note->customer.data = note->id;
     note->customer.len = customer->len;
     note->turn = 0;
+    note->shown_len = 0;
+    note->shown_sent = 0;
 
     ngx_queue_insert_tail(&table->fresh, &note->queue);
     ngx_queue_insert_head(ngx_shop_activity_chain(table, digest),

@@ -198,6 +198,22 @@ void ngx_shop_activity_seen(ngx_shop_activity_t *activity,
     ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
     time_t before);
 
+/* a promotion was shown to a customer, or held back */
+
+typedef struct {
+    ngx_str_t                 *code;
+    uint32_t                   hash;        /* of it, by murmur2 */
+    time_t                     convert;     /* how long an order counts as
+                                               one for it, in seconds */
+    unsigned                   held:1;
+} ngx_shop_exposure_t;
+
+/* notes that, in the same way, if this worker has not done so for this
+ * session and day */
+void ngx_shop_activity_shown(ngx_shop_activity_t *activity,
+    ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
+    time_t before, ngx_shop_exposure_t *exposure);
+
 
 /*
  * ngx_shop_activity_table.c: what is to be noted, in memory of a fixed size.
@@ -207,6 +223,7 @@ void ngx_shop_activity_seen(ngx_shop_activity_t *activity,
  */
 
 #define NGX_SHOP_ACTIVITY_CHAINS  64        /* a power of two */
+#define NGX_SHOP_ACTIVITY_SHOWN   160
 
 typedef struct {
     ngx_queue_t                queue;       /* unless it is out */
@@ -222,6 +239,13 @@ typedef struct {
     ngx_str_t                  customer;    /* in "id" */
     u_char                     digest[NGX_SHOP_SHA256_LEN];
     u_char                     id[NGX_SHOP_CUSTOMER_ID_MAX];
+
+    /* promotions of one day: "CODE ARM CONVERT ", and so on */
+
+    time_t                     shown_at;
+    size_t                     shown_len;
+    size_t                     shown_sent;  /* of these, is out */
+    u_char                     shown[NGX_SHOP_ACTIVITY_SHOWN];
 
     unsigned                   turn:1;      /* the customer's: may be sent */
 } ngx_shop_activity_note_t;

@@ -379,6 +379,8 @@ ngx_shop_unit_promotion_holdout(ngx_shop_unit_t *u)
 
     ngx_shop_unit_is(u, &result.promotions, "C,D",
                      "who is held out takes no group and stops no list");
+    ngx_shop_unit_ok(u, result.given == 0 && result.held == 3,
+                     "it is known of which promotions");
 
     /* the customer's bucket is not below the percentage any more */
 
@@ -395,6 +397,8 @@ ngx_shop_unit_promotion_holdout(ngx_shop_unit_t *u)
 
     ngx_shop_unit_is(u, &result.promotions, "A,D",
                      "a bucket that is the percentage is not below it");
+    ngx_shop_unit_ok(u, result.given == 1 && result.held == 2,
+                     "which is another arm");
 
     moment.seed = NULL;
 
@@ -402,6 +406,8 @@ ngx_shop_unit_promotion_holdout(ngx_shop_unit_t *u)
 
     ngx_shop_unit_is(u, &result.promotions, "C,D",
                      "without a seed nobody is given any of them");
+    ngx_shop_unit_ok(u, result.given == 0 && result.held == 0,
+                     "and is in no arm");
 }
 
 

@@ -36,7 +36,7 @@ use ShopTest ();
 use ShopTest::Loyalty ();
 
 
-my @keys = qw(view ledger seen lots orders activity days due);
+my @keys = qw(view ledger seen lots orders activity days due shown);
 
 # which rules are for which events
 
@@ -66,7 +66,7 @@ sub key {
     my ($self, $kind) = @_;
     my $key = "shop:$kind:{$self->{part}}";
 
-    return $kind eq 'due' ? $key : "$key:$self->{id}";
+    return $kind =~ /^(?:due|shown)$/ ? $key : "$key:$self->{id}";
 }
 
 sub view { return $_[0]->{redis}->hash($_[0]->key('view')) }
@@ -142,9 +142,9 @@ sub seen {
     $self->{redis}->command('HSET', $session, 'provider', 'one');
 
     my $owed = $self->{redis}->command(
-        'EVALSHA', $self->sha('activity'), 5, $session,
-        (map { $self->key($_) } qw(sessions activity view customer)),
-        'h1', $now, $before, 1000 * 86400, 1, 0, 0)->[1];
+        'EVALSHA', $self->sha('activity'), 6, $session,
+        (map { $self->key($_) } qw(sessions activity view customer shown)),
+        'h1', $now, $before, 1000 * 86400, 1, 0, 0, '', 0)->[1];
 
     return unless defined $owed;
 
