@@ -148,6 +148,7 @@ $shop->login($shop->browser, '/');
                    { name => 'silver', points => 99, window => '365d' } ],
         earn  => [ { what => 'order', points => 1, per => 100,
                      pending => '14d' } ],
+        promotions => [ { code => 'A', budget => 1, per_member => 1 } ],
     });
 
     my $now = time;
@@ -159,7 +160,8 @@ $shop->login($shop->browser, '/');
                    { type => 'refund', order => 'o1', total => 4999 },
                    { type => 'grant', tier => 'silver',
                      until => $now + 86400 },
-                   { type => 'order', order => 'o2', total => 100 })
+                   { type => 'order', order => 'o2', total => 100,
+                     promotion => 'A' })
     {
         is($customer->book($now, { id => 'e' . ++$booked, time => $now,
                                    %$event }),
@@ -210,8 +212,11 @@ for my $key ($redis->keys('*')) {
     }
 }
 
-my %told = map { /^(shop:[a-z]+)\S*\n(.*)/s ? ($1 => $2) : () }
-           split /^### /m, ($text =~ /^## Keys\n(.*?)^## /ms)[0];
+my %told;
+
+for my $section (split /^### /m, ($text =~ /^## Keys\n(.*?)^## /ms)[0]) {
+    $told{$1} .= $2 if $section =~ /^(shop:[a-z]+)\S*\n(.*)/s;
+}
 
 is_deeply([ sort keys %kind ], [ sort keys %told ],
           'each key is described, and no other');
@@ -226,8 +231,10 @@ for my $kind (sort keys %told) {
          "$kind: when it expires");
 
     for my $field (sort keys %{ $is->{fields} || {} }) {
-        $field =~ s/^(provider:|id:|shown:).*/$1/;
+        $field =~ s/^(provider:|id:|shown:|used:).*/$1/;
         $field =~ s/^HALF:(?:given|held):/CODE:ARM:/;
+        $field =~ s/^A(?=:|$)/CODE/ if $kind eq 'shop:budget';
+        $field =~ s/:\d+$/:NN/ if $kind eq 'shop:budget';
 
         like($told{$kind}, qr/`\Q$field\E/, "$kind: its field $field");
     }

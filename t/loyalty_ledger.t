@@ -2,7 +2,7 @@
 # event of many random histories: events that come late, twice, in the wrong
 # order or with another content, refunds of orders and before them, points
 # that are spent, tiers of all kinds, and a clock that goes on, jumps years
-# ahead or goes back by days.  A history that failed can be had
+# ahead or goes back by days, promotions with budgets and limits.  A history that failed can be had
 # again by its number, with as many events:
 #
 #     SHOP_HISTORY=17 SHOP_EVENTS=30 prove t/loyalty_ledger.t
@@ -70,7 +70,19 @@ sub program {
 
     return { tiers => [ random(4) ? { name => 'bronze' } : (),
                         tier('silver', 150), tier('gold', 600) ],
-             earn  => \@earn };
+             earn  => \@earn,
+             promotions => [ { code => 'FREE' }, promotion('A'),
+                             promotion('B'), promotion('C') ] };
+}
+
+
+sub promotion {
+    my ($code) = @_;
+
+    return { code => $code, one_of(0, 1) ? (budget => 1 + random(5)) : (),
+             one_of(0, 1) ? (per_member => 1 + random(3),
+                             period => one_of('ever', 'day', 'week', 'month',
+                                              'year', '30d', '366d')) : () };
 }
 
 
@@ -147,6 +159,9 @@ sub event {
     $event->{order} = 'o' . random(int(2 * $events / 3)) if $type =~ /order|refund/;
     $event->{total} = random(random(2) ? 3000 : 20000)
         if $type =~ /order|refund/;
+    $event->{promotion} = join ',', map { one_of(qw(A A B C FREE NONE)) }
+                                    0 .. random(3)
+        if $type eq 'order' && random(2);
     $event->{points} = 1 + random(200) if $type eq 'spend';
     $event->{points} = random(200) - 60 if $type eq 'adjust';
     $event->{qualifying} = random(2) if $type eq 'adjust';
@@ -205,7 +220,7 @@ sub expected {
 }
 
 
-my %statuses;
+my (%statuses, %words);
 
 for my $history ($first .. $last) {
     $seed = $history;
@@ -249,12 +264,17 @@ for my $history ($first .. $last) {
         my $is = $customer->book($now, $event);
 
         $statuses{$status}++;
+        $words{$_}++ for $model->{results} =~ /=(\w+)/g;
 
         my $state = state($customer, $known);
+        $state->{promotions} = ($customer->{reply} || [])->[9];
+
         my $due = $state->{due};
         my $expected = expected($model, $known,
                                 $due ne 'never' && $due <= $now
                                 ? 'later' : $due);
+
+        $expected->{promotions} = $model->{results};
 
         $known += @{ $state->{ledger} };
         $sum += (split / /)[1] for @{ $state->{ledger} };
@@ -303,6 +323,10 @@ is_deeply([ sort keys %statuses ],
             'refused too_few_points', 'refused too_old',
             'refused unknown_tier' ],
           'all that may become of an event was there')
+    if $first != $last;
+
+is_deeply([ sort keys %words ], [ qw(limit redeemed sold_out unknown) ],
+          '... and of a promotion')
     if $first != $last;
 
 done_testing();

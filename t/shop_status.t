@@ -118,7 +118,8 @@ sub metrics {
     is($page->header('Cache-Control'), 'no-store', '... not to be stored');
 
     is_deeply([ sort keys %$is ],
-              [ qw(cache channel due events program promotions redis) ],
+              [ qw(budgets cache channel due events program promotions
+                   redis) ],
               'its parts');
     is_deeply($is->{promotions}, [], 'no promotion is measured');
     is_deeply($is->{due}, { settled => 0, lag_seconds => 0 }, 'the queue');

@@ -50,7 +50,7 @@
 
 
 #define NGX_SHOP_ZONE_MAGIC    0x6e7853686f705a31
-#define NGX_SHOP_ZONE_LAYOUT   6
+#define NGX_SHOP_ZONE_LAYOUT   7
 
 #define NGX_SHOP_ZONE_TURNS    16
 #define NGX_SHOP_ZONE_FIGURES  16  /* of this, one part is for figures */

@@ -167,3 +167,18 @@ ngx_shop_period_start(ngx_shop_period_e period, time_t time)
         return ngx_shop_duration_month(tm.ngx_tm_year, 1);
     }
 }
+
+
+/* 31 days from its first one a month is over, and the next one is not */
+
+time_t
+ngx_shop_period_next(ngx_shop_period_e period, time_t time)
+{
+    time_t  start;
+
+    static time_t  days[] = { 1, 7, 31, 366 };
+
+    start = ngx_shop_period_start(period, time) + days[period];
+
+    return ngx_shop_period_start(period, start * NGX_SHOP_DURATION_DAY);
+}

@@ -64,6 +64,8 @@ static ngx_int_t ngx_shop_evaluate_promotions(ngx_pool_t *pool,
 static ngx_shop_offer_e ngx_shop_promotion_offer(
     ngx_shop_promotion_t *promotion, ngx_shop_facts_t *facts,
     uint64_t taken);
+static ngx_uint_t ngx_shop_budget_left(ngx_shop_promotion_t *promotion,
+    ngx_shop_budget_t *budgets);
 static ngx_uint_t ngx_shop_hours_hold(ngx_array_t *hours, time_t now);
 static ngx_uint_t ngx_shop_matches_hold(ngx_array_t *matches,
     ngx_shop_moment_t *moment);
@@ -81,6 +83,8 @@ static ngx_uint_t ngx_shop_locale_is(ngx_str_t *locale, ngx_str_t *range);
 static ngx_uint_t ngx_shop_names_have(ngx_str_t *names, ngx_str_t *name);
 static ngx_uint_t ngx_shop_number_holds(int64_t is, ngx_shop_op_e op,
     int64_t number);
+static ngx_int_t ngx_shop_promotion_add(ngx_shop_list_t *list,
+    ngx_shop_promotion_t *promotion, ngx_shop_moment_t *moment);
 static ngx_int_t ngx_shop_list_add(ngx_shop_list_t *list, ngx_str_t *name);
 static ngx_uint_t ngx_shop_segments_valid(ngx_str_t *segments);
 
@@ -374,7 +378,9 @@ ngx_shop_evaluate_promotions(ngx_pool_t *pool, ngx_shop_program_t *program,
         result->given |= promotion[i].measured;
         taken |= promotion[i].group;
 
-        if (ngx_shop_list_add(&list, &promotion[i].code) != NGX_OK) {
+        if (ngx_shop_promotion_add(&list, &promotion[i], facts->moment)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
@@ -418,6 +424,24 @@ ngx_shop_promotion_offer(ngx_shop_promotion_t *promotion,
         return NGX_SHOP_OFFER_HOURS;
     }
 
+    if (promotion->budget
+        && !ngx_shop_budget_left(promotion, facts->moment->budgets))
+    {
+        return NGX_SHOP_OFFER_SOLD_OUT;
+    }
+
+    if (promotion->per_member
+        && ngx_shop_limit_reached(&facts->view->limits, promotion, now))
+    {
+        return NGX_SHOP_OFFER_LIMIT;
+    }
+
+    /* nobody's code is known yet */
+
+    if (promotion->once && facts->moment->seed == NULL) {
+        return NGX_SHOP_OFFER_UNSEEDED;
+    }
+
     if (promotion->audience
         && !ngx_shop_lines_hold(promotion->audience, facts))
     {
@@ -431,6 +455,24 @@ ngx_shop_promotion_offer(ngx_shop_promotion_t *promotion,
     }
 
     return ngx_shop_promotion_arm(promotion, facts->moment);
+}
+
+
+/* what is not known is not shown */
+
+static ngx_uint_t
+ngx_shop_budget_left(ngx_shop_promotion_t *promotion,
+    ngx_shop_budget_t *budgets)
+{
+    ngx_shop_budget_t  *budget;
+
+    if (budgets == NULL) {
+        return 0;
+    }
+
+    budget = &budgets[promotion->nbudget];
+
+    return budget->redeemed != -1 && budget->redeemed < promotion->budget;
 }
 
 
@@ -698,6 +740,29 @@ ngx_shop_number_holds(int64_t is, ngx_shop_op_e op, int64_t number)
     default: /* NGX_SHOP_OP_GE */
         return is >= number;
     }
+}
+
+
+static ngx_int_t
+ngx_shop_promotion_add(ngx_shop_list_t *list, ngx_shop_promotion_t *promotion,
+    ngx_shop_moment_t *moment)
+{
+    ngx_str_t  own;
+
+    if (!promotion->once) {
+        return ngx_shop_list_add(list, &promotion->code);
+    }
+
+    own.data = ngx_pnalloc(list->pool, NGX_SHOP_NAME_MAX);
+    if (own.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    own.len = ngx_shop_once_code(own.data, moment->seed, &promotion->code,
+                                 moment->customer)
+              - own.data;
+
+    return ngx_shop_list_add(list, &own);
 }
 
 

@@ -17,9 +17,15 @@
  */
 
 
-#define NGX_SHOP_LEDGER_EVENT  8        /* words */
+#define NGX_SHOP_LEDGER_EVENT  9        /* words */
 #define NGX_SHOP_LEDGER_TIER   2
 #define NGX_SHOP_LEDGER_RULE   8
+
+/* what the words of a promotion take, with blanks */
+
+#define NGX_SHOP_LEDGER_PROMOTION                                             \
+    (2 * NGX_SHOP_NAME_MAX + sizeof("sold_out") + NGX_INT_T_LEN               \
+     + 3 * NGX_TIME_T_LEN + 2 * NGX_INT64_LEN + 9)
 
 
 /* the order of the reply */
@@ -34,12 +40,24 @@ enum {
     NGX_SHOP_LEDGER_UNTIL,
     NGX_SHOP_LEDGER_TOWARD,
     NGX_SHOP_LEDGER_DUE,
+    NGX_SHOP_LEDGER_PROMOTIONS,
+    NGX_SHOP_LEDGER_BUDGETS,
     NGX_SHOP_LEDGER_REPLY
 };
 
 
 static ngx_int_t ngx_shop_ledger_keys(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, ngx_str_t *customer, ngx_str_t *keys);
+static ngx_int_t ngx_shop_ledger_promotions(ngx_shop_redis_t *redis,
+    ngx_pool_t *pool, ngx_shop_program_t *program, ngx_str_t *customer,
+    ngx_shop_event_t *event, ngx_str_t *arg);
+static u_char *ngx_shop_ledger_promotion(u_char *p, ngx_int_t rc,
+    ngx_shop_promotion_t *promotion, ngx_str_t *name, time_t time,
+    ngx_shop_lease_t *lease);
+static ngx_shop_lease_t *ngx_shop_ledger_lease(ngx_array_t *leases,
+    ngx_str_t *code, ngx_uint_t partition);
+static ngx_uint_t ngx_shop_ledger_named(u_char *first, u_char *p,
+    u_char *end);
 static void ngx_shop_ledger_tiers(ngx_array_t *tiers, ngx_str_t **arg);
 static ngx_int_t ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules,
     ngx_shop_event_t *event, ngx_str_t **arg);
@@ -49,7 +67,7 @@ static ngx_int_t ngx_shop_ledger_lot(ngx_pool_t *pool, ngx_shop_earn_t *rule,
     time_t time, ngx_str_t *name);
 
 
-/* keys of the customer; those of the partition are behind them */
+/* keys of the customer; three of the partition are behind them */
 
 static const char  *ngx_shop_ledger_kinds[] = {
     "view", "ledger", "seen", "lots", "orders", "activity", "days"
@@ -58,7 +76,7 @@ static const char  *ngx_shop_ledger_kinds[] = {
 #define NGX_SHOP_LEDGER_OWN                                                   \
     (sizeof(ngx_shop_ledger_kinds) / sizeof(char *))
 
-#define NGX_SHOP_LEDGER_KEYS   (NGX_SHOP_LEDGER_OWN + 2)
+#define NGX_SHOP_LEDGER_KEYS   (NGX_SHOP_LEDGER_OWN + 3)
 
 
 /* which events rules are for, in the order of ngx_shop_earn_e */
@@ -101,7 +119,10 @@ ngx_shop_ledger_book(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
     if (ngx_shop_decimal(op->pool, now, &args[0]) != NGX_OK
         || ngx_shop_decimal(op->pool, event->time, &args[3]) != NGX_OK
-        || ngx_shop_decimal(op->pool, program->tiers.nelts, &args[7])
+        || ngx_shop_ledger_promotions(redis, op->pool, program, customer,
+                                      event, &args[7])
+           != NGX_OK
+        || ngx_shop_decimal(op->pool, program->tiers.nelts, &args[8])
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -147,8 +168,167 @@ ngx_shop_ledger_keys(ngx_shop_redis_t *redis, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    return ngx_shop_redis_partition_key(redis, pool, "shown", partition,
-                                        &keys[i + 1]);
+    if (ngx_shop_redis_partition_key(redis, pool, "shown", partition,
+                                     &keys[i + 1])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_redis_partition_key(redis, pool, "budget", partition,
+                                        &keys[i + 2]);
+}
+
+
+/* the codes that an order names, each once */
+
+static ngx_int_t
+ngx_shop_ledger_promotions(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    ngx_shop_program_t *program, ngx_str_t *customer,
+    ngx_shop_event_t *event, ngx_str_t *arg)
+{
+    u_char                *p, *last, *end, *word;
+    ngx_int_t              rc;
+    ngx_str_t              name;
+    ngx_uint_t             n;
+    ngx_shop_lease_t      *lease;
+    ngx_shop_promotion_t  *promotion;
+
+    static ngx_str_t  order = ngx_string("order");
+
+    ngx_str_null(arg);
+
+    if (event->option.len == 0 || !ngx_shop_equal(&event->kind, &order)) {
+        return NGX_OK;
+    }
+
+    p = event->option.data;
+    last = p + event->option.len;
+
+    for (n = 1; p < last; p++) {
+        n += (*p == ',');
+    }
+
+    word = ngx_pnalloc(pool, n * NGX_SHOP_LEDGER_PROMOTION);
+    if (word == NULL) {
+        return NGX_ERROR;
+    }
+
+    arg->data = word;
+
+    for (p = event->option.data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        if (ngx_shop_ledger_named(event->option.data, p, end)) {
+            continue;
+        }
+
+        name.data = p;
+        name.len = end - p;
+
+        rc = ngx_shop_promotion_named(program, ngx_shop_redis_seed(redis),
+                                      customer, &name, &promotion);
+
+        lease = NULL;
+
+        if (rc == NGX_OK && event->leases) {
+            lease = ngx_shop_ledger_lease(event->leases, &promotion->code,
+                                          ngx_shop_redis_partition(redis,
+                                                                   customer));
+        }
+
+        word = ngx_shop_ledger_promotion(word, rc, promotion, &name,
+                                         event->time, lease);
+    }
+
+    arg->len = word - arg->data;
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_shop_ledger_promotion(u_char *p, ngx_int_t rc,
+    ngx_shop_promotion_t *promotion, ngx_str_t *name, time_t time,
+    ngx_shop_lease_t *lease)
+{
+    time_t       day, from, to;
+    const char  *word;
+
+    if (rc != NGX_OK) {
+        return ngx_sprintf(p, "%V %s - 0 0 0 0 0 0 ", name,
+                           rc == NGX_ABORT ? "foreign" : "unknown");
+    }
+
+    day = 0;
+    from = 0;
+    to = 1;
+
+    if (promotion->days) {
+        day = time / 86400;
+        from = ngx_max(day - (time_t) promotion->days, 0);
+        to = day + NGX_SHOP_EVENT_LATE / 86400;
+
+    } else if (promotion->per_member && !promotion->ever) {
+        day = ngx_shop_period_start(promotion->period, time);
+        from = day;
+        to = ngx_shop_period_next(promotion->period, time);
+    }
+
+    word = (lease && lease->sold) ? "sold_out" : "-";
+
+    return ngx_sprintf(p, "%V %s %V %ui %T %T %T %L %L ", name, word,
+                       &promotion->code, promotion->per_member, day, from, to,
+                       promotion->budget, lease ? lease->granted : 0);
+}
+
+
+static ngx_shop_lease_t *
+ngx_shop_ledger_lease(ngx_array_t *leases, ngx_str_t *code,
+    ngx_uint_t partition)
+{
+    ngx_uint_t         i;
+    ngx_shop_lease_t  *lease;
+
+    lease = leases->elts;
+
+    for (i = 0; i < leases->nelts; i++) {
+        if (lease[i].partition == partition
+            && ngx_shop_equal(&lease[i].code, code))
+        {
+            return &lease[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* 1: the word from "p" to "end" is one of those before it */
+
+static ngx_uint_t
+ngx_shop_ledger_named(u_char *first, u_char *p, u_char *end)
+{
+    u_char  *next;
+
+    while (first < p) {
+
+        next = ngx_strlchr(first, p, ',');
+
+        if (next - first == end - p
+            && ngx_memcmp(first, p, end - p) == 0)
+        {
+            return 1;
+        }
+
+        first = next + 1;
+    }
+
+    return 0;
 }
 
 
@@ -402,16 +582,81 @@ ngx_shop_ledger_visits(ngx_shop_program_t *program)
 
 ngx_int_t
 ngx_shop_ledger_result(ngx_shop_redis_reply_t *reply, ngx_str_t *status,
-    ngx_str_t *reason)
+    ngx_str_t *reason, ngx_str_t *promotions)
 {
     if (ngx_shop_ledger_booked(reply) != NGX_OK
         || ngx_shop_redis_text(reply, NGX_SHOP_LEDGER_STATUS, status)
            != NGX_OK
         || ngx_shop_redis_text(reply, NGX_SHOP_LEDGER_REASON, reason)
+           != NGX_OK
+        || ngx_shop_redis_text(reply, NGX_SHOP_LEDGER_PROMOTIONS, promotions)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_ledger_budgets(ngx_shop_redis_reply_t *reply, ngx_str_t *budgets)
+{
+    return ngx_shop_redis_text(reply, NGX_SHOP_LEDGER_BUDGETS, budgets);
+}
+
+
+ngx_int_t
+ngx_shop_ledger_budget(ngx_str_t *budgets, ngx_shop_program_t *program,
+    ngx_shop_lease_t *lease)
+{
+    u_char                *p, *last, *end;
+    ngx_str_t              word[4];
+    ngx_uint_t             i;
+    ngx_shop_promotion_t  *promotion;
+
+    if (budgets->len == 0) {
+        return NGX_DONE;
+    }
+
+    ngx_memzero(lease, sizeof(ngx_shop_lease_t));
+
+    p = budgets->data;
+    last = p + budgets->len;
+
+    for (i = 0; i < 4; i++) {
+
+        if (p >= last) {
+            return NGX_ERROR;
+        }
+
+        end = ngx_strlchr(p, last, ' ');
+        if (end == NULL) {
+            end = last;
+        }
+
+        word[i].data = p;
+        word[i].len = end - p;
+
+        p = end + 1;
+    }
+
+    budgets->len = (p < last) ? last - p : 0;
+    budgets->data = p;
+
+    lease->leased = ngx_atotm(word[1].data, word[1].len);
+    lease->returned = ngx_atotm(word[2].data, word[2].len);
+    lease->used = ngx_atotm(word[3].data, word[3].len);
+
+    promotion = program->promotions.elts;
+
+    for (i = 0; i < program->promotions.nelts; i++) {
+        if (ngx_shop_equal(&promotion[i].code, &word[0])) {
+            lease->code = promotion[i].code;
+            lease->budget = promotion[i].budget;
+        }
+    }
+
+    return (lease->leased < 0 || lease->returned < 0 || lease->used < 0)
+           ? NGX_ERROR : NGX_OK;
 }

@@ -60,6 +60,9 @@ typedef enum {
  * days since 1970; weeks begin on Monday */
 time_t ngx_shop_period_start(ngx_shop_period_e period, time_t time);
 
+/* the same of the period behind it */
+time_t ngx_shop_period_next(ngx_shop_period_e period, time_t time);
+
 
 /* ngx_shop_money.c: amounts of money, exact, in the smallest unit of their
  * currency, from 0 to NGX_SHOP_LOYALTY_POINTS_MAX */
@@ -89,7 +92,8 @@ ngx_int_t ngx_shop_fixed_parse(ngx_str_t *text, ngx_uint_t decimals,
     "\"currency\", \"tier\", \"earn\", \"segment\", \"promotion\""
 #define NGX_SHOP_PROMOTION_LINES                                              \
     "\"audience\", \"from\", \"until\", \"hours\", \"match\", "               \
-    "\"holdout\", \"group\", \"stop\", \"priority\""
+    "\"holdout\", \"group\", \"stop\", \"priority\", "                      \
+    "\"budget\", \"per_member\", \"once\", \"payload\""
 
 #define NGX_SHOP_TIER_LIFETIME  0
 #define NGX_SHOP_TIER_CALENDAR  ((ngx_uint_t) -1)
@@ -235,6 +239,16 @@ typedef struct {
     uint32_t                   hash;        /* of the code, by murmur2 */
     uint64_t                   group;       /* its bit; 0: none */
     ngx_flag_t                 stop;
+    int64_t                    budget;      /* redemptions; 0: any number */
+    ngx_uint_t                 nbudget;     /* which one of all budgets */
+    ngx_uint_t                 per_member;  /* redemptions of a customer; 0:
+                                               any number */
+    ngx_uint_t                 days;        /* in these before, or */
+    ngx_shop_period_e          period;      /* in one of the calendar, or */
+    ngx_str_t                  payload;     /* empty: none */
+
+    unsigned                   ever:1;      /* in the whole life */
+    unsigned                   once:1;      /* each customer has a code */
 } ngx_shop_promotion_t;
 
 #define NGX_SHOP_HOLDOUT_ALL    10000
@@ -257,7 +271,10 @@ typedef struct {
     ngx_uint_t                 measured[NGX_SHOP_MEASURED_MAX];
                                             /* and which they are, by bit */
     size_t                     codes_len;   /* of all codes, joined */
+    ngx_uint_t                 nbudgets;    /* promotions that have one */
     ngx_shop_match_compile_pt  compile;     /* of its user */
+
+    unsigned                   once:1;      /* some have such codes */
 
     /* what conditions ask for, which the view has where they do */
 
@@ -395,6 +412,8 @@ typedef struct {
     time_t                     last_order;  /* 0: none */
     ngx_str_t                  segments;    /* given by the shop, joined by
                                                "," */
+    ngx_str_t                  limits;      /* what was redeemed, see
+                                               ngx_shop_limit_reached() */
     time_t                     created;
     time_t                     next_due;    /* to be settled then; 0: never */
 
@@ -430,6 +449,15 @@ typedef struct {
 } ngx_shop_evaluation_t;
 
 
+/* what is known of a budget */
+
+typedef struct {
+    ngx_str_t                  code;
+    int64_t                    total;
+    int64_t                    redeemed;    /* -1: not known yet */
+} ngx_shop_budget_t;
+
+
 /* when, and of whom, it is asked */
 
 typedef ngx_uint_t (*ngx_shop_match_pt)(void *data, ngx_shop_match_t *match);
@@ -444,10 +472,13 @@ typedef enum {
     NGX_SHOP_OFFER_EARLY,
     NGX_SHOP_OFFER_LATE,
     NGX_SHOP_OFFER_HOURS,
+    NGX_SHOP_OFFER_SOLD_OUT,
+    NGX_SHOP_OFFER_LIMIT,                   /* of the customer */
     NGX_SHOP_OFFER_AUDIENCE,
     NGX_SHOP_OFFER_MATCH,
     NGX_SHOP_OFFER_HOLDOUT,
-    NGX_SHOP_OFFER_UNSEEDED                 /* nobody knows the holdout */
+    NGX_SHOP_OFFER_UNSEEDED                 /* nobody knows the holdout, or
+                                               the customer's code */
 } ngx_shop_offer_e;
 
 typedef void (*ngx_shop_trace_pt)(void *data,
@@ -460,6 +491,7 @@ typedef struct {
     ngx_str_t                 *provider;    /* of the session */
     u_char                    *seed;        /* 16 bytes, for holdouts; NULL:
                                                not known */
+    ngx_shop_budget_t         *budgets;     /* NULL: none is known */
     ngx_shop_match_pt          match;       /* 1: the line holds */
     ngx_shop_trace_pt          trace;       /* is told of each promotion;
                                                NULL: nobody */
@@ -483,6 +515,32 @@ ngx_int_t ngx_shop_evaluate(ngx_pool_t *pool, ngx_shop_program_t *program,
  * the percentage gets nothing; NGX_SHOP_CUSTOMER_ID_MAX is the most */
 ngx_uint_t ngx_shop_holdout_bucket(u_char *seed, ngx_str_t *code,
     ngx_str_t *customer);
+
+
+/* ngx_shop_redeem.c: the codes that orders name */
+
+/* a code of one customer's own: "CODE-" and these */
+#define NGX_SHOP_ONCE_LEN       10
+
+/*
+ * Writes the customer's own code of a promotion that has such ones, which is
+ * NGX_SHOP_NAME_MAX bytes at most, and returns what is behind it.  It is drawn
+ * by "seed", as holdouts are, and nobody who has other codes can guess it.
+ */
+u_char *ngx_shop_once_code(u_char *p, u_char *seed, ngx_str_t *code,
+    ngx_str_t *customer);
+
+/*
+ * The promotion that "name" is a code of.  NGX_OK; NGX_DECLINED: of none;
+ * NGX_ABORT: it is not this customer's.  Without a seed no customer has a
+ * code.
+ */
+ngx_int_t ngx_shop_promotion_named(ngx_shop_program_t *program, u_char *seed,
+    ngx_str_t *customer, ngx_str_t *name, ngx_shop_promotion_t **promotion);
+
+/* 1: by the view's "limits" the customer has redeemed it as often as may be */
+ngx_uint_t ngx_shop_limit_reached(ngx_str_t *limits,
+    ngx_shop_promotion_t *promotion, time_t now);
 
 
 /* ngx_shop_loyalty_store.c: the view in Redis */
@@ -525,6 +583,8 @@ typedef struct {
                                                empty: 0 */
     ngx_str_t                  option;      /* "qualifying", or codes joined
                                                by ","; or empty */
+    ngx_array_t               *leases;      /* of ngx_shop_lease_t, which are
+                                               known; NULL: none */
 } ngx_shop_event_t;
 
 
@@ -604,6 +664,30 @@ ngx_int_t ngx_shop_event_verify(ngx_shop_event_signature_t *signature,
 
 /* ngx_shop_ledger.c: what is booked */
 
+/* a partition's share of a budget */
+
+typedef struct {
+    ngx_str_t                  code;
+    ngx_uint_t                 partition;
+    int64_t                    budget;      /* of all */
+    int64_t                    granted;     /* by what was leased in all; 0:
+                                               not known */
+    int64_t                    leased;      /* what the partition says: in
+                                               all, of these returned, and
+                                               used */
+    int64_t                    returned;
+    int64_t                    used;
+
+    ngx_uint_t                 op;          /* of who asks */
+    ngx_uint_t                 command;
+
+    unsigned                   sold:1;      /* there is nothing any more */
+    unsigned                   wanted:1;
+    unsigned                   tell:1;
+    unsigned                   recall:1;
+} ngx_shop_lease_t;
+
+
 /* what ngx_shop_ledger_book() adds: the number of commands */
 #define NGX_SHOP_LEDGER_COMMANDS  1
 
@@ -646,9 +730,81 @@ ngx_uint_t ngx_shop_ledger_visits(ngx_shop_program_t *program);
 ngx_int_t ngx_shop_ledger_booked(ngx_shop_redis_reply_t *reply);
 
 /* what became of it, in the reply's memory: "booked", "duplicate", "kept" or
- * "refused", and then why; NGX_ERROR: the reply is a fault */
+ * "refused", and then why; and of the codes that an order names, "CODE=WORD"
+ * joined by blanks, may be empty.  NGX_ERROR: the reply is a fault */
 ngx_int_t ngx_shop_ledger_result(ngx_shop_redis_reply_t *reply,
-    ngx_str_t *status, ngx_str_t *reason);
+    ngx_str_t *status, ngx_str_t *reason, ngx_str_t *promotions);
+
+
+/*
+ * The same of budgets: the next one of "CODE LEASED RETURNED USED ...", which
+ * is cut off from "*budgets".  NGX_DONE: there is none.  Of a promotion that
+ * the program has not, lease->budget is 0.
+ */
+ngx_int_t ngx_shop_ledger_budgets(ngx_shop_redis_reply_t *reply,
+    ngx_str_t *budgets);
+ngx_int_t ngx_shop_ledger_budget(ngx_str_t *budgets,
+    ngx_shop_program_t *program, ngx_shop_lease_t *lease);
+
+
+/* ngx_shop_budget.c: what is left of budgets, for all who are shown them */
+
+typedef struct ngx_shop_budgets_s  ngx_shop_budgets_t;
+
+/*
+ * From init_process, after ngx_shop_redis_init(); NULL: no memory.  Stopping
+ * comes before ngx_shop_redis_exit().
+ */
+ngx_shop_budgets_t *ngx_shop_budgets_start(ngx_shop_redis_t *redis,
+    ngx_cycle_t *cycle);
+void ngx_shop_budgets_stop(ngx_shop_budgets_t *budgets);
+
+/*
+ * Asks from now on, twice a second, for the budgets of this program, which is
+ * held.  It is asked once where there are only codes of customers' own: these
+ * need the seed.
+ */
+void ngx_shop_budgets_follow(ngx_shop_budgets_t *budgets,
+    ngx_shop_program_t *program);
+
+/* one for each budget of this program, by "nbudget"; NULL: it is not the one
+ * that is asked for */
+ngx_shop_budget_t *ngx_shop_budgets_known(ngx_shop_budgets_t *budgets,
+    ngx_shop_program_t *program);
+
+/* the same of the one that is, and how many there are */
+ngx_shop_budget_t *ngx_shop_budgets_all(ngx_shop_budgets_t *budgets,
+    ngx_uint_t *n);
+
+/* "shop:budget" */
+ngx_int_t ngx_shop_budget_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    ngx_str_t *key);
+
+
+/* ngx_shop_lease.c: what a partition has of a budget; redis/lease.lua tells
+ * how it comes there */
+
+/* adds the command that leases some of a budget, or ("wants" is 0) tells what
+ * has become of a lease; NGX_ERROR: no memory */
+ngx_int_t ngx_shop_lease_ask(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_shop_lease_t *lease, ngx_uint_t wants);
+
+/* NGX_OK: lease->granted is set; NGX_DECLINED: all is used; NGX_AGAIN: other
+ * partitions are to return theirs, see below; NGX_ERROR: the reply is a
+ * fault */
+ngx_int_t ngx_shop_lease_result(ngx_shop_redis_reply_t *reply,
+    ngx_shop_lease_t *lease);
+
+/* the n-th of the partitions that are to, "partition" and "granted" of it;
+ * NGX_DONE: there are no more */
+ngx_int_t ngx_shop_lease_other(ngx_shop_redis_reply_t *reply, ngx_uint_t n,
+    ngx_shop_lease_t *lease);
+
+/* the command by which one does, and what its partition says then */
+ngx_int_t ngx_shop_lease_recall(ngx_shop_redis_t *redis,
+    ngx_shop_redis_op_t *op, ngx_shop_lease_t *lease);
+ngx_int_t ngx_shop_lease_recalled(ngx_shop_redis_reply_t *reply,
+    ngx_shop_lease_t *lease);
 
 
 /* ngx_shop_due.c: what time does to customers, worked off by the workers */

@@ -29,6 +29,7 @@ enum {
     NGX_SHOP_VIEW_VISITS,
     NGX_SHOP_VIEW_PROVIDERS,
     NGX_SHOP_VIEW_LOCALE,
+    NGX_SHOP_VIEW_LIMITS,
     NGX_SHOP_VIEW_FIELDS
 };
 
@@ -62,7 +63,8 @@ static ngx_str_t  ngx_shop_view_fields[NGX_SHOP_VIEW_FIELDS] = {
     ngx_string("toward"),
     ngx_string("visits"),
     ngx_string("providers"),
-    ngx_string("locale")
+    ngx_string("locale"),
+    ngx_string("limits")
 };
 
 
@@ -148,6 +150,9 @@ ngx_shop_loyalty_view(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
             != NGX_OK
         || ngx_shop_view_text(pool, reply, NGX_SHOP_VIEW_LOCALE,
                               &view->locale)
+            != NGX_OK
+        || ngx_shop_view_text(pool, reply, NGX_SHOP_VIEW_LIMITS,
+                              &view->limits)
             != NGX_OK)
     {
         ngx_memzero(view, sizeof(ngx_shop_view_t));

@@ -177,6 +177,7 @@ ngx_shop_program_finish(ngx_shop_program_t *program)
               sizeof(ngx_shop_promotion_t), ngx_shop_promotion_compare);
 
     program->nmeasured = 0;
+    program->nbudgets = 0;
 
     for (i = 0; i < program->promotions.nelts; i++) {
         if (promotion[i].holdout) {
@@ -184,6 +185,10 @@ ngx_shop_program_finish(ngx_shop_program_t *program)
             promotion[i].hash = ngx_murmur_hash2(promotion[i].code.data,
                                                  promotion[i].code.len);
             program->measured[program->nmeasured++] = i;
+        }
+
+        if (promotion[i].budget) {
+            promotion[i].nbudget = program->nbudgets++;
         }
     }
 }

@@ -52,8 +52,6 @@ static char *ngx_shop_earn_every(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_shop_earn_t *rule, ngx_str_t *word, ngx_str_t *text);
 static char *ngx_shop_earn_limit(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_shop_earn_t *rule, ngx_str_t *word, ngx_str_t *text);
-static ngx_int_t ngx_shop_earn_period(ngx_str_t *name,
-    ngx_shop_period_e *period);
 static char *ngx_shop_earn_tier(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_shop_earn_t *rule, ngx_str_t *word, ngx_str_t *text);
 static char *ngx_shop_earn_multiply(ngx_conf_t *cf,
@@ -134,11 +132,6 @@ static struct {
       ngx_shop_earn_none_later } },
 
     { NULL, { NULL, NULL, NULL, NULL } }
-};
-
-
-static const char  *ngx_shop_earn_periods[] = {
-    "day", "week", "month", "year", NULL
 };
 
 
@@ -398,7 +391,7 @@ ngx_shop_earn_limit(ngx_conf_t *cf, ngx_shop_program_t *program,
         n = ngx_atoi(text->data, slash - text->data);
 
         if (n > 0 && n <= NGX_SHOP_EARN_LIMIT
-            && ngx_shop_earn_period(&name, &rule->period) == NGX_OK)
+            && ngx_shop_program_period(&name, &rule->period) == NGX_OK)
         {
             rule->limit = n;
             return NGX_CONF_OK;
@@ -412,23 +405,6 @@ ngx_shop_earn_limit(ngx_conf_t *cf, ngx_shop_program_t *program,
                        word, &rule->event, NGX_SHOP_EARN_LIMIT);
 
     return NGX_CONF_ERROR;
-}
-
-
-static ngx_int_t
-ngx_shop_earn_period(ngx_str_t *name, ngx_shop_period_e *period)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; ngx_shop_earn_periods[i]; i++) {
-
-        if (ngx_shop_word_is(name, ngx_shop_earn_periods[i])) {
-            *period = i;
-            return NGX_OK;
-        }
-    }
-
-    return NGX_DECLINED;
 }
 
 

@@ -44,6 +44,18 @@ char *ngx_shop_promotion_hours(ngx_conf_t *cf,
     ngx_shop_promotion_t *promotion, ngx_array_t *words);
 
 
+/* ngx_shop_program_redeem.c: these are, too */
+
+char *ngx_shop_promotion_budget(ngx_conf_t *cf,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words);
+char *ngx_shop_promotion_per_member(ngx_conf_t *cf,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words);
+char *ngx_shop_promotion_once(ngx_conf_t *cf, ngx_shop_program_t *program,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words);
+char *ngx_shop_promotion_payload(ngx_conf_t *cf,
+    ngx_shop_promotion_t *promotion, ngx_array_t *words);
+
+
 /* ngx_shop_program_words.c */
 
 typedef struct {
@@ -76,6 +88,10 @@ char *ngx_shop_program_usage(ngx_conf_t *cf, ngx_str_t *word,
 /* the value of "NAME=VALUE"; NGX_DECLINED: it is not of this name */
 ngx_int_t ngx_shop_program_parameter(ngx_str_t *word, const char *name,
     ngx_str_t *value);
+
+/* "day", "week", "month" or "year"; NGX_DECLINED: none of them */
+ngx_int_t ngx_shop_program_period(ngx_str_t *name,
+    ngx_shop_period_e *period);
 
 /* an integer from 0 to NGX_SHOP_LOYALTY_POINTS_MAX; -1: it is none */
 int64_t ngx_shop_program_points(ngx_str_t *text);

@@ -426,7 +426,8 @@ static ngx_int_t
 ngx_shop_program_json_line(ngx_shop_program_json_t *parser,
     ngx_shop_json_t *json)
 {
-    size_t  i, n;
+    size_t      i, n;
+    ngx_uint_t  split;
 
     if (ngx_shop_program_json_start(parser) != NGX_OK) {
         return NGX_ERROR;
@@ -434,7 +435,9 @@ ngx_shop_program_json_line(ngx_shop_program_json_t *parser,
 
     if (!ngx_shop_json_is_array(json)) {
 
-        if (ngx_shop_program_json_value(parser, json, 1) != NGX_OK) {
+        split = !ngx_shop_word_is(&parser->field, "payload");
+
+        if (ngx_shop_program_json_value(parser, json, split) != NGX_OK) {
             return NGX_ERROR;
         }
 

@@ -37,9 +37,7 @@ static char *ngx_shop_promotion_priority(ngx_conf_t *cf,
 #define NGX_SHOP_CONVERT  (7 * 86400)
 
 
-static const char  *ngx_shop_promotion_later[] = {
-    "budget", "per_member", "once", "payload", NULL
-};
+static const char  *ngx_shop_promotion_later[] = { NULL };
 
 
 /* shorter names of variables, for "match" */
@@ -146,6 +144,22 @@ ngx_shop_promotion_line(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     if (ngx_shop_word_is(&value[0], "priority")) {
         return ngx_shop_promotion_priority(cf, promotion, words);
+    }
+
+    if (ngx_shop_word_is(&value[0], "budget")) {
+        return ngx_shop_promotion_budget(cf, promotion, words);
+    }
+
+    if (ngx_shop_word_is(&value[0], "per_member")) {
+        return ngx_shop_promotion_per_member(cf, promotion, words);
+    }
+
+    if (ngx_shop_word_is(&value[0], "once")) {
+        return ngx_shop_promotion_once(cf, program, promotion, words);
+    }
+
+    if (ngx_shop_word_is(&value[0], "payload")) {
+        return ngx_shop_promotion_payload(cf, promotion, words);
     }
 
     return ngx_shop_program_unknown(cf, &ngx_shop_promotion_lines,

@@ -43,7 +43,8 @@ static size_t  ngx_shop_view_texts[] = {
     offsetof(ngx_shop_view_t, tier),
     offsetof(ngx_shop_view_t, segments),
     offsetof(ngx_shop_view_t, providers),
-    offsetof(ngx_shop_view_t, locale)
+    offsetof(ngx_shop_view_t, locale),
+    offsetof(ngx_shop_view_t, limits)
 };
 
 #define NGX_SHOP_VIEW_TIMES    (sizeof(ngx_shop_view_times) / sizeof(size_t))

@@ -27,6 +27,9 @@
  */
 
 
+#define NGX_HTTP_LOYALTY_BOOK_OPS  16       /* at least */
+
+
 static ngx_int_t ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book);
 static void ngx_http_loyalty_book_count(ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book);
@@ -35,33 +38,31 @@ static ngx_int_t ngx_http_loyalty_book_known(ngx_http_loyalty_book_t *book,
 static ngx_int_t ngx_http_loyalty_book_found(ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_loyalty_book_keep(ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_loyalty_book_kept(ngx_http_loyalty_book_t *book);
-static ngx_int_t ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book);
+static ngx_uint_t ngx_http_loyalty_book_held(ngx_http_loyalty_book_t *book,
+    ngx_uint_t n);
 static ngx_int_t ngx_http_loyalty_book_booked(ngx_http_loyalty_book_t *book);
-static ngx_shop_redis_op_t *ngx_http_loyalty_book_op(
+static ngx_shop_redis_op_t *ngx_http_loyalty_book_item(
     ngx_http_loyalty_book_t *book, ngx_http_loyalty_item_t *item,
     ngx_str_t *place);
-static ngx_int_t ngx_http_loyalty_book_ask(ngx_http_loyalty_book_t *book,
-    ngx_int_t (*step)(ngx_http_loyalty_book_t *book));
 static void ngx_http_loyalty_book_answered(ngx_shop_redis_op_t *op);
-static ngx_int_t ngx_http_loyalty_book_replies(
-    ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_loyalty_book_became(ngx_http_loyalty_book_t *book,
     ngx_http_loyalty_item_t *item, ngx_str_t *status, ngx_str_t *reason);
 static ngx_int_t ngx_http_loyalty_book_text(ngx_http_loyalty_book_t *book,
     ngx_str_t *src, ngx_str_t *dst);
-static ngx_int_t ngx_http_loyalty_book_failed(ngx_http_loyalty_book_t *book,
-    const char *reason);
-static ngx_int_t ngx_http_loyalty_book_unexpected(
-    ngx_http_loyalty_book_t *book, const char *what);
 
 
 ngx_int_t
 ngx_http_loyalty_book_init(ngx_http_loyalty_book_t *book, ngx_uint_t max)
 {
+    /* one event may want what some partitions have of a budget */
+
+    book->max = ngx_max(max, NGX_HTTP_LOYALTY_BOOK_OPS);
+
     book->items = ngx_pcalloc(book->pool,
                               max * sizeof(ngx_http_loyalty_item_t));
-    book->ops = ngx_palloc(book->pool, max * sizeof(ngx_shop_redis_op_t *));
-    book->places = ngx_palloc(book->pool, max * sizeof(ngx_str_t));
+    book->ops = ngx_palloc(book->pool,
+                           book->max * sizeof(ngx_shop_redis_op_t *));
+    book->places = ngx_palloc(book->pool, book->max * sizeof(ngx_str_t));
 
     return (book->items && book->ops && book->places) ? NGX_OK : NGX_ERROR;
 }
@@ -70,9 +71,23 @@ ngx_http_loyalty_book_init(ngx_http_loyalty_book_t *book, ngx_uint_t max)
 ngx_int_t
 ngx_http_loyalty_book_start(ngx_http_loyalty_book_t *book)
 {
+    if (book->leases.elts == NULL
+        && ngx_array_init(&book->leases, book->pool, 4,
+                          sizeof(ngx_shop_lease_t))
+           != NGX_OK)
+    {
+        book->reason = "internal_error";
+        return NGX_ERROR;
+    }
+
     book->rc = NGX_OK;
     book->reason = NULL;
     book->step = ngx_http_loyalty_book_find;
+    book->leases.nelts = 0;
+    book->nleased = 0;
+
+    book->live = ngx_shop_live_program(book->shop->live);
+    ngx_shop_program_hold(book->live);
 
     return ngx_http_loyalty_book_run(book);
 }
@@ -121,6 +136,10 @@ ngx_http_loyalty_book_count(ngx_http_loyalty_book_t *book)
         ngx_string("dropped")
     };
 
+    if (book->counter == 0) {
+        return;
+    }
+
     for (i = 0; i < book->nitems; i++) {
 
         for (n = 0; n < NGX_SHOP_REDIS_EVENT_ENDS; n++) {
@@ -158,7 +177,7 @@ ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book)
             return NGX_ERROR;
         }
 
-        op = ngx_http_loyalty_book_op(book, item, &item->known);
+        op = ngx_http_loyalty_book_item(book, item, &item->known);
 
         if (op == NULL || ngx_shop_kept_find(op, &item->known) != NGX_OK) {
             return NGX_ERROR;
@@ -225,7 +244,7 @@ ngx_http_loyalty_book_found(ngx_http_loyalty_book_t *book)
         }
     }
 
-    ngx_http_loyalty_book_cancel(book);
+    ngx_http_loyalty_book_drop(book);
 
     book->step = ngx_http_loyalty_book_keep;
 
@@ -258,7 +277,7 @@ ngx_http_loyalty_book_keep(ngx_http_loyalty_book_t *book)
             continue;
         }
 
-        op = ngx_http_loyalty_book_op(book, item, &item->known);
+        op = ngx_http_loyalty_book_item(book, item, &item->known);
 
         if (op == NULL
             || ngx_shop_event_pack(op->pool, &item->event, &line) != NGX_OK
@@ -314,7 +333,7 @@ ngx_http_loyalty_book_kept(ngx_http_loyalty_book_t *book)
         }
     }
 
-    ngx_http_loyalty_book_cancel(book);
+    ngx_http_loyalty_book_drop(book);
 
     book->step = ngx_http_loyalty_book_book;
 
@@ -322,7 +341,7 @@ ngx_http_loyalty_book_kept(ngx_http_loyalty_book_t *book)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book)
 {
     time_t                    now;
@@ -336,14 +355,27 @@ ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book)
 
         item = &book->items[i];
 
-        if (item->status.len) {
+        item->asked = 0;
+
+        if (item->status.len || ngx_http_loyalty_book_held(book, i)) {
             continue;
         }
 
-        op = ngx_http_loyalty_book_op(book, item, &item->owner.id);
+        /* whose code it is can be told by the seed alone */
+
+        if (item->event.option.len && book->live->once
+            && ngx_shop_redis_seed(book->shop->redis) == NULL)
+        {
+            return ngx_http_loyalty_book_failed(book, "redis_unavailable");
+        }
+
+        item->asked = 1;
+        item->event.leases = &book->leases;
+
+        op = ngx_http_loyalty_book_item(book, item, &item->owner.id);
 
         if (op == NULL
-            || ngx_shop_ledger_book(book->shop->redis, op, book->program,
+            || ngx_shop_ledger_book(book->shop->redis, op, book->live,
                                     &item->owner.id, &item->event, now)
                != NGX_OK
             || ngx_http_shop_writes_to(book->shop, op, NULL, &item->owner.id)
@@ -357,50 +389,131 @@ ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book)
 }
 
 
+/*
+ * An order may have to come again, when some of the budget of a promotion that
+ * it names was leased.  So that a customer's events stay in their order, what
+ * is behind it comes in the next round.
+ */
+
+static ngx_uint_t
+ngx_http_loyalty_book_held(ngx_http_loyalty_book_t *book, ngx_uint_t n)
+{
+    ngx_uint_t                i;
+    ngx_http_loyalty_item_t  *item;
+
+    if (book->live->nbudgets == 0) {
+        return 0;
+    }
+
+    item = book->items;
+
+    for (i = 0; i < n; i++) {
+
+        if (item[i].status.len == 0
+            && (!item[i].asked || item[i].event.option.len)
+            && ngx_shop_equal(&item[i].owner.id, &item[n].owner.id))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_book_booked(ngx_http_loyalty_book_t *book)
 {
-    ngx_str_t                 status, reason;
-    ngx_uint_t                i;
+    ngx_int_t                (*step)(ngx_http_loyalty_book_t *book);
+    ngx_str_t                 status, reason, promotions;
+    ngx_uint_t                i, wanted;
+    ngx_shop_redis_reply_t   *reply;
     ngx_http_loyalty_item_t  *item;
+
+    static ngx_str_t  lease = ngx_string("lease");
 
     if (ngx_http_loyalty_book_replies(book) != NGX_OK) {
         return NGX_ERROR;
     }
 
+    step = NULL;
+
     for (i = 0; i < book->nitems; i++) {
 
         item = &book->items[i];
 
-        if (item->status.len) {
+        if (!item->asked && item->status.len == 0 && step == NULL) {
+            step = ngx_http_loyalty_book_book;
+        }
+
+        if (!item->asked || item->status.len) {
             continue;
         }
 
-        if (ngx_shop_ledger_result(
-                           book->ops[item->op]->replies[item->command],
-                           &status, &reason)
+        reply = book->ops[item->op]->replies[item->command];
+
+        if (ngx_shop_ledger_result(reply, &status, &reason, &promotions)
             != NGX_OK)
         {
             return ngx_http_loyalty_book_unexpected(book, "an event");
         }
 
-        if (ngx_http_loyalty_book_became(book, item, &status, &reason)
+        wanted = ngx_shop_equal(&status, &lease);
+
+        if (ngx_http_loyalty_lease_take(book, &item->owner.id, reply, wanted)
             != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (wanted) {
+            step = ngx_http_loyalty_lease;
+            continue;
+        }
+
+        if (ngx_http_loyalty_book_text(book, &promotions, &item->promotions)
+            != NGX_OK
+            || ngx_http_loyalty_book_became(book, item, &status, &reason)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    return NGX_DONE;
+    ngx_http_loyalty_book_drop(book);
+
+    if (step == NULL) {
+        ngx_http_loyalty_lease_tell(book);
+        return NGX_DONE;
+    }
+
+    book->step = step;
+
+    return NGX_OK;
 }
 
 
-/* the operation that asks for an item, about the keys of "place" in a
- * cluster; its next command is the item's */
+/* the operation that asks for an item; its next command is the item's */
 
 static ngx_shop_redis_op_t *
-ngx_http_loyalty_book_op(ngx_http_loyalty_book_t *book,
+ngx_http_loyalty_book_item(ngx_http_loyalty_book_t *book,
     ngx_http_loyalty_item_t *item, ngx_str_t *place)
+{
+    ngx_shop_redis_op_t  *op;
+
+    op = ngx_http_loyalty_book_op(book, place, book->nitems, &item->op);
+
+    if (op != NULL) {
+        item->command = op->ncommands;
+    }
+
+    return op;
+}
+
+
+ngx_shop_redis_op_t *
+ngx_http_loyalty_book_op(ngx_http_loyalty_book_t *book, ngx_str_t *place,
+    ngx_uint_t max, ngx_uint_t *n)
 {
     ngx_uint_t            i;
     ngx_shop_redis_op_t  *op;
@@ -416,8 +529,7 @@ ngx_http_loyalty_book_op(ngx_http_loyalty_book_t *book,
 
     if (i == book->nops) {
 
-        op = ngx_shop_redis_create(book->shop->redis, book->nitems,
-                                   book->log);
+        op = ngx_shop_redis_create(book->shop->redis, max, book->log);
         if (op == NULL) {
             return NULL;
         }
@@ -430,14 +542,13 @@ ngx_http_loyalty_book_op(ngx_http_loyalty_book_t *book,
         book->nops++;
     }
 
-    item->op = i;
-    item->command = book->ops[i]->ncommands;
+    *n = i;
 
     return book->ops[i];
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_book_ask(ngx_http_loyalty_book_t *book,
     ngx_int_t (*step)(ngx_http_loyalty_book_t *book))
 {
@@ -476,7 +587,7 @@ ngx_http_loyalty_book_answered(ngx_shop_redis_op_t *op)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_book_replies(ngx_http_loyalty_book_t *book)
 {
     ngx_str_t             code;
@@ -547,7 +658,7 @@ ngx_http_loyalty_book_text(ngx_http_loyalty_book_t *book, ngx_str_t *src,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_book_failed(ngx_http_loyalty_book_t *book,
     const char *reason)
 {
@@ -557,7 +668,7 @@ ngx_http_loyalty_book_failed(ngx_http_loyalty_book_t *book,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_book_unexpected(ngx_http_loyalty_book_t *book,
     const char *what)
 {
@@ -570,6 +681,18 @@ ngx_http_loyalty_book_unexpected(ngx_http_loyalty_book_t *book,
 
 void
 ngx_http_loyalty_book_cancel(ngx_http_loyalty_book_t *book)
+{
+    ngx_http_loyalty_book_drop(book);
+
+    if (book->live != NULL) {
+        ngx_shop_program_release(book->live);
+        book->live = NULL;
+    }
+}
+
+
+void
+ngx_http_loyalty_book_drop(ngx_http_loyalty_book_t *book)
 {
     while (book->nops) {
         ngx_shop_redis_free(book->ops[--book->nops]);

@@ -82,6 +82,8 @@ static ngx_int_t ngx_http_loyalty_events_parse(
 static void ngx_http_loyalty_events_booked(ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_loyalty_events_results(
     ngx_http_loyalty_events_t *events);
+static ngx_int_t ngx_http_loyalty_events_promotions(ngx_pool_t *pool,
+    ngx_shop_json_t *json, ngx_str_t *text);
 static ngx_int_t ngx_http_loyalty_events_answer(
     ngx_http_loyalty_events_t *events);
 static ngx_int_t ngx_http_loyalty_events_refuse(
@@ -686,6 +688,9 @@ ngx_http_loyalty_events_results(ngx_http_loyalty_events_t *events)
                              ? ngx_shop_json_new_string(pool, &item->reason)
                              : ngx_shop_json_new_null(pool))
                != NGX_OK
+            || ngx_http_loyalty_events_promotions(pool, json,
+                                                  &item->promotions)
+               != NGX_OK
             || ngx_shop_json_append(pool, events->results, json) != NGX_OK)
         {
             return NGX_ERROR;
@@ -693,6 +698,56 @@ ngx_http_loyalty_events_results(ngx_http_loyalty_events_t *events)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_events_promotions(ngx_pool_t *pool, ngx_shop_json_t *json,
+    ngx_str_t *text)
+{
+    u_char           *p, *last, *end, *equal;
+    ngx_str_t         word;
+    ngx_shop_json_t  *promotions;
+
+    if (text->len == 0) {
+        return NGX_OK;
+    }
+
+    promotions = ngx_shop_json_new_object(pool);
+    if (promotions == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, ' ');
+        if (end == NULL) {
+            end = last;
+        }
+
+        equal = ngx_strlchr(p, end, '=');
+        if (equal == NULL) {
+            return NGX_ERROR;
+        }
+
+        /* a name ends where its value begins */
+
+        *equal = '\0';
+
+        word.data = equal + 1;
+        word.len = end - word.data;
+
+        if (ngx_shop_json_set(pool, promotions, (char *) p,
+                              ngx_shop_json_new_string(pool, &word))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_shop_json_set(pool, json, "promotions", promotions);
 }
 
 

@@ -203,6 +203,8 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         ngx_shop_program_hold(ctx->program);
     }
 
+    moment.budgets = ngx_shop_budgets_known(smcf->budgets, ctx->program);
+
     if (ngx_shop_evaluate(r->main->pool, ctx->program, &ctx->view, &moment,
                           &evaluation->result)
         != NGX_OK)
@@ -521,6 +523,8 @@ static void
 ngx_http_loyalty_in_force(void *data, ngx_shop_program_t *program)
 {
     ngx_http_shop_main_conf_t *smcf = data;
+
+    ngx_shop_budgets_follow(smcf->budgets, program);
 
     ngx_shop_activity_copies(smcf->activity,
                              (program->asks_visits

@@ -512,6 +512,7 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->activity = NULL;
      *     smcf->due = NULL;
      *     smcf->live = NULL;
+     *     smcf->budgets = NULL;
      */
 
     if (ngx_shop_header_names_init(cf->pool, &smcf->names) != NGX_OK

@@ -450,6 +450,12 @@ ngx_http_shop_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    smcf->budgets = ngx_shop_budgets_start(smcf->redis, cycle);
+
+    if (smcf->budgets == NULL) {
+        return NGX_ERROR;
+    }
+
     return ngx_shop_redis_track_start(smcf->redis, smcf->zone, cycle);
 }
 
@@ -475,6 +481,10 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
 
     if (smcf->live != NULL) {
         ngx_shop_live_stop(smcf->live);
+    }
+
+    if (smcf->budgets != NULL) {
+        ngx_shop_budgets_stop(smcf->budgets);
     }
 
     ngx_shop_redis_track_stop(smcf->redis);

@@ -76,6 +76,7 @@ typedef struct {
     ngx_shop_activity_t       *activity;
     ngx_shop_due_t            *due;         /* NULL: nothing ever is */
     ngx_shop_live_t           *live;        /* the program */
+    ngx_shop_budgets_t        *budgets;
 } ngx_http_shop_main_conf_t;
 
 

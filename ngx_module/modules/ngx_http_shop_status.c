@@ -111,6 +111,8 @@ typedef struct {
     ngx_str_t                     reason;   /* escaped */
     uint64_t                      values[NGX_HTTP_SHOP_NVALUES];
     ngx_array_t                   nodes;    /* of ..._status_node_t */
+    ngx_shop_budget_t            *budgets;
+    ngx_uint_t                    nbudgets;
     size_t                        size;     /* of the longest address */
     ngx_array_t                  *shown;    /* of ngx_shop_shown_t; NULL: not
                                                known */
@@ -135,11 +137,15 @@ static void ngx_http_shop_status_json_section(ngx_http_shop_status_t *status,
 static void ngx_http_shop_status_json_node(ngx_http_shop_status_t *status,
     ngx_http_shop_status_node_t *node);
 
+static void ngx_http_shop_status_json_budget(ngx_http_shop_status_t *status,
+    ngx_shop_budget_t *budget);
+static int64_t ngx_http_shop_status_left(ngx_shop_budget_t *budget);
 static void ngx_http_shop_status_json_shown(ngx_http_shop_status_t *status);
 
 static void ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status);
 static void ngx_http_shop_status_sample(ngx_http_shop_status_t *status,
     ngx_http_shop_figure_t *figure, ngx_str_t *node, uint64_t value);
+static void ngx_http_shop_status_budgets(ngx_http_shop_status_t *status);
 static void ngx_http_shop_status_histogram(ngx_http_shop_status_t *status);
 static void ngx_http_shop_status_shown(ngx_http_shop_status_t *status);
 
@@ -411,7 +417,8 @@ ngx_http_shop_status_answer(ngx_http_request_t *r, ngx_array_t *shown)
            * (NGX_HTTP_SHOP_FIGURE_LEN + status.size)
            * (1 + status.nodes.nelts)
            + status.reason.len
-           + NGX_HTTP_SHOP_SHOWN_LEN * (1 + (shown ? shown->nelts : 0));
+           + NGX_HTTP_SHOP_SHOWN_LEN * (1 + (shown ? shown->nelts : 0))
+           + (1 + status.nbudgets) * NGX_HTTP_SHOP_FIGURE_LEN;
 
     body.data = ngx_pnalloc(r->pool, size);
     if (body.data == NULL) {
@@ -452,6 +459,8 @@ ngx_http_shop_status_collect(ngx_http_request_t *r,
     static const char  *modes[] = { "single", "sentinel", "cluster" };
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    status->budgets = ngx_shop_budgets_all(smcf->budgets, &status->nbudgets);
 
     v = status->values;
 
@@ -649,9 +658,44 @@ ngx_http_shop_status_json(ngx_http_shop_status_t *status)
         ngx_http_shop_status_json_node(status, &node[i]);
     }
 
-    ngx_http_shop_status_print(status, "]}, \"promotions\": ");
+    ngx_http_shop_status_print(status, "]}, \"budgets\": [");
+
+    for (i = 0; i < status->nbudgets; i++) {
+        ngx_http_shop_status_print(status, i ? ", " : "");
+        ngx_http_shop_status_json_budget(status, &status->budgets[i]);
+    }
+
+    ngx_http_shop_status_print(status, "], \"promotions\": ");
     ngx_http_shop_status_json_shown(status);
     ngx_http_shop_status_print(status, "}\n");
+}
+
+
+static void
+ngx_http_shop_status_json_budget(ngx_http_shop_status_t *status,
+    ngx_shop_budget_t *budget)
+{
+    ngx_http_shop_status_print(status, "{\"promotion\": \"%V\", "
+                               "\"total\": %L, \"redeemed\": ",
+                               &budget->code, budget->total);
+
+    if (budget->redeemed == -1) {
+        ngx_http_shop_status_print(status, "null, \"left\": null}");
+        return;
+    }
+
+    ngx_http_shop_status_print(status, "%L, \"left\": %L}",
+                               budget->redeemed,
+                               ngx_http_shop_status_left(budget));
+}
+
+
+/* nothing, and not less, where it was lowered */
+
+static int64_t
+ngx_http_shop_status_left(ngx_shop_budget_t *budget)
+{
+    return ngx_max(budget->total - budget->redeemed, 0);
 }
 
 
@@ -842,6 +886,7 @@ ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status)
         }
     }
 
+    ngx_http_shop_status_budgets(status);
     ngx_http_shop_status_histogram(status);
     ngx_http_shop_status_shown(status);
 }
@@ -871,6 +916,43 @@ ngx_http_shop_status_sample(ngx_http_shop_status_t *status,
                                (node || figure->label) ? "} " : " ");
     ngx_http_shop_status_value(status, figure->micro, value);
     ngx_http_shop_status_print(status, "\n");
+}
+
+
+static void
+ngx_http_shop_status_budgets(ngx_http_shop_status_t *status)
+{
+    ngx_uint_t          i;
+    ngx_shop_budget_t  *budget;
+
+    if (status->nbudgets == 0) {
+        return;
+    }
+
+    budget = status->budgets;
+
+    ngx_http_shop_status_print(status,
+        "# HELP ngx_shop_budget_size Redemptions in a promotion's budget.\n"
+        "# TYPE ngx_shop_budget_size gauge\n");
+
+    for (i = 0; i < status->nbudgets; i++) {
+        ngx_http_shop_status_print(status,
+            "ngx_shop_budget_size{promotion=\"%V\"} %L\n",
+            &budget[i].code, budget[i].total);
+    }
+
+    ngx_http_shop_status_print(status,
+        "# HELP ngx_shop_budget_left Those of them that are left.\n"
+        "# TYPE ngx_shop_budget_left gauge\n");
+
+    for (i = 0; i < status->nbudgets; i++) {
+
+        if (budget[i].redeemed != -1) {
+            ngx_http_shop_status_print(status,
+                "ngx_shop_budget_left{promotion=\"%V\"} %L\n",
+                &budget[i].code, ngx_http_shop_status_left(&budget[i]));
+        }
+    }
 }
 
 

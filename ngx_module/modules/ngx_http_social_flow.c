@@ -12,7 +12,6 @@
 
 
 static ngx_int_t ngx_http_social_flow_steps(ngx_http_social_flow_t *flow);
-static void ngx_http_social_flow_run(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_done(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_end(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_refused(ngx_http_social_flow_t *flow);
@@ -114,7 +113,7 @@ ngx_http_social_flow_steps(ngx_http_social_flow_t *flow)
 
 /* an operation has ended */
 
-static void
+void
 ngx_http_social_flow_run(ngx_http_social_flow_t *flow)
 {
     if (ngx_http_social_flow_steps(flow) != NGX_AGAIN) {
@@ -226,6 +225,10 @@ ngx_http_social_flow_forget(ngx_http_social_flow_t *flow)
     if (flow->op != NULL) {
         ngx_shop_redis_free(flow->op);
         flow->op = NULL;
+    }
+
+    if (flow->book != NULL) {
+        ngx_http_loyalty_book_cancel(flow->book);
     }
 }
 

@@ -9,6 +9,7 @@
 
 
 #include "customer/ngx_shop_customer.h"
+#include "modules/ngx_http_loyalty_book.h"
 #include "modules/ngx_http_social_module.h"
 
 
@@ -57,6 +58,7 @@ struct ngx_http_social_flow_s {
     ngx_http_social_waiter_t      waiter;
     ngx_shop_fetch_t             *fetch;
     ngx_shop_redis_op_t          *op;
+    ngx_http_loyalty_book_t      *book;     /* what waited for the customer */
 
     /* held */
 
@@ -81,6 +83,7 @@ struct ngx_http_social_flow_s {
     ngx_uint_t                    created;  /* the customer is new */
     ngx_array_t                   kept;     /* of ngx_shop_event_t that have
                                                waited for the customer */
+    ngx_uint_t                    nkept;    /* of these, were taken */
     ngx_str_t                     kept_known[2];     /* under these keys */
     ngx_uint_t                    nkept_known;
     ngx_str_t                     identity_known;    /* by which keys the */
@@ -108,6 +111,10 @@ ngx_http_social_flow_t *ngx_http_social_flow_create(ngx_http_request_t *r,
 /* runs it from its first step; what a content handler returns */
 ngx_int_t ngx_http_social_flow_start(ngx_http_social_flow_t *flow,
     ngx_http_social_step_pt step);
+
+/* runs it on, from a callback of what a step has started and returned
+ * NGX_AGAIN for */
+void ngx_http_social_flow_run(ngx_http_social_flow_t *flow);
 
 /* for a step: "status" and "reason" are a refusal, of 500 if the reason is
  * "internal_error"; NGX_ERROR */

@@ -9,7 +9,7 @@
 #include <ngx_http.h>
 
 #include "modules/ngx_http_social_flow.h"
-#include "modules/ngx_http_loyalty_module.h"
+#include "modules/ngx_http_loyalty_book.h"
 
 
 /*
@@ -22,10 +22,9 @@
 
 
 static ngx_int_t ngx_http_social_kept_emailed(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_kept_add(ngx_http_social_flow_t *flow,
-    ngx_shop_redis_op_t *op);
+static ngx_int_t ngx_http_social_kept_some(ngx_http_social_flow_t *flow);
+static void ngx_http_social_kept_answered(ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_social_kept_booked(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_kept_result(ngx_http_social_flow_t *flow);
 static void ngx_http_social_kept_forget(ngx_http_social_flow_t *flow);
 
 
@@ -159,7 +158,8 @@ ngx_http_social_kept_emailed(ngx_http_social_flow_t *flow)
 ngx_int_t
 ngx_http_social_kept_book(ngx_http_social_flow_t *flow)
 {
-    ngx_shop_redis_op_t  *op;
+    ngx_http_request_t       *r;
+    ngx_http_loyalty_book_t  *book;
 
     flow->step = ngx_http_social_signin_end;
 
@@ -168,100 +168,107 @@ ngx_http_social_kept_book(ngx_http_social_flow_t *flow)
         return NGX_OK;
     }
 
-    op = ngx_http_social_flow_op(flow,
-                             NGX_SHOP_LEDGER_COMMANDS * flow->kept.nelts);
+    r = flow->request;
 
-    if (op == NULL || ngx_http_social_kept_add(flow, op) != NGX_OK) {
+    book = ngx_pcalloc(r->pool, sizeof(ngx_http_loyalty_book_t));
+    if (book == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_shop_redis_submit(op) != NGX_AGAIN) {
-        return NGX_OK;
+    book->shop = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+    book->program = ngx_http_loyalty_program(r);
+    book->pool = r->pool;
+    book->log = r->connection->log;
+    book->handler = ngx_http_social_kept_answered;
+    book->data = flow;
+
+    if (ngx_http_loyalty_book_init(book, ngx_min(flow->kept.nelts,
+                                                 NGX_HTTP_LOYALTY_BOOK_MAX))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->book = book;
+
+    return ngx_http_social_kept_some(flow);
+}
+
+
+/* as many as are booked at once */
+
+static ngx_int_t
+ngx_http_social_kept_some(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_event_t         *event;
+    ngx_http_loyalty_book_t  *book;
+    ngx_http_loyalty_item_t  *item;
+
+    book = flow->book;
+    book->nitems = 0;
+
+    event = flow->kept.elts;
+
+    while (flow->nkept < flow->kept.nelts
+           && book->nitems < NGX_HTTP_LOYALTY_BOOK_MAX)
+    {
+        item = &book->items[book->nitems++];
+
+        ngx_memzero(item, sizeof(ngx_http_loyalty_item_t));
+
+        item->event = event[flow->nkept++];
+        item->owner.id = flow->customer;
     }
 
     flow->step = ngx_http_social_kept_booked;
 
-    return NGX_AGAIN;
+    return (ngx_http_loyalty_book_start(book) == NGX_AGAIN) ? NGX_AGAIN
+                                                            : NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_http_social_kept_add(ngx_http_social_flow_t *flow,
-    ngx_shop_redis_op_t *op)
+static void
+ngx_http_social_kept_answered(ngx_http_loyalty_book_t *book)
 {
-    time_t                      now;
-    ngx_uint_t                  i;
-    ngx_shop_event_t           *event;
-    ngx_http_request_t         *r;
-    ngx_http_shop_main_conf_t  *smcf;
-
-    r = flow->request;
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-
-    now = ngx_time();
-    event = flow->kept.elts;
-
-    for (i = 0; i < flow->kept.nelts; i++) {
-
-        if (ngx_shop_ledger_book(smcf->redis, op, ngx_http_loyalty_program(r),
-                                 &flow->customer, &event[i], now)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_http_shop_writes(r, op, NULL, &flow->customer);
+    ngx_http_social_flow_run(book->data);
 }
 
 
 static ngx_int_t
 ngx_http_social_kept_booked(ngx_http_social_flow_t *flow)
 {
-    flow->step = ngx_http_social_signin_end;
-
-    if (ngx_http_social_kept_result(flow) == NGX_OK) {
-        ngx_http_social_kept_forget(flow);
-
-    } else {
-        ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
-                      "events that wait for customer \"%V\" could not be "
-                      "booked", &flow->customer);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_social_kept_result(ngx_http_social_flow_t *flow)
-{
-    ngx_str_t             status, reason;
-    ngx_uint_t            i;
-    ngx_shop_redis_op_t  *op;
+    ngx_uint_t                i;
+    ngx_http_loyalty_book_t  *book;
+    ngx_http_loyalty_item_t  *item;
 
     static ngx_str_t  refused = ngx_string("refused");
 
-    op = flow->op;
+    book = flow->book;
+    flow->step = ngx_http_social_signin_end;
 
-    if (op->rc != NGX_OK) {
-        return NGX_ERROR;
+    if (book->reason != NULL) {
+        ngx_log_error(NGX_LOG_ERR, book->log, 0,
+                      "events that wait for customer \"%V\" could not be "
+                      "booked", &flow->customer);
+        return NGX_OK;
     }
 
-    for (i = 0; i < op->ncommands; i++) {
+    for (i = 0; i < book->nitems; i++) {
 
-        if (ngx_shop_ledger_result(op->replies[i], &status, &reason)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+        item = &book->items[i];
 
-        if (ngx_shop_equal(&status, &refused)) {
-            ngx_log_error(NGX_LOG_WARN, flow->request->connection->log, 0,
+        if (ngx_shop_equal(&item->status, &refused)) {
+            ngx_log_error(NGX_LOG_WARN, book->log, 0,
                           "an event that waited for customer \"%V\" was "
-                          "refused: %V", &flow->customer, &reason);
+                          "refused: %V", &flow->customer, &item->reason);
         }
     }
+
+    if (flow->nkept < flow->kept.nelts) {
+        return ngx_http_social_kept_some(flow);
+    }
+
+    ngx_http_social_kept_forget(flow);
 
     return NGX_OK;
 }

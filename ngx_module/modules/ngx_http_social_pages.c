@@ -20,6 +20,8 @@ static ngx_shop_json_t *ngx_http_social_me_next(ngx_pool_t *pool,
     ngx_shop_evaluation_t *evaluation);
 static ngx_shop_json_t *ngx_http_social_me_list(ngx_pool_t *pool,
     ngx_str_t *joined);
+static ngx_shop_json_t *ngx_http_social_me_payloads(ngx_http_request_t *r,
+    ngx_http_shop_ctx_t *ctx, ngx_shop_evaluation_t *evaluation);
 static ngx_shop_json_t *ngx_http_social_me_links(ngx_pool_t *pool,
     ngx_array_t *links);
 static ngx_shop_json_t *ngx_http_social_me_text(ngx_pool_t *pool,
@@ -180,9 +182,12 @@ ngx_http_social_me_json(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
         }
     }
 
-    if (ngx_shop_json_set(pool, json, "identities",
-                          ngx_http_social_me_links(pool, links))
-        != NGX_OK)
+    if (ngx_shop_json_set(pool, json, "payloads",
+                          ngx_http_social_me_payloads(r, ctx, evaluation))
+        != NGX_OK
+        || ngx_shop_json_set(pool, json, "identities",
+                             ngx_http_social_me_links(pool, links))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -256,6 +261,72 @@ ngx_http_social_me_list(ngx_pool_t *pool, ngx_str_t *joined)
     }
 
     return list;
+}
+
+
+/* what the promotions that are given say */
+
+static ngx_shop_json_t *
+ngx_http_social_me_payloads(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
+    ngx_shop_evaluation_t *evaluation)
+{
+    u_char                     *p, *last, *end, *seed;
+    char                       *member;
+    ngx_str_t                   name;
+    ngx_pool_t                 *pool;
+    ngx_shop_json_t            *json;
+    ngx_shop_program_t         *program;
+    ngx_shop_promotion_t       *promotion;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    pool = r->pool;
+    seed = ngx_shop_redis_seed(smcf->redis);
+    program = ctx->program;
+
+    json = ngx_shop_json_new_object(pool);
+    if (json == NULL || evaluation->promotions.len == 0) {
+        return json;
+    }
+
+    last = evaluation->promotions.data + evaluation->promotions.len;
+
+    for (p = evaluation->promotions.data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        name.data = p;
+        name.len = end - p;
+
+        if (ngx_shop_promotion_named(program, seed, &ctx->session.customer,
+                                     &name, &promotion)
+            != NGX_OK
+            || promotion->payload.len == 0)
+        {
+            continue;
+        }
+
+        member = ngx_pnalloc(pool, name.len + 1);
+        if (member == NULL) {
+            return NULL;
+        }
+
+        ngx_cpystrn((u_char *) member, name.data, name.len + 1);
+
+        if (ngx_shop_json_set(pool, json, member,
+                              ngx_shop_json_new_string(pool,
+                                                       &promotion->payload))
+            != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    return json;
 }
 
 

@@ -9,10 +9,11 @@
 -- KEYS[7]  shop:days:{NN}:ID
 -- KEYS[8]  shop:due:{NN}
 -- KEYS[9]  shop:shown:{NN}
+-- KEYS[10] shop:budget:{NN}
 -- ARGV     now, kind, id of the event, its time, order, amount, option,
---          number of tiers; then the tiers, lowest first: name, what it asks
---          for; then the earning rules for such events: what, points, "per"
---          (of a streak: days), "min", pace, tier, multipliers
+--          promotions, number of tiers; then the tiers, lowest first: name,
+--          what it asks for; then the earning rules for such events: what,
+--          points, "per" (of a streak: days), "min", pace, tier, multipliers
 --          ("TIER:THOUSANDTHS ..."), lot; 0 or "" is none
 --
 -- Kinds: "settle", which does what is due and nothing else; "login"; "visit",
@@ -30,6 +31,18 @@
 -- An order is kept as "TOTAL REFUNDED TIME MULTIPLIER", then "PER POINTS LOT"
 -- of each rule that paid; TOTAL is "-" where only refunds have come.  Its
 -- points are always worked out anew of what is left, so nothing drifts.
+--
+-- Promotions are those that an order names, nine words of each: its name, "-"
+-- or what has become of it already ("unknown", "foreign", "sold_out"), the
+-- code; how often a customer may redeem it, 0 any number, the day for which it
+-- counts, and from which day on, and up to which, all that did so are looked
+-- at; its budget, 0 none, and how much of it was leased to the partition in
+-- all, as far as that is known, else 0.  The days are those of a window that
+-- rolls, or a period of the calendar with its first day, or 0, 0 and 1 for
+-- ever.  "used:CODE" of "activity" holds how often it was, "DAY:TIMES ...";
+-- "limits" of the view has it for requests, "CODE:TIMES:UNTIL ...".  What
+-- became of them is kept with the order.  redis/recall.lua tells of the
+-- budgets of a partition; what was leased by a larger budget is not used.
 --
 -- The pace of a rule is "FIELD EVERY LIMIT START": it pays again after so many
 -- seconds, and so often in the period that begins with that day.  The field of
@@ -60,10 +73,14 @@
 -- a third of the time of tonumber().
 --
 -- Returns what became of it ("booked", "duplicate", "kept", "refused"), the
--- reason, and then points, pending points, tier, since when and until when it
--- is held, the points towards the next one, and when something is due again.
+-- reason, or "lease" and the code of a promotion of whose budget the partition
+-- has to lease some first, so nothing is booked; and then points, pending
+-- points, tier, since when and until when it is held, the points towards the
+-- next one, when something is due again, what became of the promotions,
+-- "NAME=WORD ...", and of the budgets that were looked at, "CODE LEASED
+-- RETURNED USED ...".
 
-local view, ledger, seen, lots, orders, activity, days, queue, shown
+local view, ledger, seen, lots, orders, activity, days, queue, shown, budgets
     = unpack(KEYS)
 local now, kind, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local time, order, option = tonumber(ARGV[4]), ARGV[5], ARGV[7]
@@ -71,6 +88,7 @@ local time, order, option = tonumber(ARGV[4]), ARGV[5], ARGV[7]
 local max = 9007199254740991
 local day, days_kept, ahead = 86400, 400, 300
 local spare = 32        -- days that a clock may go back
+local limits_kept = 32
 local today = math.floor(now / day)
 
 local digests = 2 ^ 36
@@ -119,8 +137,9 @@ end
 
 local fields = { 'points', 'pending', 'qualifying', 'orders', 'nothing',
                  'spend', 'last_order', 'next_due', 'tier', 'tier_since',
-                 'tier_until', 'toward', 'earned', 'granted', 'created' }
-local texts = { tier = true, earned = true, granted = true }
+                 'tier_until', 'toward', 'earned', 'granted', 'created',
+                 'limits' }
+local texts = { tier = true, earned = true, granted = true, limits = true }
 local held = redis.call('HMGET', view, unpack(fields))
 local is, exists = {}, false
 
@@ -145,6 +164,7 @@ end
 
 local entries, marks, conversions = {}, {}, {}
 local paid, record, visited = {}
+local results, figures, reserved, told = '', {}, {}
 
 
 local function enter(word, points, lot, event)
@@ -157,10 +177,10 @@ end
 -- tiers and rules
 
 local tiers, rules = {}, {}
-local at, windowed = 9, false
+local at, windowed = 10, false
 local tier_at = {}
 
-for i = 1, tonumber(ARGV[8]) do
+for i = 1, tonumber(ARGV[9]) do
     tiers[i] = { name = ARGV[at], words = ARGV[at + 1] }
     tier_at[ARGV[at]] = i
     windowed = windowed or find(ARGV[at + 1], 'window=', 1, true)
@@ -889,11 +909,183 @@ local function convert()
 end
 
 
+-- promotions: what becomes of them is found out before anything is changed
+
+local promoted = {}
+
+if ARGV[8] ~= '' then
+    local promotions = {}
+    local pattern = '(%S+) (%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)'
+
+    for name, word, code, limit, date, from, to, budget, leased
+        in string.gmatch(ARGV[8], pattern)
+    do
+        promotions[#promotions + 1] = { name = name, word = word, code = code,
+                                        limit = tonumber(limit),
+                                        date = tonumber(date),
+                                        from = tonumber(from),
+                                        to = tonumber(to),
+                                        budget = tonumber(budget),
+                                        leased = tonumber(leased) }
+    end
+
+
+    local function judge_limit(it)
+        local text = redis.call('HGET', activity, 'used:' .. it.code) or ''
+
+        it.used, it.times, it.first = {}, 0, it.date
+
+        for date, times in string.gmatch(text, '(%d+):(%d+)') do
+            date = tonumber(date)
+            it.used[date] = tonumber(times)
+
+            if date >= it.from and date < it.to then
+                it.times = it.times + it.used[date]
+                it.first = math.min(it.first, date)
+            end
+        end
+
+        if it.times >= it.limit then
+            it.word = 'limit'
+        end
+    end
+
+
+    -- whether something is leased; then it is as if it was used
+
+    local function reserve(it)
+        local held = redis.call('HGET', budgets, it.code) or '0 0 0 0'
+        local leased, returned, used, budget
+            = string.match(held, '^(%d+) (%d+) (%d+) (%d+)$')
+
+        leased, used = tonumber(leased), tonumber(used)
+        budget = tonumber(budget)
+
+        if it.leased > leased then
+            leased, budget = it.leased, it.budget
+        end
+
+        local reserved = leased - returned > used and budget <= it.budget
+
+        used = reserved and used + 1 or used
+        it.figures = decimal(leased) .. ' ' .. returned .. ' ' .. decimal(used)
+        it.reserved = it.figures .. ' ' .. decimal(budget)
+
+        return reserved
+    end
+
+
+    local function judge(it)
+        if it.word == '-' and it.limit > 0 then
+            judge_limit(it)
+        end
+
+        return it.word ~= '-' or it.budget == 0 or reserve(it)
+    end
+
+
+    -- the one for which nothing is leased
+
+    function promoted.judge()
+        for _, it in ipairs(promotions) do
+            if not judge(it) then
+                return it
+            end
+        end
+    end
+
+
+    -- when the first of those that count does so no more; 0: never
+
+    local function limited_until(it)
+        if it.date == 0 then
+            return 0
+        end
+
+        local rolls = it.from < it.date
+
+        return (rolls and it.first + it.date - it.from + 1 or it.to) * day
+    end
+
+
+    local function limited(it)
+        local used, limits = {}, {}
+        local ends = limited_until(it)
+
+        it.used[it.date] = (it.used[it.date] or 0) + 1
+
+        for date, times in pairs(it.used) do
+            if date == 0 or date >= today - days_kept - 366 - spare then
+                used[#used + 1] = decimal(date) .. ':' .. decimal(times)
+            end
+        end
+
+        table.sort(used)
+        paid['used:' .. it.code] = table.concat(used, ' ')
+
+        if ends ~= 0 and ends <= now then
+            return
+        end
+
+        for code, rest in string.gmatch(is.limits, '([^%s:]+):(%S+)') do
+            local other = tonumber(string.match(rest, '%d+$'))
+
+            if code ~= it.code and other and (other == 0 or other > now) then
+                limits[#limits + 1] = code .. ':' .. rest
+            end
+        end
+
+        limits[#limits + 1] = it.code .. ':' .. decimal(it.times + 1) .. ':'
+                              .. decimal(ends)
+
+        -- what is not there is shown, and refused when it is redeemed
+
+        while #limits > limits_kept do
+            table.remove(limits, 1)
+        end
+
+        is.limits = table.concat(limits, ' ')
+    end
+
+
+    function promoted.redeem()
+        local list = {}
+
+        for _, it in ipairs(promotions) do
+            if it.word == '-' then
+                it.word = 'redeemed'
+
+                if it.limit > 0 then
+                    limited(it)
+                end
+
+                if it.budget > 0 then
+                    reserved[it.code] = it.reserved
+                    figures[#figures + 1] = it.code .. ' ' .. it.figures
+                end
+            end
+
+            list[#list + 1] = it.name .. '=' .. it.word
+        end
+
+        results = table.concat(list, ' ')
+    end
+end
+
+
 function book.order()
     local it = read_order()
 
     if it.total then
         return 'refused', 'order_booked'
+    end
+
+    local lacks = promoted.judge and promoted.judge()
+
+    if lacks then
+        figures = { lacks.code .. ' ' .. lacks.figures }
+
+        return 'lease', lacks.code
     end
 
     it.total, it.time, it.multiplier = amount, ARGV[4], 1000
@@ -947,6 +1139,10 @@ function book.order()
     end
 
     write_order(it)
+
+    if promoted.redeem then
+        promoted.redeem()
+    end
 
     return 'booked'
 end
@@ -1112,6 +1308,8 @@ local function run()
 
     if math.floor(marked / digests) >= today - days_kept then
         if marked % digests == digest then
+            told = ARGV[8] ~= '' and redis.call('HGET', orders,
+                                                order .. ' promotions')
             return 'duplicate'
         end
 
@@ -1136,7 +1334,7 @@ local function run()
 
     local status, reason = book[kind]()
 
-    if status ~= 'refused' then
+    if status ~= 'refused' and status ~= 'lease' then
         raise()
 
         if kind ~= 'login' and kind ~= 'visit' then
@@ -1284,6 +1482,14 @@ elseif exists or status == 'booked' or status == 'kept' then
         redis.call('HSET', orders, order, record)
     end
 
+    for code, value in pairs(reserved) do
+        redis.call('HSET', budgets, code, value)
+    end
+
+    if results ~= '' then
+        redis.call('HSET', orders, order .. ' promotions', results)
+    end
+
     if next(marks) then
 
         -- what is too old counts for nothing, so it may stay for some events
@@ -1345,4 +1551,5 @@ elseif exists or status == 'booked' or status == 'kept' then
 end
 
 return { status, reason or '', is.points, is.pending, is.tier,
-         is.tier_since, is.tier_until, is.toward, is.next_due }
+         is.tier_since, is.tier_until, is.toward, is.next_due,
+         told or results, table.concat(figures, ' ') }

@@ -405,6 +405,8 @@ extern ngx_shop_redis_script_t  ngx_shop_redis_script_leave;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_release;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_keep;
 extern ngx_shop_redis_script_t  ngx_shop_redis_script_due;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_lease;
+extern ngx_shop_redis_script_t  ngx_shop_redis_script_recall;
 
 extern ngx_shop_redis_script_t *ngx_shop_redis_scripts[];   /* to NULL */
 

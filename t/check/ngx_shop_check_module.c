@@ -483,6 +483,15 @@ ngx_shop_check_explain(ngx_shop_check_t *check)
         return NGX_CONF_ERROR;
     }
 
+    /* of budgets nothing is known here: they are all there */
+
+    check->moment.budgets = ngx_pcalloc(check->cf->pool,
+                                        (check->program->nbudgets + 1)
+                                        * sizeof(ngx_shop_budget_t));
+    if (check->moment.budgets == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
     check->moment.match = ngx_shop_check_match;
     check->moment.trace = ngx_shop_check_trace;
     check->moment.data = check;
@@ -595,6 +604,13 @@ ngx_shop_check_why(ngx_shop_check_t *check, ngx_shop_promotion_t *promotion,
         p = ngx_slprintf(p, last, "hours: it is ");
         return ngx_shop_check_date(p, last, check->moment.now);
 
+    case NGX_SHOP_OFFER_SOLD_OUT:
+        return ngx_slprintf(p, last, "budget: nothing is left");
+
+    case NGX_SHOP_OFFER_LIMIT:
+        return ngx_slprintf(p, last, "%s: the customer has redeemed it",
+                            promotion->once ? "once" : "per_member");
+
     case NGX_SHOP_OFFER_AUDIENCE:
         return ngx_slprintf(p, last, "audience: no line holds");
 
@@ -611,7 +627,8 @@ ngx_shop_check_why(ngx_shop_check_t *check, ngx_shop_promotion_t *promotion,
                             NGX_SHOP_HOLDOUT_ALL, promotion->holdout);
 
     default: /* NGX_SHOP_OFFER_UNSEEDED */
-        return ngx_slprintf(p, last, "holdout: without \"seed\" nobody knows");
+        return ngx_slprintf(p, last, "%s: without \"seed\" nobody knows",
+                            promotion->holdout ? "holdout" : "once");
     }
 }
 

@@ -465,14 +465,14 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
     static const char  *whole[] = {
         "silver", "1790000000", "1796083200", "1250", "30", "1300", "2",
         "vip,new", "1780000000", "1791000000", "4999", "1785000000", "900",
-        "1789000000 1788000000 2500 3", "google,work", "de-AT"
+        "1789000000 1788000000 2500 3", "google,work", "de-AT", "A:1:0"
     };
-    static const char  *settled[16] = {
+    static const char  *settled[17] = {
         "booked", "", "100", "30", "gold", "1790000001", "1796083201", "900",
-        "1791000001"
+        "1791000001", "", ""
     };
-    static const char  *none[16];
-    static const char  *values[16];
+    static const char  *none[17];
+    static const char  *values[17];
 
     static struct {
         ngx_uint_t   field;
@@ -573,7 +573,7 @@ ngx_shop_unit_loyalty_replies(ngx_shop_unit_t *u)
                          "an answer of another length");
 
     reply = ngx_shop_unit_loyalty_reply(u, settled);
-    reply->nelts = 9;
+    reply->nelts = 11;
 
     ngx_shop_unit_is_int(u, ngx_shop_ledger_booked(reply), NGX_OK,
                          "an answer of the script");
@@ -866,6 +866,7 @@ ngx_shop_unit_loyalty_evaluate(ngx_shop_unit_t *u,
     moment.customer = ngx_shop_unit_str("31242a092e19e93c631f8977ca8b3952");
     moment.provider = ngx_shop_unit_str("work");
     moment.seed = (u_char *) "0123456789abcdef";
+    moment.budgets = NULL;
     moment.match = ngx_shop_unit_loyalty_match;
     moment.trace = NULL;
     moment.data = NULL;
@@ -909,14 +910,14 @@ ngx_shop_unit_loyalty_reply(ngx_shop_unit_t *u, const char **values)
     ngx_uint_t               i;
     ngx_shop_redis_reply_t  *reply, *elts;
 
-    reply = ngx_pcalloc(u->pool, 17 * sizeof(ngx_shop_redis_reply_t));
+    reply = ngx_pcalloc(u->pool, 18 * sizeof(ngx_shop_redis_reply_t));
     elts = reply + 1;
 
     reply->type = NGX_SHOP_REDIS_ARRAY;
-    reply->nelts = 16;
-    reply->elts = ngx_palloc(u->pool, 16 * sizeof(void *));
+    reply->nelts = 17;
+    reply->elts = ngx_palloc(u->pool, 17 * sizeof(void *));
 
-    for (i = 0; i < 16; i++) {
+    for (i = 0; i < 17; i++) {
 
         reply->elts[i] = &elts[i];
 

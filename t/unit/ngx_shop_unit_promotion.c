@@ -26,6 +26,9 @@ static void ngx_shop_unit_promotion_stop(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_matches(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_buckets(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_holdout(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_budgets(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_limits(ngx_shop_unit_t *u);
+static void ngx_shop_unit_promotion_once(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_segments(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_visits(ngx_shop_unit_t *u);
 static void ngx_shop_unit_promotion_by_hand(ngx_shop_unit_t *u);
@@ -53,6 +56,10 @@ ngx_shop_unit_test_t  ngx_shop_unit_promotion_tests[] = {
     { "matches", ngx_shop_unit_promotion_matches },
     { "buckets are even", ngx_shop_unit_promotion_buckets },
     { "who is in a holdout", ngx_shop_unit_promotion_holdout },
+    { "budgets: what is not known is not shown",
+      ngx_shop_unit_promotion_budgets },
+    { "limits of a customer", ngx_shop_unit_promotion_limits },
+    { "codes of customers' own", ngx_shop_unit_promotion_once },
     { "conditions of segments", ngx_shop_unit_promotion_segments },
     { "conditions on visits", ngx_shop_unit_promotion_visits },
     { "segments given by hand", ngx_shop_unit_promotion_by_hand },
@@ -408,6 +415,181 @@ ngx_shop_unit_promotion_holdout(ngx_shop_unit_t *u)
                      "without a seed nobody is given any of them");
     ngx_shop_unit_ok(u, result.given == 0 && result.held == 0,
                      "and is in no arm");
+}
+
+
+static void
+ngx_shop_unit_promotion_budgets(ngx_shop_unit_t *u)
+{
+    ngx_uint_t              i;
+    ngx_shop_view_t         view;
+    ngx_shop_budget_t       budgets[2];
+    ngx_shop_moment_t       moment;
+    ngx_shop_program_t     *program;
+    ngx_shop_evaluation_t   result;
+
+    static const char  *lines[] = {
+        "promotion A",
+        "budget 10",
+        "group g",
+        "promotion B",
+        "budget 1",
+        "stop on",
+        "promotion C",
+        "group g",
+        NULL
+    };
+
+    static struct {
+        int64_t       redeemed[2];
+        const char   *promotions;
+    } cases[] = {
+        { { -1, -1 }, "C" },
+        { { 0, 0 }, "A,B" },
+        { { 9, 1 }, "A" },
+        { { 10, 0 }, "B" },
+        { { 11, -1 }, "C" }
+    };
+
+    program = ngx_shop_unit_loyalty_program(u, lines);
+
+    if (program == NULL) {
+        return;
+    }
+
+    ngx_memzero(&view, sizeof(ngx_shop_view_t));
+    ngx_memzero(&moment, sizeof(ngx_shop_moment_t));
+
+    moment.now = OCTOBER;
+    moment.customer = ngx_shop_unit_str("c1");
+
+    (void) ngx_shop_evaluate(u->pool, program, &view, &moment, &result);
+
+    ngx_shop_unit_is(u, &result.promotions, "C", "nothing is known at all");
+
+    moment.budgets = budgets;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        budgets[0].redeemed = cases[i].redeemed[0];
+        budgets[1].redeemed = cases[i].redeemed[1];
+
+        (void) ngx_shop_evaluate(u->pool, program, &view, &moment, &result);
+
+        ngx_shop_unit_is(u, &result.promotions, cases[i].promotions,
+                         "case %ui", i);
+    }
+}
+
+
+static void
+ngx_shop_unit_promotion_limits(ngx_shop_unit_t *u)
+{
+    ngx_str_t              limits;
+    ngx_uint_t             i;
+    ngx_shop_promotion_t   promotion;
+
+    static struct {
+        const char  *limits;
+        ngx_uint_t   reached;
+    } cases[] = {
+        { "", 0 },
+        { "A:2:0", 1 },
+        { "A:1:0", 0 },
+        { "A:3:1000", 0 },
+        { "A:2:1001", 1 },
+        { "AA:9:0 B:9:0", 0 },
+        { "B:1:0 A:2:0 C:1:0", 1 },
+        { "A", 0 },
+        { "A:", 0 },
+        { "A:2", 0 },
+        { "A::", 0 },
+        { "A:2: ", 0 },
+        { "A:x:0", 0 },
+        { " ", 0 }
+    };
+
+    ngx_memzero(&promotion, sizeof(ngx_shop_promotion_t));
+
+    promotion.code = *ngx_shop_unit_str("A");
+    promotion.per_member = 2;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        limits.data = (u_char *) cases[i].limits;
+        limits.len = ngx_strlen(limits.data);
+
+        ngx_shop_unit_is_int(u, ngx_shop_limit_reached(&limits, &promotion,
+                                                       1000),
+                             cases[i].reached, "\"%s\"", cases[i].limits);
+    }
+}
+
+
+static void
+ngx_shop_unit_promotion_once(ngx_shop_unit_t *u)
+{
+    u_char                 text[NGX_SHOP_NAME_MAX];
+    ngx_str_t              own, customer;
+    ngx_shop_program_t    *program;
+    ngx_shop_promotion_t  *promotion;
+
+    static u_char  seed[] = "0123456789abcdef";
+
+    static const char  *lines[] = {
+        "promotion A",
+        "once",
+        "promotion AAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "once",
+        "promotion B",
+        NULL
+    };
+
+    program = ngx_shop_unit_loyalty_program(u, lines);
+
+    if (program == NULL) {
+        return;
+    }
+
+    customer = *ngx_shop_unit_str("31242a092e19e93c631f8977ca8b3952");
+    promotion = program->promotions.elts;
+
+    own.data = text;
+    own.len = ngx_shop_once_code(text, seed, &promotion[1].code, &customer)
+              - text;
+
+    ngx_shop_unit_is_int(u, own.len, NGX_SHOP_NAME_MAX, "the longest one");
+
+    own.len = ngx_shop_once_code(text, seed, &promotion[0].code, &customer)
+              - text;
+
+    ngx_shop_unit_is_int(u, ngx_shop_promotion_named(program, seed, &customer,
+                                                     &own, &promotion),
+                         NGX_OK, "it is the customer's");
+    ngx_shop_unit_is(u, &promotion->code, "A", "of that promotion");
+
+    ngx_shop_unit_is_int(u, ngx_shop_promotion_named(program, NULL, &customer,
+                                                     &own, &promotion),
+                         NGX_ABORT, "and nobody's without a seed");
+
+    ngx_shop_unit_is_int(u, ngx_shop_promotion_named(program, seed,
+                                                 ngx_shop_unit_str("c1"),
+                                                 &own, &promotion),
+                         NGX_ABORT, "and not another customer's");
+
+    ngx_shop_unit_is_int(u, ngx_shop_promotion_named(program, seed, &customer,
+                                                 ngx_shop_unit_str("A"),
+                                                 &promotion),
+                         NGX_ABORT, "nor is the code alone");
+
+    ngx_shop_unit_is_int(u, ngx_shop_promotion_named(program, seed, &customer,
+                                                 ngx_shop_unit_str("A-B"),
+                                                 &promotion),
+                         NGX_DECLINED, "nothing of this name");
+
+    ngx_shop_unit_is_int(u, ngx_shop_promotion_named(program, seed, &customer,
+                                                 ngx_shop_unit_str("B"),
+                                                 &promotion),
+                         NGX_OK, "a promotion for all");
 }
 
 

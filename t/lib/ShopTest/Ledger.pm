@@ -18,11 +18,13 @@ ShopTest::Ledger - the script that books, and what it leaves in Redis
     $customer->lots;                    # { id => points left }
     $customer->ledger;                  # [ "KIND POINTS LOT BALANCE EVENT" ]
     $customer->key('seen');
+    $customer->{reply};                 # all that the script has returned
 
 =head1 DESCRIPTION
 
 Programs and events are those of L<ShopTest::Loyalty>; an error of Redis is
-the status "error TEXT".  "prefix" is put before the script.
+the status "error TEXT".  What a promotion's budget is leased by goes on until
+the event is booked.  "prefix" is put before the script.
 
 What "seen" returns, if the request begins a visit, is an event with its
 "days" besides.
@@ -36,7 +38,7 @@ use ShopTest ();
 use ShopTest::Loyalty ();
 
 
-my @keys = qw(view ledger seen lots orders activity days due shown);
+my @keys = qw(view ledger seen lots orders activity days due shown budget);
 
 # which rules are for which events
 
@@ -66,7 +68,7 @@ sub key {
     my ($self, $kind) = @_;
     my $key = "shop:$kind:{$self->{part}}";
 
-    return $kind =~ /^(?:due|shown)$/ ? $key : "$key:$self->{id}";
+    return $kind =~ /^(?:due|shown|budget)$/ ? $key : "$key:$self->{id}";
 }
 
 sub view { return $_[0]->{redis}->hash($_[0]->key('view')) }
@@ -112,24 +114,110 @@ sub sha {
 
 sub book {
     my ($self, $now, $event) = @_;
-    my ($reply, $error) = $self->{redis}->try($self->call($now, $event));
+    my %known;
 
-    return "error $error" if defined $error;
+    for (1 .. 100) {
+        my ($reply, $error) = $self->{redis}->try(
+            $self->call($now, $event, \%known));
 
-    $self->{reply} = $reply;
+        return "error $error" if defined $error;
 
-    return join ' ', grep { length } @$reply[0, 1];
+        $self->{reply} = $reply;
+
+        return join ' ', grep { length } @$reply[0, 1]
+            if $reply->[0] ne 'lease';
+
+        my ($code, @figures) = split / /, $reply->[10];
+
+        $known{$code} = $self->lease($code, @figures);
+    }
+
+    die "nothing but leases\n";
+}
+
+
+# what was leased in all, or "sold"
+
+sub lease {
+    my ($self, $code, @figures) = @_;
+
+    for (1 .. 100) {
+        my ($word, @rest) = @{ $self->asks($code, $self->{part}, 1,
+                                           @figures) };
+
+        return $word eq 'given' ? $rest[0] : $word if $word ne 'recall';
+
+        while (my ($part, $leased) = splice @rest, 0, 2) {
+            my $its = $self->{redis}->command(
+                'EVALSHA', $self->sha('recall'), 1, "shop:budget:{$part}",
+                $code, $leased);
+
+            $self->asks($code, $part, 0, @$its);
+        }
+    }
+
+    die "nothing but recalls\n";
+}
+
+
+# what is said to, and by, the budget of all
+
+sub asks {
+    my ($self, $code, $part, $wanted, @figures) = @_;
+    my ($promotion) = grep { $_->{code} eq $code }
+                      @{ $self->{program}{promotions} };
+
+    return $self->{redis}->command('EVALSHA', $self->sha('lease'), 1,
+        'shop:budget', $code, $part, $promotion->{budget}, 64, $wanted,
+        @figures);
+}
+
+
+# the codes that an order names
+
+sub promotions {
+    my ($self, $event, $known) = @_;
+    my $day = int(($event->{time} || 0) / 86400);
+    my (@words, %seen);
+
+    for my $name (grep { !$seen{$_}++ } split /,/, $event->{promotion} || '')
+    {
+        my ($it) = grep { $_->{code} eq $name }
+                   @{ $self->{program}{promotions} || [] };
+
+        if (!$it) {
+            push @words, "$name unknown - 0 0 0 0 0 0";
+            next;
+        }
+
+        my $period = $it->{period} || 'ever';
+        my $start = $period =~ /^\d/ || $period eq 'ever' ? 0
+            : ShopTest::Loyalty::period($event->{time}, $period) / 86400;
+        my @days = $period eq 'ever' ? (0, 0, 1)
+            : $period =~ /^(\d+)d$/ ? ($day, $day - $1, $day + 400)
+            : ($start, $start, ShopTest::Loyalty::period(
+                ($start + { day => 1, week => 7, month => 31,
+                            year => 366 }->{$period}) * 86400, $period)
+               / 86400);
+        my $leased = $known->{$name} || 0;
+
+        push @words, join ' ', $name, $leased eq 'sold' ? 'sold_out' : '-',
+            $name, $it->{per_member} || 0, @days, $it->{budget} || 0,
+            $leased eq 'sold' ? 0 : $leased;
+    }
+
+    return join ' ', @words;
 }
 
 
 # the command that books
 
 sub call {
-    my ($self, $now, $event) = @_;
+    my ($self, $now, $event, $known) = @_;
 
     return ('EVALSHA', $self->sha('ledger'), scalar @keys,
             (map { $self->key($_) } @keys), $now, event($event),
-            $self->rules($event));
+            $self->promotions($event, $known || {}), $self->rules($event));
 }
 
 
@@ -164,7 +252,7 @@ sub event {
 
     return ($event->{type}, $event->{id}, $event->{time},
             defined $what ? $what : '', defined $amount ? $amount : 0,
-            $event->{qualifying} ? 'qualifying' : '');
+            $event->{promotion} || ($event->{qualifying} ? 'qualifying' : ''));
 }
 
 

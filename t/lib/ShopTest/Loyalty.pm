@@ -17,6 +17,8 @@ ShopTest::Loyalty - what points and tiers a customer ought to have
         earn  => [ { what => 'order', points => 1, per => 100,
                      pending => '14d', expires => '365d',
                      multiply => { silver => 1500 } } ],
+        promotions => [ { code => 'A', budget => 500, per_member => 1,
+                          period => 'month' } ],    # or "30d"; ever
     );
 
     $customer->book($now, { id => 'e1', type => 'order', time => $now,
@@ -26,6 +28,7 @@ ShopTest::Loyalty - what points and tiers a customer ought to have
     $customer->active;  $customer->pending;  $customer->tier;
     $customer->lots;                # { id => points left }, pending below 0
     $customer->{ledger};            # [ "KIND POINTS LOT BALANCE EVENT", ... ]
+    $customer->{results};           # "A=redeemed B=unknown", of the last event
 
 =head1 DESCRIPTION
 
@@ -49,6 +52,11 @@ the end of the day so many days later.  A validity that ends in a calendar's
 year looks back at that year.  "grace" makes that period longer.
 A tier is held since it was reached, or granted, however often that was found
 right again.
+
+A promotion is redeemed by the order that names it, whether that is worth
+points or not, and counts for its customer at the time of the order: in a
+period of the calendar, or in so many whole days before that one.  So does what
+was redeemed for a later time, by orders that were told in the wrong order.
 
 A clock that goes back is believed, and what was done stays done: lots that are
 active, a tier that was reassessed, a grant that has ended.
@@ -178,8 +186,11 @@ sub book {
     my $seen = $self->{seen}{$event->{id}};
 
     $self->settle($now);
+    $self->{results} = '';
 
     if ($seen && int($now / DAY) - int($seen->{at} / DAY) <= 400) {
+        $self->{results} = $seen->{results} if $seen->{content} eq $content;
+
         return 'duplicate' if $seen->{content} eq $content;
         return 'refused id_reused';
     }
@@ -191,7 +202,8 @@ sub book {
     my $status = $self->$type($event);
 
     if ($status !~ /^refused/) {
-        $self->{seen}{$event->{id}} = { at => $now, content => $content };
+        $self->{seen}{$event->{id}} = { at => $now, content => $content,
+                                        results => $self->{results} };
         $self->raise;
     }
 
@@ -525,8 +537,56 @@ sub order {
 
     $self->qualify($event->{time}, $points);
     $self->put('order', $in{$_->[0]}, @$_[1, 2], $event) for @lots;
+    $self->redeem($event);
 
     return 'booked';
+}
+
+
+# each code once; a budget is that of all customers, of whom this is one
+
+sub redeem {
+    my ($self, $event) = @_;
+    my %is;
+
+    for my $name (split /,/, $event->{promotion} || '') {
+        my ($it) = grep { $_->{code} eq $name }
+                   @{ $self->{program}{promotions} || [] };
+
+        next if $is{$name};
+
+        $is{$name} = !$it ? 'unknown'
+            : $it->{per_member}
+              && $self->times($it, $event->{time}) >= $it->{per_member}
+            ? 'limit'
+            : $it->{budget} && $it->{budget}
+                               <= @{ $self->{redeemed}{$name} || [] }
+            ? 'sold_out' : 'redeemed';
+
+        push @{ $self->{redeemed}{$name} }, $event->{time}
+            if $is{$name} eq 'redeemed';
+    }
+
+    my %seen;
+
+    $self->{results} = join ' ', map { "$_=$is{$_}" } grep { !$seen{$_}++ }
+                                 split /,/, $event->{promotion} || '';
+}
+
+
+# how many of those that were redeemed count at that time
+
+sub times {
+    my ($self, $it, $time) = @_;
+    my $period = $it->{period} || 'ever';
+    my @all = @{ $self->{redeemed}{$it->{code}} || [] };
+
+    return scalar @all if $period eq 'ever';
+
+    return scalar grep { int($_ / DAY) >= int($time / DAY) - $1 } @all
+        if $period =~ /^(\d+)d$/;
+
+    return scalar grep { period($_, $period) == period($time, $period) } @all;
 }
 
 

@@ -29,6 +29,7 @@ ShopTest::Offers - which segments a customer is in, which promotions are theirs
     $offers->segments({ points => 1250 }, $now, provider => 'work');
 
     ShopTest::Offers::bucket($hex, $code, $customer);   # 0 to 9999
+    ShopTest::Offers::own($hex, $code, $customer);      # CODE-0123456789
     ShopTest::Offers::siphash($key, $bytes);
 
 =head1 DESCRIPTION
@@ -383,6 +384,18 @@ sub bucket {
     my ($seed, $code, $customer) = @_;
 
     return siphash(pack('H*', $seed), "$code:$customer") % 10000;
+}
+
+
+# the customer's own code of a promotion with "once"
+
+sub own {
+    my ($seed, $code, $customer) = @_;
+    my @characters = grep { !/[ILOU]/ } 0 .. 9, 'A' .. 'Z';
+    my $hash = siphash(pack('H*', $seed), ":$code:$customer");
+
+    return "$code-" . join '', map { $characters[($hash >> 5 * $_) % 32] }
+                               0 .. 9;
 }
 
 
