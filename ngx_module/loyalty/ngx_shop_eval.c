@@ -689,6 +689,10 @@ ngx_shop_names_have(ngx_str_t *names, ngx_str_t *name)
 {
     u_char  *p, *last, *comma;
 
+    if (names->len == 0) {
+        return 0;
+    }
+
     p = names->data;
     last = p + names->len;
 

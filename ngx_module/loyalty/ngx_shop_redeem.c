@@ -140,6 +140,10 @@ ngx_shop_limit_reached(ngx_str_t *limits, ngx_shop_promotion_t *promotion,
     u_char     *p, *last, *end, *colon;
     ngx_str_t  *code;
 
+    if (limits->len == 0) {
+        return 0;
+    }
+
     code = &promotion->code;
 
     p = limits->data;

@@ -511,6 +511,8 @@ ngx_shop_unit_event_parse(ngx_shop_unit_t *u, ngx_str_t *text,
     ngx_shop_tier_t     *tier;
     ngx_shop_program_t   program;
 
+    *reason = NULL;
+
     if (ngx_shop_program_init(u->pool, &program, NULL) != NGX_OK) {
         return NGX_ERROR;
     }
