@@ -50,6 +50,8 @@ becomes($_, $session, 'NEW,HOST poor', 'a document is in force') for @both;
 
 $session->view(points => 100);
 
+wait_for { given($nginx, $session) =~ / rich$/ } 'the view', 30;
+
 is(given($nginx, $session, '/?utm_campaign=spring-2', 'X-Country' => 'AT',
          Cookie => 'a=1; ' . $session->cookie),
    'DE,COOKIE,RICH,UTM,HOST rich',

@@ -74,6 +74,7 @@ static ngx_int_t ngx_shop_event_refuse(ngx_shop_event_parser_t *parser,
     const char *reason);
 static ngx_int_t ngx_shop_event_copy(ngx_pool_t *pool, ngx_str_t *src,
     ngx_str_t *dst);
+static ngx_int_t ngx_shop_event_named(ngx_shop_event_t *event);
 
 
 static ngx_shop_event_type_t  ngx_shop_event_types[] = {
@@ -795,6 +796,47 @@ ngx_shop_event_unpack(ngx_str_t *line, time_t *kept, ngx_shop_event_t *event)
     event->what = word[5];
     event->option = word[6];
 
-    return (*kept == NGX_ERROR || event->time == NGX_ERROR) ? NGX_ERROR
-                                                            : NGX_OK;
+    if (*kept == NGX_ERROR || event->time == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    return ngx_shop_event_named(event);
+}
+
+
+/* what an order that has waited names is what one that is told of may name */
+
+static ngx_int_t
+ngx_shop_event_named(ngx_shop_event_t *event)
+{
+    u_char      *p, *last, *end;
+    ngx_str_t    name;
+    ngx_uint_t   n;
+
+    static ngx_str_t  order = ngx_string("order");
+
+    if (event->option.len == 0 || !ngx_shop_equal(&event->kind, &order)) {
+        return NGX_OK;
+    }
+
+    p = event->option.data;
+    last = p + event->option.len;
+
+    for (n = 0; p <= last; p = end + 1) {
+
+        end = (p < last) ? ngx_strlchr(p, last, ',') : NULL;
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        name.data = p;
+        name.len = end - p;
+
+        if (n++ == NGX_SHOP_EVENT_PROMOTIONS || !ngx_shop_name_valid(&name)) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }

@@ -106,6 +106,10 @@ ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book)
         return NGX_AGAIN;
     }
 
+    /* also what was redeemed before something failed */
+
+    ngx_http_loyalty_lease_tell(book);
+
     ngx_http_loyalty_book_cancel(book);
 
     if (rc == NGX_DONE) {
@@ -471,6 +475,8 @@ ngx_http_loyalty_book_booked(ngx_http_loyalty_book_t *book)
             continue;
         }
 
+        book->nleased = 0;
+
         if (ngx_http_loyalty_book_text(book, &promotions, &item->promotions)
             != NGX_OK
             || ngx_http_loyalty_book_became(book, item, &status, &reason)
@@ -483,7 +489,6 @@ ngx_http_loyalty_book_booked(ngx_http_loyalty_book_t *book)
     ngx_http_loyalty_book_drop(book);
 
     if (step == NULL) {
-        ngx_http_loyalty_lease_tell(book);
         return NGX_DONE;
     }
 

@@ -81,9 +81,11 @@ ngx_http_loyalty_lease_take(ngx_http_loyalty_book_t *book,
             return NGX_ERROR;
         }
 
-        lease->leased = said.leased;
-        lease->returned = said.returned;
-        lease->used = said.used;
+        /* what was said earlier may be read later */
+
+        lease->leased = ngx_max(lease->leased, said.leased);
+        lease->returned = ngx_max(lease->returned, said.returned);
+        lease->used = ngx_max(lease->used, said.used);
 
         if (wanted) {
             lease->wanted = 1;

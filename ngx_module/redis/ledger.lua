@@ -958,6 +958,13 @@ if ARGV[8] ~= '' then
         local leased, returned, used, budget
             = string.match(held, '^(%d+) (%d+) (%d+) (%d+)$')
 
+        -- what cannot be understood gives nothing away
+
+        if not budget then
+            it.word = 'sold_out'
+            return true
+        end
+
         leased, used = tonumber(leased), tonumber(used)
         budget = tonumber(budget)
 

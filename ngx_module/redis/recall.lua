@@ -5,7 +5,8 @@
 --
 -- The field CODE is "LEASED RETURNED USED BUDGET", of which the last is the
 -- budget by which it was leased.  What was leased and has not got here yet is
--- returned, too: it comes too late then.
+-- returned, too: it comes too late then.  What cannot be understood returns
+-- nothing.
 --
 -- Returns how much was leased, returned and used, in all.
 
@@ -14,6 +15,10 @@ local key, code = KEYS[1], ARGV[1]
 local held = redis.call('HGET', key, code) or '0 0 0 0'
 local leased, returned, used, budget
     = string.match(held, '^(%d+) (%d+) (%d+) (%d+)$')
+
+if not budget then
+    return { tonumber(ARGV[2]), 0, tonumber(ARGV[2]) }
+end
 
 leased = math.max(tonumber(leased), tonumber(ARGV[2]))
 used = tonumber(used)

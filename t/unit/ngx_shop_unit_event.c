@@ -392,7 +392,10 @@ ngx_shop_unit_event_lines(ngx_shop_unit_t *u)
         "7 e order 1 2 3", "7 e order 1 2 3 4 5", "7 e order 1 2 3 4 ",
         "x e order 1 2 3 4", " e order 1 2 3 4", "7  order 1 2 3 4",
         "7 e  1 2 3 4", "7 e order x 2 3 4", "7 e order  2 3 4",
-        "-7 e order 1 2 3 4", "99999999999999999999 e order 1 2 3 4"
+        "-7 e order 1 2 3 4", "99999999999999999999 e order 1 2 3 4",
+        "7 e order 1 2 3 A,", "7 e order 1 2 3 ,A", "7 e order 1 2 3 A$",
+        "7 e order 1 2 3 A234567890123456789012345678901234567890X",
+        "7 e order 1 2 3 A,B,C,D,E,F,G,H,I,J,K,L,M,N,O,P,Q,R,S,T,U"
     };
 
     ngx_str_set(&line, "7 e order 1 2 3 4");

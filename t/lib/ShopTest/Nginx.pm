@@ -611,6 +611,11 @@ sub wrong_lines {
                 next;
             }
 
+            # who is killed may hold the lock of the zone, which nginx frees
+
+            $line =~ s/: \Kshared memory zone "\w+" was locked by (\d+)$/
+                      "worker process $1 exited on signal 9"/e;
+
             if ($line =~ /\[(?:alert|emerg)\]/) {
                 push @wrong, $line
                     unless grep { $line =~ $_ } @{ $self->{allow} };
