@@ -63,6 +63,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_loyalty_capture_header_filter(
     ngx_http_request_t *r);
+static ngx_uint_t ngx_http_loyalty_capture_cached(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_loyalty_capture_strip(ngx_http_request_t *r,
     ngx_str_t *values);
 static void ngx_http_loyalty_capture_take(ngx_http_request_t *r,
@@ -118,11 +119,44 @@ ngx_http_loyalty_capture_header_filter(ngx_http_request_t *r)
 
     /* what a cached answer says was booked when it was not cached yet */
 
-    if (llcf->capture && !r->cached) {
+    if (llcf->capture && !ngx_http_loyalty_capture_cached(r)) {
         ngx_http_loyalty_capture_take(r, values, n);
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/* an answer before an internal redirect may have been cached, and "r->cached"
+ * says so for the next one, too */
+
+static ngx_uint_t
+ngx_http_loyalty_capture_cached(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_CACHE)
+
+    if (r->upstream) {
+
+        switch (r->upstream->cache_status) {
+
+        case NGX_HTTP_CACHE_STALE:
+        case NGX_HTTP_CACHE_UPDATING:
+        case NGX_HTTP_CACHE_REVALIDATED:
+        case NGX_HTTP_CACHE_HIT:
+            return 1;
+
+        default:
+            return 0;
+        }
+    }
+
+    return r->cached;
+
+#else
+
+    return 0;
+
+#endif
 }
 
 

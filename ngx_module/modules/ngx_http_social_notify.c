@@ -555,7 +555,8 @@ ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
                          ngx_http_social_notify_words[notify->notice.action],
                          &part, notify->notice.now)
            != NGX_OK
-        || ngx_http_shop_ends(r, op, &part) != NGX_OK)
+        || ngx_http_shop_ends(r, op, &part) != NGX_OK
+        || ngx_http_shop_writes(r, op, NULL, &flow->customer) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -65,6 +65,15 @@ local function outdated(at)
     return not at or seen - at >= 300 or at - seen > 3600
 end
 
+-- what is no whole number would make the view one that nobody understands
+
+local function whole(text)
+    local n = tonumber(text)
+
+    return n and n >= 0 and n < 2 ^ 53 and string.format('%.0f', n) or '0'
+end
+
+
 -- to the view; "" is none
 
 local function copy(values)
@@ -156,9 +165,8 @@ if outdated(last) then
     redis.call('HSET', activity, unpack(changes))
 
     if ARGV[6] == '1' then
-        copy({ visits = string.format('%s %s %s %s', held[4] or 0,
-                                      held[7] or 0, held[8] or 0,
-                                      held[5] or 0) })
+        copy({ visits = whole(held[4]) .. ' ' .. whole(held[7]) .. ' '
+                        .. whole(held[8]) .. ' ' .. whole(held[5]) })
     end
 
     if ARGV[7] == '1' then

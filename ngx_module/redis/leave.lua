@@ -2,19 +2,20 @@
 --
 -- KEYS[1]  shop:customer:{NN}:ID
 -- KEYS[2]  shop:sessions:{NN}:ID
--- KEYS[3]  shop:session:{NN}:ID:HASH, and so on: sessions of this customer
+-- KEYS[3]  shop:view:{NN}:ID
+-- KEYS[4]  shop:session:{NN}:ID:HASH, and so on: sessions of this customer
 -- ARGV     what, now, field of the identity ("id:NAME:SUBJECT"), NAME, then
 --          the hash of each session
 --
 -- WHAT is "end": sessions that were made by this provider end; "unlink": and
 -- the identity is no more the customer's, unless it is the only one, which is
 -- how they come back to their points; "erase": it is in any case, and what
--- the provider has told is forgotten; or "email_on" and "email_off": whether
+-- the provider has told is forgotten, also where it was copied to; or "email_on" and "email_off": whether
 -- the address of this identity takes mail.
 --
 -- It can be repeated.  Returns 1 if the identity is linked no more, else 0.
 
-local key, list = KEYS[1], KEYS[2]
+local key, list, view = KEYS[1], KEYS[2], KEYS[3]
 local what, now, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local fields = redis.call('HGETALL', key)
@@ -49,24 +50,26 @@ local linked = profile[identity] and 1 or 0
 local alone = what == 'erase' and others == 0
 
 if what == 'end' or what == 'unlink' or what == 'erase' then
-    for i = 3, #KEYS do
+    for i = 4, #KEYS do
         local by = redis.call('HGET', KEYS[i], 'provider')
 
         if by and (alone or by == provider) then
             redis.call('DEL', KEYS[i])
-            redis.call('ZREM', list, ARGV[i + 2])
+            redis.call('ZREM', list, ARGV[i + 1])
         end
     end
 end
 
 if linked == 1 and (what == 'erase' or what == 'unlink' and others > 0) then
     redis.call('HDEL', key, identity)
+    redis.call('HDEL', view, 'providers')
     linked = 0
 end
 
 if what == 'erase' and #fields > 0 then
     redis.call('HDEL', key, 'name', 'given_name', 'family_name', 'locale',
                'picture', 'phone')
+    redis.call('HDEL', view, 'locale', 'providers')
 
     if not addresses[profile['email'] or ''] then
         redis.call('HDEL', key, 'email', 'email_state', 'email_disabled')

@@ -902,8 +902,14 @@ local function convert()
         if arm and time >= tonumber(since)
            and time < tonumber(last) + tonumber(kept)
         then
-            conversions[#conversions + 1] = code .. ':' .. arm
-                                            .. ':conversions'
+            local name = code .. ':' .. arm .. ':conversions'
+            local was = redis.pcall('HGET', shown, name) or '0'
+
+            -- a figure that is none must not stop the order half-way
+
+            if type(was) == 'string' and integer(was) then
+                conversions[#conversions + 1] = name
+            end
         end
     end
 end
