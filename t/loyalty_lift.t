@@ -262,6 +262,21 @@ is(promotion('HALF')->{lift}, undef, '... and nothing is it worth');
     $events->results($shop->nginx, order($session));
     is($sum->('conversions'), $before, '... is over');
 
+    # a figure that somebody has spoiled
+
+    my ($part) = $session->key('activity') =~ /(\{\d+\})/;
+    my @figure = ("shop:shown:$part", 'HALF:given:conversions');
+    my $was = $redis->command('HGET', @figure);
+
+    exposed($session, 'given', $at, $at, 7 * $day);
+    $redis->command('HSET', @figure, 'many');
+
+    is_deeply([ $events->results($shop->nginx, order($session)) ],
+              [ 'booked' ], 'a figure that is none stops no order');
+    is($redis->command('HGET', @figure), 'many', '... and is left alone');
+
+    $redis->command('HSET', @figure, $was);
+
     # shown again: a day that is new, a stretch that goes on or begins
 
     for my $case ([ 'two days later', $at, 7 * $day, 0 ],

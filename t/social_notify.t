@@ -379,6 +379,10 @@ sub naver {
 
 {
     my $c = customer('meta', 'work');
+    my ($view) = $redis->keys("shop:view:*:$c->{id}");
+
+    $redis->command('HSET', $view, 'locale', 'de', 'providers', 'meta,work');
+
     my $response = meta({ user_id => $c->{sub} });
     my $answer = $response->json;
 
@@ -393,6 +397,9 @@ sub naver {
        '... and an address');
     ended($c, 'Meta, data deletion', 'meta', 'work');
     erased($c, 'Meta, data deletion', 'meta');
+    is_deeply([ grep { /locale|providers/ } sort keys
+                %{ $redis->hash($view) } ], [],
+              '... nor has the view a copy');
     is(owner($c, 'work'), $c->{id}, '... another identity is theirs still');
 
     my ($path) = $answer->{url} =~ m{^http://[^/]+(.*)};

@@ -9,9 +9,9 @@
 --
 -- WHAT is "end": sessions that were made by this provider end; "unlink": and
 -- the identity is no more the customer's, unless it is the only one, which is
--- how they come back to their points; "erase": it is in any case, and what
--- the provider has told is forgotten, also where it was copied to; or "email_on" and "email_off": whether
--- the address of this identity takes mail.
+-- how they come back to their points; "erase": it is in any case, and what the
+-- provider has told is forgotten, also where it was copied to; or "email_on"
+-- and "email_off": whether the address of this identity takes mail.
 --
 -- It can be repeated.  Returns 1 if the identity is linked no more, else 0.
 
