@@ -20,7 +20,10 @@ sub instance {
     my $promotions = join '', map { "promotion $_ { budget $budgets{$_}; }\n" }
                               sort keys %budgets;
 
-    return shop(redis => $redis,
+    # a slow machine must not make an order come again
+
+    return shop(redis => $redis, vars => { redis => $redis->url
+                                                    . ' timeout=10s' },
                 nginx_options => { workers => 2, allow => [
                     qr/process \d+ exited on signal 9/ ] },
                 http => $events->conf, server => <<'STATUS', program => <<"END");

@@ -102,7 +102,14 @@ is(figures()->{capture_dropped}, 0, 'none of these was dropped');
     my $anna = customer();
 
     refuse();
-    answer($anna, map { adjusts(1) } 1 .. 16) for 1 .. 64;
+
+    # on a slow machine some answers may find nobody signed in
+
+    for (1 .. 96) {
+        last if under_way() >= 1024;
+        answer($anna, map { adjusts(1) } 1 .. 16);
+    }
+
     is(under_way(), 1024, 'a worker has 1024 events under way');
 
     my $from = length $nginx->log;
