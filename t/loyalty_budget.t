@@ -22,7 +22,7 @@ sub instance {
 
     # a slow machine must not make an order come again
 
-    return shop(redis => $redis, vars => { redis => $redis->url
+    return shop(redis => $redis, listen => 'reuseport', vars => { redis => $redis->url
                                                     . ' timeout=10s' },
                 nginx_options => { workers => 2, allow => [
                     qr/process \d+ exited on signal 9/ ] },

@@ -38,6 +38,7 @@ use IO::Socket::INET ();
 
 use ShopTest ();
 use ShopTest::Redis ();
+use ShopTest::Session ();
 
 
 sub new {
@@ -178,7 +179,11 @@ sub id { return $_[1]->command('CLUSTER', 'MYID') }
 sub primaries { return grep { $_->command('ROLE')->[0] eq 'master' }
                        $_[0]->alive }
 
-sub slot { return $_[0]->{nodes}[-1]->command('CLUSTER', 'KEYSLOT', $_[1]) }
+sub slot {
+    my ($self, $key) = @_;
+
+    return ShopTest::Session::crc16($key =~ /\{(.+?)\}/ ? $1 : $key) % 16384;
+}
 
 
 # all know each other

@@ -28,7 +28,8 @@ ShopTest::Program - a shop whose promotions are kept in Redis
 =head1 DESCRIPTION
 
 A change is in force within half a second; what waits for one waits longer,
-since the machine may be busy, and asks often enough to meet all workers.
+since the machine may be busy, and asks often enough to meet all workers, each
+of which has its share of the connections.
 
 =cut
 
@@ -73,7 +74,7 @@ sub conf {
     }
 
     server {
-        listen        127.0.0.1:%%port%%;
+        listen        127.0.0.1:%%port%% reuseport;
         shop_base_url http://127.0.0.1:%%port%%;
 
         location / {

@@ -36,7 +36,8 @@ ShopTest::Shop - a whole shop for a test: Redis, provider, backend, nginx
 "location /" is open, "/account/" wants a session, both pass to the backend
 with loyalty on.  The provider is "work"; "providers" gives others instead,
 as { NAME => '/path' } of the one mock (see "at" of ShopTest::Provider) or
-{ NAME => $provider }.  The client secret, and the code, the state and the
+{ NAME => $provider }.  With "listen" as "reuseport" some connections in a row
+meet all workers, where otherwise one may have them all.  The client secret, and the code, the state and the
 cookies of every login() are secrets no log may hold.
 
 =cut
@@ -55,6 +56,7 @@ sub new {
 
     my $self = bless {
         http => '', server => '', location => '', provider_conf => '',
+        listen => '',
         zone => 'shop:8m',
         program => <<'END',
     loyalty_program {
@@ -104,7 +106,7 @@ $self->{program}
 $self->{http}
 
     server {
-        listen        127.0.0.1:%%port%%;
+        listen        127.0.0.1:%%port%% $self->{listen};
         shop_base_url @{[ $self->{base_url} || 'http://127.0.0.1:%%port%%' ]};
         social_login  on;
 $self->{server}
