@@ -22,7 +22,7 @@ const provider = new Provider(`http://localhost:${port}`, {
         client_id: client.id,
         client_secret: client.secret,
         redirect_uris: [ client.redirect ],
-        post_logout_redirect_uris: [ client.home ],
+        post_logout_redirect_uris: client.home ? [ client.home ] : [],
         response_types: [ 'code' ],
         grant_types: [ 'authorization_code' ],
         token_endpoint_auth_method: client.auth,
