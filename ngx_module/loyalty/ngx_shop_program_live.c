@@ -36,8 +36,10 @@
  *
  * What is refused changes nothing for a worker that has another document in
  * force.  One that begins then takes "good", the last document that was in
- * force; the same worker that asks keeps it in the zone.  What Redis could not
- * be asked for changes nothing either.
+ * force; the same worker that asks keeps it in the zone, with its eyes on it
+ * so that it stays there.  What Redis could not be asked for changes nothing
+ * either, nor does what a worker is told that is not the one to ask any more,
+ * as it hung meanwhile: another one may have heard of something newer.
  *
  * A program has a pool of its own and is counted: requests that were
  * evaluated by it point into it, and let it go when they are over.
@@ -49,6 +51,7 @@
 #define NGX_SHOP_LIVE_ANYWAY   10000
 #define NGX_SHOP_LIVE_KEPT     (100 * 365 * 86400L)   /* seconds */
 #define NGX_SHOP_LIVE_TOLD     86400        /* until a line is repeated */
+#define NGX_SHOP_LIVE_ROOM     8            /* such a part of the zone */
 
 #define NGX_SHOP_LIVE_NONE     '-'
 #define NGX_SHOP_LIVE_TEXT     '='
@@ -107,7 +110,7 @@ static ngx_int_t ngx_shop_live_text(ngx_pool_t *pool, ngx_str_t *record,
     ngx_uint_t letter, ngx_str_t *text);
 
 static void ngx_shop_live_update(ngx_shop_live_t *live);
-static void ngx_shop_live_take(ngx_shop_live_t *live, ngx_str_t *record,
+static ngx_int_t ngx_shop_live_take(ngx_shop_live_t *live, ngx_str_t *record,
     time_t stored);
 static ngx_int_t ngx_shop_live_try(ngx_shop_live_t *live, ngx_str_t *text,
     time_t since, ngx_str_t *reason);
@@ -334,13 +337,19 @@ static void
 ngx_shop_live_answered(ngx_shop_redis_op_t *op)
 {
     ngx_str_t         record;
+    ngx_uint_t        changes;
     ngx_shop_live_t  *live;
 
     live = op->data;
     live->op = NULL;
 
-    if (op->rc == NGX_OK
-        && ngx_shop_live_record(op, &record) == NGX_OK)
+    if (ngx_shop_redis_track_program(live->redis, &live->key, &changes)
+        == NGX_DECLINED)
+    {
+        live->holder = 0;
+
+    } else if (op->rc == NGX_OK
+               && ngx_shop_live_record(op, &record) == NGX_OK)
     {
         live->changes = live->asking;
         ngx_shop_live_store(live, op->pool, &record);
@@ -419,6 +428,7 @@ ngx_shop_live_store(ngx_shop_live_t *live, ngx_pool_t *pool,
     ngx_str_t *record)
 {
     time_t     now;
+    size_t     room;
     ngx_str_t  text;
     u_char     digest[NGX_SHOP_SHA256_LEN];
 
@@ -433,9 +443,14 @@ ngx_shop_live_store(ngx_shop_live_t *live, ngx_pool_t *pool,
 
     now = ngx_time();
 
-    if (ngx_shop_zone_set(live->zone, &live->now, record, now,
-                          now + NGX_SHOP_LIVE_KEPT)
-        == NGX_DECLINED)
+    /* it is there twice, and sessions want to be there, too */
+
+    room = live->zone->shm_zone->shm.size / NGX_SHOP_LIVE_ROOM;
+
+    if (record->len > room
+        || ngx_shop_zone_set(live->zone, &live->now, record, now,
+                             now + NGX_SHOP_LIVE_KEPT)
+           == NGX_DECLINED)
     {
         ngx_str_set(&text, "the zone of \"shop_zone\" has no room for it");
 
@@ -476,19 +491,36 @@ ngx_shop_live_update(ngx_shop_live_t *live)
         && ngx_memcmp(digest, live->digest, NGX_SHOP_SHA256_LEN) != 0)
     {
         ngx_memcpy(live->digest, digest, NGX_SHOP_SHA256_LEN);
-        ngx_shop_live_take(live, &record, stored);
+
+        if (ngx_shop_live_take(live, &record, stored) != NGX_OK) {
+
+            /* to be taken with the next tick */
+
+            ngx_memzero(live->digest, NGX_SHOP_SHA256_LEN);
+            live->seen = 0;
+        }
     }
 
     ngx_reset_pool(live->temp);
+
+    /* also of a worker that ends before its next tick */
+
+    if (live->holder) {
+        ngx_shop_live_keep(live);
+    }
 }
 
 
-static void
+/* NGX_ERROR: no memory */
+
+static ngx_int_t
 ngx_shop_live_take(ngx_shop_live_t *live, ngx_str_t *record, time_t stored)
 {
     time_t     now;
+    ngx_int_t  rc;
     ngx_str_t  text, reason;
 
+    rc = NGX_OK;
     now = ngx_time();
 
     text.data = record->data + 1;
@@ -508,7 +540,7 @@ ngx_shop_live_take(ngx_shop_live_t *live, ngx_str_t *record, time_t stored)
         break;
 
     case NGX_SHOP_LIVE_TEXT:
-        (void) ngx_shop_live_try(live, &text, stored, &reason);
+        rc = ngx_shop_live_try(live, &text, stored, &reason);
         break;
 
     default: /* NGX_SHOP_LIVE_WRONG */
@@ -521,7 +553,12 @@ ngx_shop_live_take(ngx_shop_live_t *live, ngx_str_t *record, time_t stored)
     if (reason.len) {
         ngx_shop_live_refused(live);
     }
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
 }
+
+
+/* NGX_DECLINED: it is refused; NGX_ERROR: no memory */
 
 
 static ngx_int_t
@@ -565,11 +602,13 @@ failed:
         ngx_destroy_pool(pool);
     }
 
-    if (reason->len == 0) {
-        reason->len = ngx_sprintf(reason->data, "no memory") - reason->data;
+    if (reason->len) {
+        return NGX_DECLINED;
     }
 
-    return NGX_DECLINED;
+    reason->len = ngx_sprintf(reason->data, "no memory") - reason->data;
+
+    return NGX_ERROR;
 }
 
 

@@ -491,12 +491,26 @@ ngx_int_t
 ngx_shop_redis_track_program(ngx_shop_redis_t *redis, ngx_str_t *key,
     ngx_uint_t *changes)
 {
+    ngx_int_t                rc;
     ngx_shop_redis_node_t   *node;
     ngx_shop_redis_track_t  *track;
 
     track = redis->track;
 
     if (track == NULL || !track->holder) {
+        return NGX_DECLINED;
+    }
+
+    /* one that hung may be so no more, which its next tick will find, too */
+
+    rc = ngx_shop_cache_hold(track->zone);
+
+    if (rc != NGX_OK) {
+
+        if (rc == NGX_DONE) {
+            ngx_shop_cache_release(track->zone);
+        }
+
         return NGX_DECLINED;
     }
 
