@@ -89,6 +89,18 @@ becomes($_, $session, 'CONF conf', '... and then the configuration rules')
     for @both;
 
 
+# --- a regular expression that has no end ------------------------------------
+
+put($redis, document({ promotions => [
+    { code => 'SLOW', match => '$http_x_country ~^(a+)+$|b$' },
+    { code => 'NEXT' } ] }));
+becomes($nginx, $session, 'NEXT -', 'one that may take for ever');
+is(given($nginx, $session, '/', 'X-Country' => 'aaab'), 'NEXT,SLOW -',
+   '... and does not, mostly');
+is(given($nginx, $session, '/', 'X-Country' => 'a' x 18 . 'b'), 'NEXT -',
+   '... is not waited for where it would');
+
+
 # --- what is refused --------------------------------------------------------
 
 put($redis, with('GOOD'));
@@ -118,6 +130,17 @@ my @bad = (
       'one that nginx has where it is used only' ],
     [ document({ promotions => [ { code => 'A', match => 'path ~(' } ] }),
       qr/^promotion "A", "match": pcre2?_compile/, 'an expression' ],
+    [ document({ promotions => [ { code => 'A', match => [
+          map { "path ~^/$_" } 1 .. 64 ] }, { code => 'B',
+                                              match => 'path ~^/65' } ] }),
+      qr/^promotion "B", "match": more than 64 regular expressions/,
+      'many expressions' ],
+    [ document({ segments => [ map { { name => 'a' x 36 . $_,
+                                       conditions => 'new' } } 1000 .. 1099 ],
+                 promotions => [ map { { code => 'A' x 36 . $_ } }
+                                     1000 .. 1099 ] }),
+      qr/^all names of segments and codes .* are 8200 bytes, at most 8000/,
+      'headers that would be too long' ],
     [ document({ tiers => [] }), qr/^unknown member "tiers"/,
       'what only the configuration has' ],
     [ '[' x 100_000, qr/^no JSON/, 'a deep one' ],

@@ -330,13 +330,16 @@ void ngx_shop_program_release(ngx_shop_program_t *program);
 
 #define NGX_SHOP_PROGRAM_TEXT_MAX        262144
 #define NGX_SHOP_PROGRAM_PROMOTIONS_MAX  1000
+#define NGX_SHOP_PROGRAM_REGEX_MAX       64
+#define NGX_SHOP_PROGRAM_HEADERS_MAX     8000
 #define NGX_SHOP_PROGRAM_REASON_MAX      512
 
 /*
  * A program with what "base" has, but for promotions and segments: these are
  * those of the JSON, which is checked as the configuration is.  All is from
  * "pool" or of "base".  NULL: it was refused, and "reason" says where and why
- * in ASCII; reason->data has room for NGX_SHOP_PROGRAM_REASON_MAX bytes.
+ * in ASCII, or there was no memory, and it is empty; reason->data has room for
+ * NGX_SHOP_PROGRAM_REASON_MAX bytes.
  */
 ngx_shop_program_t *ngx_shop_program_json(ngx_pool_t *pool,
     ngx_shop_program_t *base, ngx_str_t *text,

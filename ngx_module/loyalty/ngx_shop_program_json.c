@@ -40,6 +40,7 @@ typedef struct {
     ngx_shop_program_t        *program;
     ngx_shop_promotion_t      *promotion;
     ngx_array_t                words;       /* of ngx_str_t, of a line */
+    ngx_uint_t                 nregexes;
 
     /* where it is, for messages */
 
@@ -159,10 +160,6 @@ done:
         return parser.program;
     }
 
-    if (reason->len == 0) {
-        (void) ngx_shop_program_json_fail(&parser, "no memory");
-    }
-
     return NULL;
 }
 
@@ -173,7 +170,7 @@ static ngx_int_t
 ngx_shop_program_json_document(ngx_shop_program_json_t *parser,
     ngx_shop_json_t *json)
 {
-    size_t            i;
+    size_t            i, len;
     ngx_str_t         name;
     ngx_shop_json_t  *segments, *promotions, *value;
 
@@ -217,13 +214,29 @@ ngx_shop_program_json_document(ngx_shop_program_json_t *parser,
         return NGX_ERROR;
     }
 
-    if (promotions == NULL) {
-        return NGX_OK;
+    if (promotions
+        && ngx_shop_program_json_each(parser, promotions, "promotion",
+                                      NGX_SHOP_PROGRAM_PROMOTIONS_MAX,
+                                      ngx_shop_program_json_promotion)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    return ngx_shop_program_json_each(parser, promotions, "promotion",
-                                      NGX_SHOP_PROGRAM_PROMOTIONS_MAX,
-                                      ngx_shop_program_json_promotion);
+    /* a backend refuses a request with headers that are too long for it */
+
+    len = parser->program->segments_len + parser->program->codes_len;
+
+    if (len > NGX_SHOP_PROGRAM_HEADERS_MAX) {
+        return ngx_shop_program_json_fail(parser,
+                                          "all names of segments and codes of "
+                                          "promotions are %uz bytes, at most "
+                                          "%d are allowed, as they may become "
+                                          "headers of one request",
+                                          len, NGX_SHOP_PROGRAM_HEADERS_MAX);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -589,7 +602,27 @@ ngx_shop_program_json_word(ngx_shop_program_json_t *parser, ngx_str_t *text)
 static ngx_int_t
 ngx_shop_program_json_read(ngx_shop_program_json_t *parser)
 {
-    char  *rv;
+    char        *rv;
+    ngx_str_t   *word;
+    ngx_uint_t   i;
+
+    word = parser->words.elts;
+
+    for (i = 2; i < parser->words.nelts; i++) {
+
+        if (!ngx_shop_word_is(&parser->field, "match")
+            || word[i].len == 0 || word[i].data[0] != '~')
+        {
+            continue;
+        }
+
+        if (++parser->nregexes > NGX_SHOP_PROGRAM_REGEX_MAX) {
+            return ngx_shop_program_json_fail(parser,
+                                              "more than %d regular "
+                                              "expressions in all promotions",
+                                              NGX_SHOP_PROGRAM_REGEX_MAX);
+        }
+    }
 
     if (parser->promotion) {
         rv = ngx_shop_promotion_line(&parser->cf, parser->program,

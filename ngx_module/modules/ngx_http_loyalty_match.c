@@ -21,7 +21,14 @@
  * a hash, and those of a family ("arg_", "http_", "cookie_") are made of their
  * name.  What is left out are the few that nginx keeps for the modules they
  * are of ("proxy_host"), where nothing in the configuration uses them.
+ *
+ * What is compared comes from anybody, and who writes promotions need not know
+ * which regular expressions can be made to take for ever: one that has not
+ * matched after so many steps, a millisecond or so, does not match.
  */
+
+
+#define NGX_HTTP_LOYALTY_MATCH_LIMIT  "(*LIMIT_MATCH=100000)"
 
 
 typedef struct {
@@ -204,6 +211,7 @@ ngx_http_loyalty_match_value(ngx_conf_t *cf, ngx_str_t *text,
     ngx_http_loyalty_value_t *value)
 {
 #if (NGX_PCRE)
+    u_char              *p;
     u_char               errstr[NGX_MAX_CONF_ERRSTR];
     ngx_regex_compile_t  rc;
 
@@ -245,6 +253,17 @@ ngx_http_loyalty_match_value(ngx_conf_t *cf, ngx_str_t *text,
                            text);
         return NGX_CONF_ERROR;
     }
+
+    p = ngx_pnalloc(cf->pool, sizeof(NGX_HTTP_LOYALTY_MATCH_LIMIT)
+                              + rc.pattern.len);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rc.pattern.len = ngx_sprintf(p, NGX_HTTP_LOYALTY_MATCH_LIMIT "%V%Z",
+                                 &rc.pattern)
+                     - p - 1;
+    rc.pattern.data = p;
 
     if (ngx_regex_compile(&rc) != NGX_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V in \"match\"", &rc.err);
