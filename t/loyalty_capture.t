@@ -8,6 +8,7 @@ use ShopTest::Browser;
 use ShopTest::Events;
 use ShopTest::HTTP2;
 use ShopTest::Nginx;
+use ShopTest::Server;
 use ShopTest::Session;
 
 use JSON::PP ();
@@ -374,6 +375,83 @@ SKIP: {
     is($response->{status}, 200, 'HTTP/2: the answer comes');
     has($anna, 2, '... and its event is booked');
     $c->close;
+}
+
+
+# trailers, of gRPC: a backend that speaks as much HTTP/2 as that takes
+
+SKIP: {
+    skip 'nginx has no HTTP/2', 3 unless ShopTest::HTTP2->available;
+
+    my $backend = ShopTest::Server->new(raw => sub {
+        my ($in, $state) = @_;
+
+        $$in =~ s/^PRI \* HTTP\/2\.0\r\n\r\nSM\r\n\r\n//;
+
+        while (length $$in >= 9) {
+            my ($high, $low, $type, $flags, $id) = unpack 'CnCCN', $$in;
+            my $size = 9 + ($high << 16 | $low);
+
+            return [] if length $$in < $size;
+
+            substr $$in, 0, $size, '';
+
+            next if $type != 1;
+
+            my $trailers = join '', map { ShopTest::HTTP2->field(@$_) }
+                                        @{ $state->{trailers} };
+
+            return [ ShopTest::HTTP2::frame(4, 0, 0, '')
+                     . ShopTest::HTTP2::frame(1, 4, $id, "\x88")
+                     . ShopTest::HTTP2::frame(0, 0, $id, 'body')
+                     . ShopTest::HTTP2::frame(1, 5, $id, $trailers) ];
+        }
+
+        return [];
+    });
+
+    my $keys = write_file(temp_dir() . '/keys', 'ab' x 32 . "\n", 0600);
+
+    my $server = sub {
+        my ($capture) = @_;
+
+        return ShopTest::nginx(vars => { backend => $backend->port },
+                               http => <<"END");
+    shop_redis       @{[ $redis->url ]};
+    shop_secret_file $keys;
+    server {
+        listen 127.0.0.1:%%port%%%%h2_listen%%;
+        %%h2_on%%
+        shop_base_url http://127.0.0.1:%%port%%;
+        location / { grpc_pass grpc://127.0.0.1:%%backend%%; }
+        location /other/ { $capture }
+    }
+END
+    };
+
+    my $trailers = sub {
+        my ($nginx, @trailers) = @_;
+
+        $backend->set({ trailers => \@trailers });
+
+        my $c = ShopTest::HTTP2->connect($nginx->port);
+        my $response = $c->request('GET', '/');
+
+        $c->close;
+
+        return "$response->{body} " . unpack 'H*', $response->{trailers} || '';
+    };
+
+    my $event = [ 'x-shop-event', $json->encode(adjust(1)) ];
+    my $status = [ 'grpc-status', '0' ];
+    my $on = $server->('loyalty_capture on;');
+    my $off = $server->('');
+
+    is($trailers->($on, $status, $event), $trailers->($off, $status),
+       'of the trailers an event is taken out');
+    is($trailers->($on, $event), 'body ', '... and none may be left');
+    isnt($trailers->($off, $status, $event), $trailers->($off, $status),
+         '... where somebody asked for it');
 }
 
 

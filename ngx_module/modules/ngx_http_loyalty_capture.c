@@ -19,7 +19,8 @@
  *     X-Shop-Event: {"id": "o-1", "type": "order", ...}
  *
  * A header filter takes these lines out of every answer, wherever it comes
- * from, once the directive is on anywhere.  Where it is on and the answer is
+ * from, once the directive is on anywhere, and a body filter out of its
+ * trailers, which are never read.  Where it is on and the answer is
  * the backend's own to this request, neither one out of a cache nor a part of
  * a page, they are booked for the customer whom the request is of.
  *
@@ -63,8 +64,10 @@ typedef struct {
 
 static ngx_int_t ngx_http_loyalty_capture_header_filter(
     ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_capture_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
 static ngx_uint_t ngx_http_loyalty_capture_cached(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_loyalty_capture_strip(ngx_http_request_t *r,
+static ngx_uint_t ngx_http_loyalty_capture_strip(ngx_list_t *headers,
     ngx_str_t *values);
 static void ngx_http_loyalty_capture_take(ngx_http_request_t *r,
     ngx_str_t *values, ngx_uint_t n);
@@ -92,6 +95,7 @@ static void ngx_http_loyalty_capture_say(ngx_http_loyalty_capture_t *capture,
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 
 void
@@ -99,6 +103,9 @@ ngx_http_loyalty_capture_init(void)
 {
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_loyalty_capture_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_loyalty_capture_body_filter;
 }
 
 
@@ -109,7 +116,7 @@ ngx_http_loyalty_capture_header_filter(ngx_http_request_t *r)
     ngx_uint_t                    n;
     ngx_http_loyalty_loc_conf_t  *llcf;
 
-    n = ngx_http_loyalty_capture_strip(r, values);
+    n = ngx_http_loyalty_capture_strip(&r->headers_out.headers, values);
 
     if (n == 0) {
         return ngx_http_next_header_filter(r);
@@ -124,6 +131,20 @@ ngx_http_loyalty_capture_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_capture_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_str_t  values[NGX_HTTP_LOYALTY_CAPTURE_ANSWER];
+
+    if (r->headers_out.trailers.part.nelts) {
+        (void) ngx_http_loyalty_capture_strip(&r->headers_out.trailers,
+                                              values);
+    }
+
+    return ngx_http_next_body_filter(r, in);
 }
 
 
@@ -163,7 +184,7 @@ ngx_http_loyalty_capture_cached(ngx_http_request_t *r)
 /* how many there are; "values" has no more than it has room for */
 
 static ngx_uint_t
-ngx_http_loyalty_capture_strip(ngx_http_request_t *r, ngx_str_t *values)
+ngx_http_loyalty_capture_strip(ngx_list_t *headers, ngx_str_t *values)
 {
     ngx_uint_t        i, n;
     ngx_list_part_t  *part;
@@ -173,7 +194,7 @@ ngx_http_loyalty_capture_strip(ngx_http_request_t *r, ngx_str_t *values)
 
     n = 0;
 
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
+    for (part = &headers->part; part; part = part->next) {
 
         h = part->elts;
 

@@ -24,6 +24,7 @@ ShopTest::HTTP2 - an HTTP/2 client in the clear, exact to the header field
     $c->close;
 
     $response->{status};  $response->{body};    # "reset": it was refused
+    $response->{trailers};              # as they came, undef: none
 
 =head1 DESCRIPTION
 
@@ -235,7 +236,10 @@ sub take {
 
     my $stream = $self->{streams}{$id} or return;
 
-    if ($type == $headers) {
+    if ($type == $headers && defined $stream->{status}) {
+        $stream->{trailers} = $payload;
+
+    } elsif ($type == $headers) {
         $stream->{status} = status($payload);
 
     } elsif ($type == $data) {
