@@ -648,4 +648,20 @@ ngx_int_t ngx_shop_unpack_int(u_char **p, u_char *last, int64_t *value);
 ngx_int_t ngx_shop_unpack_text(u_char **p, u_char *last, ngx_str_t *text);
 
 
+/* ngx_shop_ways.c */
+
+typedef struct ngx_shop_ways_s  ngx_shop_ways_t;
+
+/* for "n" slots, a power of two and at least 4; NULL: no memory */
+ngx_shop_ways_t *ngx_shop_ways_create(ngx_pool_t *pool, ngx_uint_t n);
+
+/* NGX_OK: "slot" was taken for this hash last, which may be that of several
+ * things; NGX_DECLINED: none was, or it had to give way */
+ngx_int_t ngx_shop_ways_find(ngx_shop_ways_t *ways, uint32_t hash,
+    ngx_uint_t *slot);
+
+/* the slot for this hash from now on; somebody else may have had it */
+ngx_uint_t ngx_shop_ways_take(ngx_shop_ways_t *ways, uint32_t hash);
+
+
 #endif /* _NGX_SHOP_BASE_H_INCLUDED_ */

@@ -225,7 +225,11 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
             continue;
         }
 
-        ngx_shop_zone_touch(sh, record);
+        /* once a second: its neighbours in the queue are written to */
+
+        if (entry[i].seen != (time_t) record->seen) {
+            ngx_shop_zone_touch(sh, record);
+        }
 
         if (record->flags & NGX_SHOP_CACHE_IS_MISSING) {
 

@@ -37,7 +37,8 @@
  * Records and blocks are told by number and not by pointer: a header that is
  * 16 bytes shorter lets a customer as they usually are fit into one block.
  *
- * Recently used records are at the head of the queue.  A lease in force is
+ * Recently used records are at the head of the queue, in the cache those of
+ * one second in any order.  A lease in force is
  * not evicted when it reaches the end but sent round again, up to
  * NGX_SHOP_ZONE_TURNS of them in a row, which bounds the time of the lock.
  *

@@ -21,7 +21,7 @@
  * up, under its lock, as it says whether they may be believed: a copy is
  * never asked instead of the cache.
  *
- * A slot is chosen by the digest of the session; who comes later has it.
+ * A slot is chosen by the digest of the session.
  */
 
 
@@ -29,29 +29,43 @@
 #define NGX_HTTP_SHOP_TEXT    192           /* of provider and view */
 
 
-typedef struct {
+struct ngx_http_shop_copy_s {
     ngx_shop_cache_origin_t    origins[NGX_HTTP_SHOP_ENTRIES];
     ngx_shop_session_t         session;     /* its customer is in "id" */
     ngx_shop_view_t            view;
     size_t                     len;         /* of "text" */
     u_char                     id[NGX_SHOP_CUSTOMER_ID_MAX];
     u_char                     text[NGX_HTTP_SHOP_TEXT];
-} ngx_http_shop_copy_t;
+};
 
 
 struct ngx_http_shop_copies_s {
+    ngx_shop_ways_t           *ways;
     ngx_http_shop_copy_t       slots[NGX_HTTP_SHOP_COPIES];
 };
 
 
-static ngx_http_shop_copy_t *ngx_http_shop_copy(
-    ngx_http_shop_copies_t *copies, ngx_shop_session_t *session);
+static uint32_t ngx_http_shop_copy_hash(ngx_shop_session_t *session);
+static ngx_uint_t ngx_http_shop_copy_is(ngx_http_shop_copy_t *copy,
+    ngx_shop_session_t *session);
 
 
 ngx_http_shop_copies_t *
 ngx_http_shop_copies_create(ngx_pool_t *pool)
 {
-    return ngx_pcalloc(pool, sizeof(ngx_http_shop_copies_t));
+    ngx_http_shop_copies_t  *copies;
+
+    copies = ngx_palloc(pool, sizeof(ngx_http_shop_copies_t));
+    if (copies == NULL) {
+        return NULL;
+    }
+
+    copies->ways = ngx_shop_ways_create(pool, NGX_HTTP_SHOP_COPIES);
+    if (copies->ways == NULL) {
+        return NULL;
+    }
+
+    return copies;
 }
 
 
@@ -59,43 +73,61 @@ void
 ngx_http_shop_copy_find(ngx_http_shop_copies_t *copies,
     ngx_http_shop_ctx_t *ctx)
 {
-    ngx_uint_t             i;
-    ngx_str_t             *customer;
+    ngx_uint_t             i, n;
     ngx_http_shop_copy_t  *copy;
 
-    copy = ngx_http_shop_copy(copies, &ctx->session);
-    customer = &copy->session.customer;
+    copy = NULL;
 
-    if (customer->len != ctx->session.customer.len
-        || ngx_memcmp(copy->session.digest, ctx->session.digest,
-                      NGX_SHOP_SHA256_LEN)
-           != 0
-        || ngx_memcmp(customer->data, ctx->session.customer.data,
-                      customer->len)
-           != 0)
+    if (ngx_shop_ways_find(copies->ways,
+                           ngx_http_shop_copy_hash(&ctx->session), &n)
+        == NGX_OK)
     {
-        for (i = 0; i < NGX_HTTP_SHOP_ENTRIES; i++) {
-            ctx->entries[i].origin.since = 0;
-        }
+        copy = &copies->slots[n];
 
-        return;
+        if (!ngx_http_shop_copy_is(copy, &ctx->session)) {
+            copy = NULL;
+        }
     }
 
+    ctx->copy = copy;
+
     for (i = 0; i < NGX_HTTP_SHOP_ENTRIES; i++) {
-        ctx->entries[i].origin = copy->origins[i];
+
+        if (copy == NULL) {
+            ctx->entries[i].origin.since = 0;
+
+        } else {
+            ctx->entries[i].origin = copy->origins[i];
+        }
     }
 }
 
 
+static ngx_uint_t
+ngx_http_shop_copy_is(ngx_http_shop_copy_t *copy, ngx_shop_session_t *session)
+{
+    ngx_str_t  *customer;
+
+    customer = &copy->session.customer;
+
+    return customer->len == session->customer.len
+           && ngx_memcmp(copy->session.digest, session->digest,
+                         NGX_SHOP_SHA256_LEN)
+              == 0
+           && ngx_memcmp(customer->data, session->customer.data,
+                         customer->len)
+              == 0;
+}
+
+
 ngx_int_t
-ngx_http_shop_copy_take(ngx_http_shop_copies_t *copies, ngx_pool_t *pool,
-    ngx_http_shop_ctx_t *ctx)
+ngx_http_shop_copy_take(ngx_pool_t *pool, ngx_http_shop_ctx_t *ctx)
 {
     u_char                *p;
     ngx_shop_session_t    *session;
     ngx_http_shop_copy_t  *copy;
 
-    copy = ngx_http_shop_copy(copies, &ctx->session);
+    copy = ctx->copy;
     session = &ctx->session;
 
     /* the slot may be another's before the request has ended */
@@ -140,7 +172,8 @@ ngx_http_shop_copy_keep(ngx_http_shop_copies_t *copies,
         return;
     }
 
-    copy = ngx_http_shop_copy(copies, session);
+    copy = &copies->slots[ngx_shop_ways_take(copies->ways,
+                                             ngx_http_shop_copy_hash(session))];
 
     for (i = 0; i < NGX_HTTP_SHOP_ENTRIES; i++) {
         copy->origins[i] = ctx->entries[i].origin;
@@ -165,13 +198,12 @@ ngx_http_shop_copy_keep(ngx_http_shop_copies_t *copies,
 }
 
 
-static ngx_http_shop_copy_t *
-ngx_http_shop_copy(ngx_http_shop_copies_t *copies,
-    ngx_shop_session_t *session)
+static uint32_t
+ngx_http_shop_copy_hash(ngx_shop_session_t *session)
 {
-    ngx_uint_t  n;
+    uint32_t  hash;
 
-    n = session->digest[0] | session->digest[1] << 8;
+    ngx_memcpy(&hash, session->digest, sizeof(uint32_t));
 
-    return &copies->slots[n & (NGX_HTTP_SHOP_COPIES - 1)];
+    return hash;
 }

@@ -308,7 +308,7 @@ ngx_http_shop_cached(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
     }
 
     if (entries[0].same) {
-        return ngx_http_shop_copy_take(smcf->copies, pool, ctx);
+        return ngx_http_shop_copy_take(pool, ctx);
     }
 
     rc = ngx_shop_session_unpack(&entries[0].value, ngx_time(),

@@ -47,6 +47,7 @@
 
 typedef struct ngx_http_shop_read_s    ngx_http_shop_read_t;
 typedef struct ngx_http_shop_copies_s  ngx_http_shop_copies_t;
+typedef struct ngx_http_shop_copy_s    ngx_http_shop_copy_t;
 
 
 /* NGX_SHOP_COOKIE_TAG characters, as no attempt has in practice */
@@ -131,6 +132,8 @@ typedef struct {
 
     ngx_uint_t                 source;      /* with NGX_OK */
     ngx_shop_cache_entry_t     entries[NGX_HTTP_SHOP_ENTRIES];
+    ngx_http_shop_copy_t      *copy;        /* of what the cookie names, for
+                                               this look-up; NULL: none */
 
     ngx_http_shop_read_t      *read;        /* with NGX_AGAIN */
     ngx_queue_t                queue;       /* read->waiters */
@@ -175,8 +178,8 @@ void ngx_http_shop_copy_find(ngx_http_shop_copies_t *copies,
 /* behind one that says "same": into "ctx", the texts on "pool".  NGX_OK: a
  * customer; NGX_DECLINED: the session is past its end; NGX_ERROR: no
  * memory. */
-ngx_int_t ngx_http_shop_copy_take(ngx_http_shop_copies_t *copies,
-    ngx_pool_t *pool, ngx_http_shop_ctx_t *ctx);
+ngx_int_t ngx_http_shop_copy_take(ngx_pool_t *pool,
+    ngx_http_shop_ctx_t *ctx);
 
 /* behind one that did not, with what was unpacked */
 void ngx_http_shop_copy_keep(ngx_http_shop_copies_t *copies,

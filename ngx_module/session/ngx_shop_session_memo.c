@@ -19,8 +19,7 @@
  * were sealed for: so what is found is what would have been opened.  Whether
  * the session lives is asked for as always.
  *
- * A slot is chosen by the end of the cookie, 96 bits of its tag; who comes
- * later has it.  The end is compared in constant time, so that nobody finds
+ * A slot is chosen by the end of the cookie, 96 bits of its tag.  The end is compared in constant time, so that nobody finds
  * it out bit by bit.  Who has it has seen the cookie: the time that the rest
  * takes tells him nothing, and memcmp() looks at it sixty times faster.
  *
@@ -35,7 +34,7 @@
 
 
 typedef struct {
-    ngx_str_t                 *host;        /* NULL: nothing is here */
+    ngx_str_t                 *host;
     time_t                     issued;
     u_char                     digest[NGX_SHOP_SHA256_LEN];
     u_char                     customer_len;
@@ -46,18 +45,31 @@ typedef struct {
 
 
 struct ngx_shop_session_memo_s {
+    ngx_shop_ways_t           *ways;
     ngx_shop_session_slot_t    slots[NGX_SHOP_SESSION_MEMO_SLOTS];
 };
 
 
-static ngx_shop_session_slot_t *ngx_shop_session_memo_slot(
-    ngx_shop_session_memo_t *memo, ngx_str_t *cookie);
+static ngx_int_t ngx_shop_session_memo_hash(ngx_str_t *cookie,
+    uint32_t *hash);
 
 
 ngx_shop_session_memo_t *
 ngx_shop_session_memo_create(ngx_pool_t *pool)
 {
-    return ngx_pcalloc(pool, sizeof(ngx_shop_session_memo_t));
+    ngx_shop_session_memo_t  *memo;
+
+    memo = ngx_palloc(pool, sizeof(ngx_shop_session_memo_t));
+    if (memo == NULL) {
+        return NULL;
+    }
+
+    memo->ways = ngx_shop_ways_create(pool, NGX_SHOP_SESSION_MEMO_SLOTS);
+    if (memo->ways == NULL) {
+        return NULL;
+    }
+
+    return memo;
 }
 
 
@@ -66,14 +78,20 @@ ngx_shop_session_recall(ngx_shop_session_memo_t *memo, ngx_pool_t *pool,
     ngx_str_t *host, ngx_str_t *cookie, ngx_shop_session_t *session)
 {
     size_t                    len;
+    uint32_t                  hash;
     ngx_str_t                 end, sent;
+    ngx_uint_t                n;
     ngx_shop_session_slot_t  *slot;
 
-    slot = ngx_shop_session_memo_slot(memo, cookie);
-
-    if (slot == NULL || slot->host != host
-        || slot->cookie_len != cookie->len)
+    if (ngx_shop_session_memo_hash(cookie, &hash) != NGX_OK
+        || ngx_shop_ways_find(memo->ways, hash, &n) != NGX_OK)
     {
+        return NGX_DECLINED;
+    }
+
+    slot = &memo->slots[n];
+
+    if (slot->host != host || slot->cookie_len != cookie->len) {
         return NGX_DECLINED;
     }
 
@@ -112,13 +130,14 @@ void
 ngx_shop_session_remember(ngx_shop_session_memo_t *memo, ngx_str_t *host,
     ngx_str_t *cookie, ngx_shop_session_t *session)
 {
+    uint32_t                  hash;
     ngx_shop_session_slot_t  *slot;
 
-    slot = ngx_shop_session_memo_slot(memo, cookie);
-
-    if (slot == NULL) {
+    if (ngx_shop_session_memo_hash(cookie, &hash) != NGX_OK) {
         return;
     }
+
+    slot = &memo->slots[ngx_shop_ways_take(memo->ways, hash)];
 
     slot->host = host;
     slot->issued = session->issued;
@@ -132,22 +151,20 @@ ngx_shop_session_remember(ngx_shop_session_memo_t *memo, ngx_str_t *host,
 }
 
 
-/* NULL: a cookie that is not kept */
+/* NGX_DECLINED: a cookie that is not kept */
 
-static ngx_shop_session_slot_t *
-ngx_shop_session_memo_slot(ngx_shop_session_memo_t *memo, ngx_str_t *cookie)
+static ngx_int_t
+ngx_shop_session_memo_hash(ngx_str_t *cookie, uint32_t *hash)
 {
-    uint32_t  hash;
-
     if (cookie->len < NGX_SHOP_SESSION_MEMO_TAIL
         || cookie->len > NGX_SHOP_SESSION_MEMO_COOKIE)
     {
-        return NULL;
+        return NGX_DECLINED;
     }
 
-    hash = ngx_murmur_hash2(cookie->data + cookie->len
-                            - NGX_SHOP_SESSION_MEMO_TAIL,
-                            NGX_SHOP_SESSION_MEMO_TAIL);
+    *hash = ngx_murmur_hash2(cookie->data + cookie->len
+                             - NGX_SHOP_SESSION_MEMO_TAIL,
+                             NGX_SHOP_SESSION_MEMO_TAIL);
 
-    return &memo->slots[hash & (NGX_SHOP_SESSION_MEMO_SLOTS - 1)];
+    return NGX_OK;
 }
