@@ -170,6 +170,35 @@ sub budget {
     is(told($live, order('CONF')), 'unknown=1',
        '... and those of the configuration are no promotions meanwhile');
     always(sub { !shown($live, $session, 'LIVE') });
+
+    # another document, while Redis does not tell of budgets
+
+    my $put = sub {
+        my ($budget, $name) = @_;
+
+        $redis->command('SET', 'shop:program', '{"promotions": [{"code": '
+                        . qq("LIVE", "budget": $budget}, {"code": "$name"}, )
+                        . qq({"code": "$name-B", "budget": 5}]}));
+        always(sub { shown($live, $session, $name) });
+    };
+
+    $put->(3, 'SEEN');
+    always(sub { shown($live, $session, 'LIVE') });
+    $redis->command('RENAME', 'shop:budget', 'kept');
+    $redis->command('SET', 'shop:budget', 'x');
+    $put->(4, 'MORE');
+    always(sub { shown($live, $session, 'LIVE')
+                 && budget($live, 'LIVE') eq '4 2 2' });
+    pass('what is known of a budget is known of it in another document');
+    always(sub { budget($live, 'MORE-B') eq '5 - -'
+                 && !shown($live, $session, 'MORE-B') });
+    pass('... and what is not is shown to nobody');
+    $put->(2, 'LESS');
+    always(sub { !shown($live, $session, 'LIVE') });
+    pass('... nor is that of which nothing is left');
+    $redis->command('RENAME', 'kept', 'shop:budget');
+    always(sub { shown($live, $session, 'LESS-B') });
+
     $redis->command('DEL', 'shop:program');
     always(sub { shown($live, $session, 'CONF') });
     pass('until that is gone');

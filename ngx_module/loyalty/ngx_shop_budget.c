@@ -15,7 +15,8 @@
  * A promotion that has nothing left of its budget is to be gone within a
  * second, for all workers of all servers.  Each asks for all budgets at once,
  * so often that it is, and no request ever waits for the answer.  What was not
- * told yet is shown to nobody; while Redis is away the last answer counts.
+ * told yet is shown to nobody; while Redis is away the last answer counts, and
+ * so it does for a program that has just come.
  */
 
 
@@ -33,6 +34,10 @@ struct ngx_shop_budgets_s {
 };
 
 
+static ngx_shop_budget_t *ngx_shop_budgets_list(ngx_shop_budgets_t *budgets,
+    ngx_shop_program_t *program);
+static int64_t ngx_shop_budgets_redeemed(ngx_shop_budgets_t *budgets,
+    ngx_str_t *code);
 static void ngx_shop_budgets_handler(ngx_event_t *ev);
 static ngx_int_t ngx_shop_budgets_ask(ngx_shop_budgets_t *budgets);
 static void ngx_shop_budgets_told(ngx_shop_redis_op_t *op);
@@ -94,40 +99,77 @@ void
 ngx_shop_budgets_follow(ngx_shop_budgets_t *budgets,
     ngx_shop_program_t *program)
 {
-    ngx_uint_t             i;
-    ngx_shop_budget_t     *budget;
-    ngx_shop_promotion_t  *promotion;
+    ngx_shop_budget_t  *list;
+
+    list = NULL;
+
+    if (program->nbudgets || program->once) {
+        list = ngx_shop_budgets_list(budgets, program);
+    }
 
     ngx_shop_program_hold(program);
     ngx_shop_budgets_stop(budgets);
 
     budgets->program = program;
 
-    if (program->nbudgets == 0 && !program->once) {
+    if (list == NULL) {
         return;
     }
 
-    budget = ngx_calloc((program->nbudgets + 1) * sizeof(ngx_shop_budget_t),
-                        budgets->log);
-    if (budget == NULL) {
-        return;
+    budgets->elts = list;
+    budgets->n = program->nbudgets;
+
+    ngx_add_timer(&budgets->timer, 1);
+}
+
+
+static ngx_shop_budget_t *
+ngx_shop_budgets_list(ngx_shop_budgets_t *budgets,
+    ngx_shop_program_t *program)
+{
+    ngx_uint_t             i;
+    ngx_shop_budget_t     *list, *budget;
+    ngx_shop_promotion_t  *promotion;
+
+    list = ngx_calloc((program->nbudgets + 1) * sizeof(ngx_shop_budget_t),
+                      budgets->log);
+    if (list == NULL) {
+        return NULL;
     }
 
     promotion = program->promotions.elts;
 
     for (i = 0; i < program->promotions.nelts; i++) {
 
-        if (promotion[i].budget) {
-            budget[promotion[i].nbudget].code = promotion[i].code;
-            budget[promotion[i].nbudget].total = promotion[i].budget;
-            budget[promotion[i].nbudget].redeemed = -1;
+        if (promotion[i].budget == 0) {
+            continue;
+        }
+
+        budget = &list[promotion[i].nbudget];
+
+        budget->code = promotion[i].code;
+        budget->total = promotion[i].budget;
+        budget->redeemed = ngx_shop_budgets_redeemed(budgets, &budget->code);
+    }
+
+    return list;
+}
+
+
+/* what has been redeemed of a code stays so, whatever its budget is now */
+
+static int64_t
+ngx_shop_budgets_redeemed(ngx_shop_budgets_t *budgets, ngx_str_t *code)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < budgets->n; i++) {
+        if (ngx_shop_equal(&budgets->elts[i].code, code)) {
+            return budgets->elts[i].redeemed;
         }
     }
 
-    budgets->elts = budget;
-    budgets->n = program->nbudgets;
-
-    ngx_add_timer(&budgets->timer, 1);
+    return -1;
 }
 
 
