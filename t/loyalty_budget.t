@@ -7,6 +7,7 @@ use ShopTest;
 use ShopTest::Attack;
 use ShopTest::Cluster;
 use ShopTest::Events;
+use ShopTest::Proxy;
 use ShopTest::Redis;
 use ShopTest::Session;
 
@@ -239,6 +240,50 @@ sub budget {
        'what cannot be leased is not acknowledged');
 
     $_->nginx->stop for @more;
+}
+
+
+# who was to tell of a redemption did not come to that
+
+{
+    my $redis = redis();
+    my $proxy = ShopTest::Proxy->new($redis->port);
+    my $shop = instance($proxy, LAST => 1, TWO => 9);
+    my $session = ShopTest::Session->new(redis => $redis,
+                                         view => { points => 5 });
+    my $last = order('LAST');
+
+    is(told($shop, $last), 'redeemed=1', 'the last one');
+    always(sub { !shown($shop, $session, 'LAST') });
+
+    my %budget = %{ $redis->hash('shop:budget') };
+    my ($part) = map { /^(LAST:\d+)$/ } keys %budget;
+
+    $redis->command('HSET', 'shop:budget', LAST => '1 0', $part => '1 0 0');
+    always(sub { shown($shop, $session, 'LAST') });
+    is(told($shop, $last), 'redeemed=1', 'the order is told again');
+    always(sub { !shown($shop, $session, 'LAST') });
+    is_deeply({ map { $_ => $redis->hash('shop:budget')->{$_} }
+                    'LAST', $part },
+              { map { $_ => $budget{$_} } 'LAST', $part },
+              '... and so is what it has redeemed');
+
+    # a lease, and two orders of one customer, one after the other
+
+    $proxy->spoil('hold', 3, only => 'EVALSHA');
+
+    my $client = $shop->nginx->connect;
+    my $body = ShopTest::Events::body(map { order('TWO', 'anna') } 1 .. 2);
+
+    $client->send('POST', '/_shop/events', headers => $events->headers($body),
+                  body => $body);
+    wait_for { $proxy->spoiled } 'the second one', 60;
+    $client->close;
+    wait_for { ($redis->hash('shop:budget')->{TWO} || '') =~ / 1$/ }
+        'what the first one has redeemed', 60;
+    pass('so is what was redeemed for a client who has left');
+    $proxy->heal;
+    $shop->nginx->stop;
 }
 
 

@@ -106,10 +106,6 @@ ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book)
         return NGX_AGAIN;
     }
 
-    /* also what was redeemed before something failed */
-
-    ngx_http_loyalty_lease_tell(book);
-
     ngx_http_loyalty_book_cancel(book);
 
     if (rc == NGX_DONE) {
@@ -687,6 +683,10 @@ ngx_http_loyalty_book_unexpected(ngx_http_loyalty_book_t *book,
 void
 ngx_http_loyalty_book_cancel(ngx_http_loyalty_book_t *book)
 {
+    /* also what was redeemed before something failed, or nobody waited */
+
+    ngx_http_loyalty_lease_tell(book);
+
     ngx_http_loyalty_book_drop(book);
 
     if (book->live != NULL) {

@@ -143,7 +143,7 @@ ngx_int_t ngx_http_loyalty_lease_take(ngx_http_loyalty_book_t *book,
 /* the step that leases what is wanted, and leads back to the bookings */
 ngx_int_t ngx_http_loyalty_lease(ngx_http_loyalty_book_t *book);
 
-/* tells what was used; nobody waits for it */
+/* tells what was used and was not told yet; nobody waits for it */
 void ngx_http_loyalty_lease_tell(ngx_http_loyalty_book_t *book);
 
 

@@ -371,8 +371,8 @@ ngx_http_loyalty_lease_recalled(ngx_http_loyalty_book_t *book)
 }
 
 
-/* else it is known at the next lease: who is shown the promotion sees it late
- * that nothing is left */
+/* else it is known when the order is told again, or at the next lease: who is
+ * shown the promotion sees it late that nothing is left */
 
 void
 ngx_http_loyalty_lease_tell(ngx_http_loyalty_book_t *book)
@@ -399,9 +399,14 @@ ngx_http_loyalty_lease_tell(ngx_http_loyalty_book_t *book)
 
     for (i = 0; i < book->leases.nelts; i++) {
 
-        if (lease[i].tell
-            && ngx_shop_lease_ask(book->shop->redis, op, &lease[i], 0)
-               != NGX_OK)
+        if (!lease[i].tell) {
+            continue;
+        }
+
+        lease[i].tell = 0;
+
+        if (ngx_shop_lease_ask(book->shop->redis, op, &lease[i], 0)
+            != NGX_OK)
         {
             ngx_shop_redis_free(op);
             return;

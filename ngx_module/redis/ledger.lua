@@ -1061,6 +1061,20 @@ if ARGV[8] ~= '' then
     end
 
 
+    -- what was used, as who was to tell of it may not have come to that
+
+    function promoted.tell()
+        for _, it in ipairs(promotions) do
+            local held = it.budget > 0 and redis.call('HGET', budgets, it.code)
+            local used = string.match(held or '', '^(%d+ %d+ %d+) %d+$')
+
+            if used then
+                figures[#figures + 1] = it.code .. ' ' .. used
+            end
+        end
+    end
+
+
     function promoted.redeem()
         local list = {}
 
@@ -1321,8 +1335,11 @@ local function run()
 
     if math.floor(marked / digests) >= today - days_kept then
         if marked % digests == digest then
-            told = ARGV[8] ~= '' and redis.call('HGET', orders,
-                                                order .. ' promotions')
+            if ARGV[8] ~= '' then
+                told = redis.call('HGET', orders, order .. ' promotions')
+                promoted.tell()
+            end
+
             return 'duplicate'
         end
 
