@@ -51,10 +51,17 @@ sub order {
 
 sub told {
     my ($shop, @orders) = @_;
-    my %words;
+    my ($response, %words);
+
+    # at first a worker does not know whether there is a program in Redis
+
+    wait_for {
+        $response = $events->send($shop->nginx, @orders);
+        return $response->status == 200;
+    } 'the orders to be booked', 60;
 
     $words{(values %{ $_->{promotions} })[0]}++
-        for @{ $events->send($shop->nginx, @orders)->json->{results} };
+        for @{ $response->json->{results} };
 
     return join ' ', map { "$_=$words{$_}" } sort keys %words;
 }

@@ -380,6 +380,10 @@ void ngx_shop_live_stop(ngx_shop_live_t *live);
 /* good until the worker returns to its events, and longer for who holds it */
 ngx_shop_program_t *ngx_shop_live_program(ngx_shop_live_t *live);
 
+/* 0: whether there is a document was not found out yet, so the program is that
+ * of the configuration, for a moment */
+ngx_uint_t ngx_shop_live_known(ngx_shop_live_t *live);
+
 /* its texts are good as long */
 void ngx_shop_live_state(ngx_shop_live_t *live,
     ngx_shop_live_state_t *state);

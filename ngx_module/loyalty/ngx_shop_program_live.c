@@ -227,6 +227,13 @@ ngx_shop_live_program(ngx_shop_live_t *live)
 }
 
 
+ngx_uint_t
+ngx_shop_live_known(ngx_shop_live_t *live)
+{
+    return live->known;
+}
+
+
 void
 ngx_shop_live_state(ngx_shop_live_t *live, ngx_shop_live_state_t *state)
 {
@@ -388,6 +395,9 @@ ngx_shop_live_record(ngx_shop_redis_op_t *op, ngx_str_t *record)
     } else if (ngx_shop_redis_is_fault(reply, "NOPERM")) {
         ngx_str_set(&text, "the user of redis may not read the key by "
                            "GETRANGE");
+
+    } else if (ngx_shop_redis_is_fault(reply, "ERR")) {
+        ngx_str_set(&text, "redis knows no GETRANGE, by which it is read");
 
     } else {
         return NGX_ERROR;

@@ -87,6 +87,7 @@ ngx_http_loyalty_book_start(ngx_http_loyalty_book_t *book)
     book->nleased = 0;
 
     book->live = ngx_shop_live_program(book->shop->live);
+    book->known = ngx_shop_live_known(book->shop->live);
     ngx_shop_program_hold(book->live);
 
     return ngx_http_loyalty_book_run(book);
@@ -361,10 +362,15 @@ ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book)
             continue;
         }
 
-        /* whose code it is can be told by the seed alone */
+        /*
+         * what a code is may be told by the document in Redis alone, and whose
+         * it is by the seed
+         */
 
-        if (item->event.option.len && book->live->once
-            && ngx_shop_redis_seed(book->shop->redis) == NULL)
+        if (item->event.option.len
+            && (!book->known
+                || (book->live->once
+                    && ngx_shop_redis_seed(book->shop->redis) == NULL)))
         {
             return ngx_http_loyalty_book_failed(book, "redis_unavailable");
         }

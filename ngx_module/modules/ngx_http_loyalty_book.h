@@ -78,6 +78,8 @@ struct ngx_http_loyalty_book_s {
     ngx_shop_program_t        *live;        /* the one in force, held */
     ngx_array_t                leases;      /* of ngx_shop_lease_t */
     ngx_uint_t                 nleased;     /* rounds in which some were */
+
+    unsigned                   known:1;     /* "live" is what it will be */
 };
 
 
