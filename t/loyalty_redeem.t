@@ -20,6 +20,7 @@ my $shop = shop(redis => $redis, http => $events->conf, program => <<'END');
         promotion FREE    { }
         promotion ONE     { once; payload one; }
         promotion OTHER   { once; }
+        promotion ROLLS   { per_member 2 7d; }
         promotion TWICE   { per_member 2; }
     }
 END
@@ -83,7 +84,7 @@ is($own, ShopTest::Offers::own($seed, 'ONE', $id),
 isnt(substr($own, 4), substr((code($anna, 'OTHER'))[0], 6),
      '... and differs from promotion to promotion');
 is_deeply([ map { /^(\w+)/ } codes($anna) ],
-          [ qw(DAILY FREE ONE OTHER TWICE) ], 'all are shown');
+          [ qw(DAILY FREE ONE OTHER ROLLS TWICE) ], 'all are shown');
 
 is_deeply($shop->me($anna)->{payloads},
           { DAILY => "Once a \"day\" \x{2013} f\x{fc}r alle", $own => 'one' },
@@ -147,6 +148,36 @@ is(scalar code($anna, 'DAILY'), 0, '... and hides until the period is over');
     $redis->command('HSET', $key, 'limits', 'FREE TWICE:x ONE');
     wait_for { scalar code($anna, 'TWICE') } 'it to be shown';
     pass('nonsense limits nothing');
+}
+
+# days that roll: no eight of them have more than two, told in any order
+
+{
+    my $at = sub { map { order($id, 'ROLLS', time => time - $_ * 86400) } @_ };
+    my $limits = sub {
+        my ($key) = $redis->keys("shop:view:*:$id");
+        my ($times, $until) = $redis->hash($key)->{limits}
+                              =~ /\bROLLS:(\d+):(\d+)/;
+
+        return $times ? join ' ', $times, $until / 86400 - int(time / 86400)
+                      : '-';
+    };
+
+    is_deeply([ results($at->(30, 20, 13)) ],
+              [ ('booked ROLLS=redeemed') x 3 ], 'two in a week');
+    is($limits->(), '-', '... which is over');
+    is_deeply([ results($at->(14)) ], [ 'booked ROLLS=limit' ],
+              'one between them, told late, would be the third');
+    is_deeply([ results($at->(0, 25, 40)) ],
+              [ ('booked ROLLS=redeemed') x 3 ],
+              'what was redeemed later, by more than that, does not count');
+    is($limits->(), '1 8', '... and today one does');
+    is(scalar code($anna, 'ROLLS'), 1, '... so that it is shown');
+    is_deeply([ results($at->(5, 3)) ],
+              [ 'booked ROLLS=redeemed', 'booked ROLLS=limit' ],
+              'one that is told late counts for today as well');
+    is($limits->(), '2 3', '... as long as its days last');
+    is(scalar code($anna, 'ROLLS'), 0, '... and so long it is not shown');
 }
 
 # a refund is about money

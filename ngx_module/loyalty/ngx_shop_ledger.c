@@ -271,7 +271,7 @@ ngx_shop_ledger_promotion(u_char *p, ngx_int_t rc,
     if (promotion->days) {
         day = time / 86400;
         from = ngx_max(day - (time_t) promotion->days, 0);
-        to = day + NGX_SHOP_EVENT_LATE / 86400;
+        to = day + (time_t) promotion->days + 1;
 
     } else if (promotion->per_member && !promotion->ever) {
         day = ngx_shop_period_start(promotion->period, time);

@@ -37,12 +37,13 @@
 -- code; how often a customer may redeem it, 0 any number, the day for which it
 -- counts, and from which day on, and up to which, all that did so are looked
 -- at; its budget, 0 none, and how much of it was leased to the partition in
--- all, as far as that is known, else 0.  The days are those of a window that
--- rolls, or a period of the calendar with its first day, or 0, 0 and 1 for
--- ever.  "used:CODE" of "activity" holds how often it was, "DAY:TIMES ...";
--- "limits" of the view has it for requests, "CODE:TIMES:UNTIL ...".  What
--- became of them is kept with the order.  redis/recall.lua tells of the
--- budgets of a partition; what was leased by a larger budget is not used.
+-- all, as far as that is known, else 0.  The days are those of all windows
+-- that roll over that day, of which none may have too many; or a period of the
+-- calendar with its first day, or 0, 0 and 1 for ever.  "used:CODE" of
+-- "activity" holds how often it was, "DAY:TIMES ..."; "limits" of the view has
+-- it for requests, "CODE:TIMES:UNTIL ...".  What became of them is kept with
+-- the order.  redis/recall.lua tells of the budgets of a partition; what was
+-- leased by a larger budget is not used.
 --
 -- The pace of a rule is "FIELD EVERY LIMIT START": it pays again after so many
 -- seconds, and so often in the period that begins with that day.  The field of
@@ -936,18 +937,39 @@ if ARGV[8] ~= '' then
     end
 
 
+    -- how often on these days, and the first of them on which it was
+
+    local function used_within(it, from, to)
+        local times, first = 0, math.huge
+
+        for date, n in pairs(it.used) do
+            if date >= from and date <= to and n > 0 then
+                times, first = times + n, math.min(first, date)
+            end
+        end
+
+        return times, first
+    end
+
+
     local function judge_limit(it)
         local text = redis.call('HGET', activity, 'used:' .. it.code) or ''
 
-        it.used, it.times, it.first = {}, 0, it.date
+        it.used, it.times, it.window = {}, 0, it.date - it.from
 
         for date, times in string.gmatch(text, '(%d+):(%d+)') do
-            date = tonumber(date)
-            it.used[date] = tonumber(times)
+            it.used[tonumber(date)] = tonumber(times)
+        end
 
-            if date >= it.from and date < it.to then
-                it.times = it.times + it.used[date]
-                it.first = math.min(it.first, date)
+        -- a window ends with that day, or with one behind it that has some
+
+        it.used[it.date] = it.used[it.date] or 0
+
+        for last in pairs(it.used) do
+            if last >= it.date and last < it.to then
+                local times = used_within(it, last - it.window, last)
+
+                it.times = math.max(it.times, times)
             end
         end
 
@@ -1008,24 +1030,25 @@ if ARGV[8] ~= '' then
     end
 
 
-    -- when the first of those that count does so no more; 0: never
+    -- how often that is for a request, and until when; 0: for ever
 
-    local function limited_until(it)
-        if it.date == 0 then
-            return 0
+    local function limits_now(it)
+        if it.window == 0 then
+            return it.times + 1, it.date > 0 and it.to * day or 0
         end
 
-        local rolls = it.from < it.date
+        local times, first = used_within(it, today - it.window, math.huge)
 
-        return (rolls and it.first + it.date - it.from + 1 or it.to) * day
+        return times, times > 0 and (first + it.window + 1) * day or now
     end
 
 
     local function limited(it)
         local used, limits = {}, {}
-        local ends = limited_until(it)
 
-        it.used[it.date] = (it.used[it.date] or 0) + 1
+        it.used[it.date] = it.used[it.date] + 1
+
+        local times, ends = limits_now(it)
 
         for date, times in pairs(it.used) do
             if date == 0 or date >= today - days_kept - 366 - spare then
@@ -1048,7 +1071,7 @@ if ARGV[8] ~= '' then
             end
         end
 
-        limits[#limits + 1] = it.code .. ':' .. decimal(it.times + 1) .. ':'
+        limits[#limits + 1] = it.code .. ':' .. decimal(times) .. ':'
                               .. decimal(ends)
 
         -- what is not there is shown, and refused when it is redeemed

@@ -194,7 +194,7 @@ sub promotions {
         my $start = $period =~ /^\d/ || $period eq 'ever' ? 0
             : ShopTest::Loyalty::period($event->{time}, $period) / 86400;
         my @days = $period eq 'ever' ? (0, 0, 1)
-            : $period =~ /^(\d+)d$/ ? ($day, $day - $1, $day + 400)
+            : $period =~ /^(\d+)d$/ ? ($day, $day - $1, $day + $1 + 1)
             : ($start, $start, ShopTest::Loyalty::period(
                 ($start + { day => 1, week => 7, month => 31,
                             year => 366 }->{$period}) * 86400, $period)

@@ -55,8 +55,8 @@ right again.
 
 A promotion is redeemed by the order that names it, whether that is worth
 points or not, and counts for its customer at the time of the order: in a
-period of the calendar, or in so many whole days before that one.  So does what
-was redeemed for a later time, by orders that were told in the wrong order.
+period of the calendar, or in so many whole days before a day and that day.  No
+such days may have too many, in whatever order the orders are told.
 
 A clock that goes back is believed, and what was done stays done: lots that are
 active, a tier that was reassessed, a grant that has ended.
@@ -583,8 +583,14 @@ sub times {
 
     return scalar @all if $period eq 'ever';
 
-    return scalar grep { int($_ / DAY) >= int($time / DAY) - $1 } @all
-        if $period =~ /^(\d+)d$/;
+    if ($period =~ /^(\d+)d$/) {
+        my ($n, $day) = ($1, int($time / DAY));
+        my @days = map { int($_ / DAY) } @all;
+
+        return max map { my $last = $_;
+                         scalar grep { $_ >= $last - $n && $_ <= $last } @days
+                       } $day, grep { $_ > $day && $_ <= $day + $n } @days;
+    }
 
     return scalar grep { period($_, $period) == period($time, $period) } @all;
 }
