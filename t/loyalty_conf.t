@@ -510,11 +510,11 @@ wrong_promotion('holdout 1% convert=1d 2;', 'invalid number of arguments in '
 wrong_promotion('holdout 1% 2%;', 'unknown parameter "2%" of "holdout", '
                 . 'allowed: "convert"', 'two holdouts');
 
-for my $time ('', '0d', '7', '1M', '401d', 'week', '-1d') {
+for my $time ('', '0d', '23h', '86399s', '7', '1M', '401d', 'week', '-1d') {
     wrong_promotion("holdout 1% convert=$time;", "invalid value \"$time\" in "
                     . '"convert" of promotion "WELCOME-10", it must be a '
-                    . 'number and one of s, m, h, d and w, at most 400d, e.g. '
-                    . '"7d"', "orders within \"$time\"");
+                    . 'number and one of s, m, h, d and w, from 1d to 400d, '
+                    . 'e.g. "7d"', "orders within \"$time\"");
 }
 
 my @measured = map { "promotion P$_ { holdout 5%; }" } 1 .. 64;

@@ -19,7 +19,7 @@ my %conf = (
     program => 'loyalty_program {
         currency EUR;
         promotion HALF  { holdout 50%; }
-        promotion SHORT { holdout 0.01% convert=1h; match path /short; }
+        promotion SHORT { holdout 0.01% convert=1d; match path /short; }
         promotion ALL   { priority 200; }
     }',
     http   => $events->conf,
@@ -277,6 +277,40 @@ is(promotion('HALF')->{lift}, undef, '... and nothing is it worth');
 
     $redis->command('HSET', @figure, $was);
 
+    # the same of exposures: all else of the note is there
+
+    {
+        my $spoiled = of_arm('given');
+        my ($its) = $spoiled->key('activity') =~ /(\{\d+\})/;
+        my @its = map { [ "shop:shown:$its", "HALF:given:$_" ] }
+                  qw(exposures customers);
+        my @held = map { $redis->command('HGET', @$_) } @its;
+
+        $redis->command('HSET', @$_, 'many') for @its;
+        is_given($spoiled, 'HALF');
+        wait_for { shown($spoiled, 'HALF') } 'the note', 60;
+        is(visits($spoiled), 1, 'figures that are none stop no note');
+
+        $redis->command('HSET', @{ $its[$_] }, $held[$_] || 0) for 0, 1;
+    }
+
+    # a key that is none of ours, until somebody has found it
+
+    {
+        my $wrong = of_arm('given');
+
+        $redis->command('SET', $wrong->key('sessions'), 'x');
+        is_given($wrong, 'HALF', $other);
+        wait_for { $other->nginx->log =~ /was not noted in redis/ } 'that', 60;
+        is(shown($wrong, 'HALF'), undef, 'what Redis refuses is not there');
+        $redis->command('DEL', $wrong->key('sessions'));
+        wait_for {
+            is_given($wrong, 'HALF', $other);
+            shown($wrong, 'HALF');
+        } 'the note', 60;
+        pass('... and is noted as soon as it can be');
+    }
+
     # shown again: a day that is new, a stretch that goes on or begins
 
     for my $case ([ 'two days later', $at, 7 * $day, 0 ],
@@ -328,7 +362,7 @@ is(promotion('HALF')->{lift}, undef, '... and nothing is it worth');
        'where the header is left out');
     get($session, '/short');
     wait_for { shown($session, 'SHORT') } 'another promotion', 60;
-    like(shown($session, 'SHORT'), qr/^given (\d+) \1 3600$/,
+    like(shown($session, 'SHORT'), qr/^given (\d+) \1 86400$/,
          'a promotion of one path, and how long an order counts');
     like(shown($session, 'HALF'), qr/^held (\d+) \1 604800$/,
          '... all that is told there counts');
@@ -433,6 +467,31 @@ for my $action (qw(error close lost)) {
     is($shop->nginx->get('/status')->json->{promotions}, undef,
        'a number that is none: nothing is known');
     $redis->command('DEL', 'shop:shown:{5}');
+}
+
+
+# many sessions, and many promotions: what was noted is not noted again
+
+{
+    my @codes = map { "P$_" } 10 .. 39;
+    my $many = instance(program => "loyalty_program {\ncurrency EUR;\n"
+        . join('', map { "promotion $_ { holdout 10%; }\n" } @codes) . '}');
+    my @sessions = map { session() } 1 .. 100;
+
+    # the last one, as a note has not room for all of them
+
+    wait_for {
+        get($_, '/', $many) for @sessions;
+        flushed($many);
+        return !grep { !shown($_, 'P39') } @sessions;
+    } 'all to be noted', 120;
+
+    my $from = calls('evalsha');
+
+    get($_, '/', $many) for @sessions;
+    flushed($many);
+    is(calls('evalsha') - $from, 1,
+       'what was noted of many sessions is not noted again');
 }
 
 done_testing();

@@ -236,7 +236,6 @@ typedef struct {
     time_t                     convert;     /* of one with a holdout: for so
                                                many seconds an order counts */
     uint64_t                   measured;    /* its bit; 0: no holdout */
-    uint32_t                   hash;        /* of the code, by murmur2 */
     uint64_t                   group;       /* its bit; 0: none */
     ngx_flag_t                 stop;
     int64_t                    budget;      /* redemptions; 0: any number */
@@ -270,6 +269,8 @@ typedef struct {
     ngx_uint_t                 nmeasured;   /* promotions with a holdout, */
     ngx_uint_t                 measured[NGX_SHOP_MEASURED_MAX];
                                             /* and which they are, by bit */
+    uint32_t                   measures;    /* another one if these bits are
+                                               others */
     size_t                     codes_len;   /* of all codes, joined */
     ngx_uint_t                 nbudgets;    /* promotions that have one */
     ngx_shop_match_compile_pt  compile;     /* of its user */

@@ -179,11 +179,18 @@ ngx_shop_program_finish(ngx_shop_program_t *program)
     program->nmeasured = 0;
     program->nbudgets = 0;
 
+    ngx_crc32_init(program->measures);
+
     for (i = 0; i < program->promotions.nelts; i++) {
         if (promotion[i].holdout) {
             promotion[i].measured = (uint64_t) 1 << program->nmeasured;
-            promotion[i].hash = ngx_murmur_hash2(promotion[i].code.data,
-                                                 promotion[i].code.len);
+
+            ngx_crc32_update(&program->measures, promotion[i].code.data,
+                             promotion[i].code.len);
+            ngx_crc32_update(&program->measures,
+                             (u_char *) &promotion[i].holdout,
+                             sizeof(ngx_uint_t));
+
             program->measured[program->nmeasured++] = i;
         }
 

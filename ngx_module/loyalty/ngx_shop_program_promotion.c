@@ -34,7 +34,8 @@ static char *ngx_shop_promotion_priority(ngx_conf_t *cf,
     ngx_shop_promotion_t *promotion, ngx_array_t *words);
 
 
-#define NGX_SHOP_CONVERT  (7 * 86400)
+#define NGX_SHOP_CONVERT      (7 * 86400)
+#define NGX_SHOP_CONVERT_MIN  86400     /* exposures are known by the day */
 
 
 static const char  *ngx_shop_promotion_later[] = { NULL };
@@ -373,13 +374,13 @@ ngx_shop_promotion_convert(ngx_conf_t *cf, ngx_shop_promotion_t *promotion,
     }
 
     if (ngx_shop_duration_parse(&value, &duration) != NGX_OK
-        || duration.months || duration.seconds == 0
+        || duration.months || duration.seconds < NGX_SHOP_CONVERT_MIN
         || duration.seconds > NGX_SHOP_EVENT_LATE)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" in \"convert\" of promotion "
                            "\"%V\", it must be a number and one of s, m, h, "
-                           "d and w, at most 400d, e.g. \"7d\"",
+                           "d and w, from 1d to 400d, e.g. \"7d\"",
                            &value, &promotion->code);
         return NGX_CONF_ERROR;
     }

@@ -233,7 +233,7 @@ ngx_http_loyalty_evaluate(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 void
 ngx_http_loyalty_shown(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 {
-    uint64_t                    bits;
+    uint64_t                    bits, *noted;
     ngx_uint_t                  i;
     ngx_shop_exposure_t         exposure;
     ngx_shop_promotion_t       *promotion;
@@ -251,6 +251,14 @@ ngx_http_loyalty_shown(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
     sscf = ngx_http_get_module_srv_conf(r->main, ngx_http_shop_module);
 
+    noted = ngx_shop_activity_noted(smcf->activity, &ctx->session,
+                                    ctx->program->measures);
+    if (noted == NULL) {
+        return;
+    }
+
+    bits &= ~*noted;
+
     for (i = 0; bits; i++, bits >>= 1) {
 
         if (!(bits & 1)) {
@@ -261,12 +269,16 @@ ngx_http_loyalty_shown(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         promotion += ctx->program->measured[i];
 
         exposure.code = &promotion->code;
-        exposure.hash = promotion->hash;
         exposure.convert = promotion->convert;
         exposure.held = (result->held & promotion->measured) != 0;
 
-        ngx_shop_activity_shown(smcf->activity, &ctx->session, &sscf->limits,
-                                ctx->entries[1].seen, &exposure);
+        if (ngx_shop_activity_shown(smcf->activity, &ctx->session,
+                                    &sscf->limits, ctx->entries[1].seen,
+                                    &exposure)
+            == NGX_OK)
+        {
+            *noted |= promotion->measured;
+        }
     }
 }
 

@@ -174,6 +174,13 @@ if outdated(last) then
     end
 end
 
+-- a figure that is none must not stop it half-way
+
+local function counts(code, arm, what)
+    redis.pcall('HINCRBY', counters, code .. ':' .. arm .. ':' .. what, 1)
+end
+
+
 local function show(code, arm, convert)
     local field = 'shown:' .. code
     local at = tonumber(ARGV[9])
@@ -188,14 +195,14 @@ local function show(code, arm, convert)
     end
 
     if was ~= arm then
-        redis.call('HINCRBY', counters, code .. ':' .. arm .. ':customers', 1)
+        counts(code, arm, 'customers')
     end
 
     if was ~= arm or at - tonumber(last) >= tonumber(before) then
         since = ARGV[9]
     end
 
-    redis.call('HINCRBY', counters, code .. ':' .. arm .. ':exposures', 1)
+    counts(code, arm, 'exposures')
     redis.call('HSET', activity, 'shown', 1, field,
                arm .. ' ' .. since .. ' ' .. ARGV[9] .. ' ' .. convert)
 end

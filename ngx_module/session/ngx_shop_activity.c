@@ -35,10 +35,10 @@
  * that five minutes would be too long, it does not wait for that.
  *
  * Promotions that are measured are noted with that: each once for a customer
- * and day, which the script sees to.  What this worker has noted already is in
- * a filter, of fixed size as well: a place for each session, promotion and day
- * that another one may take over, and then it is noted once more, for nothing.
- * These notes do not wait for five minutes, since there are few of them.
+ * and day, which the script sees to.  What this worker has noted already today
+ * is a bit for each promotion, for those sessions that were here last, in sets
+ * of a few.  Of one that has not been here for long it is noted once more, for
+ * nothing.  These notes do not wait for five minutes, since there are few.
  *
  * A visit that earns something is booked behind that, by a second command for
  * the same note: the first one says which visit is owed, until it is booked.
@@ -64,7 +64,17 @@
 #define NGX_SHOP_ACTIVITY_LATER   2000
 #define NGX_SHOP_ACTIVITY_KEPT    900       /* seconds */
 #define NGX_SHOP_ACTIVITY_TOLD    60
-#define NGX_SHOP_ACTIVITY_FILTER  16384     /* a power of two */
+#define NGX_SHOP_ACTIVITY_SETS    16384     /* a power of two, of 96 bytes */
+#define NGX_SHOP_ACTIVITY_WAYS    4
+#define NGX_SHOP_ACTIVITY_DIGEST  8         /* bytes of it are enough */
+
+
+typedef struct {
+    u_char                      digest[NGX_SHOP_ACTIVITY_DIGEST];
+    uint64_t                    bits;
+    uint32_t                    measures;
+    uint32_t                    day;
+} ngx_shop_activity_noted_t;
 
 
 struct ngx_shop_activity_s {
@@ -76,8 +86,8 @@ struct ngx_shop_activity_s {
     ngx_shop_activity_visit_pt  visit;      /* NULL: visits earn nothing */
     void                       *data;       /* for it */
     ngx_uint_t                  copied;     /* what segments ask for */
-    uint64_t                   *filter;     /* of what was shown; NULL: that
-                                               is nothing yet */
+    ngx_shop_activity_noted_t  *noted;      /* sets; NULL: nothing was shown
+                                               yet */
     ngx_pool_t                 *pool;
     ngx_uint_t                  nout;       /* of the batch under way */
     ngx_uint_t                  nlost;      /* since the log was told */
@@ -91,9 +101,8 @@ struct ngx_shop_activity_s {
 
 static void ngx_shop_activity_soon(ngx_shop_activity_t *activity,
     ngx_shop_session_t *session);
-static uint64_t *ngx_shop_activity_filter(ngx_shop_activity_t *activity,
-    u_char *digest, uint32_t hash, ngx_uint_t held, time_t now,
-    uint64_t *value);
+static ngx_shop_activity_noted_t *ngx_shop_activity_set(
+    ngx_shop_activity_t *activity, u_char *digest);
 static ngx_int_t ngx_shop_activity_expose(ngx_shop_activity_note_t *note,
     ngx_shop_exposure_t *exposure, time_t now);
 static void ngx_shop_activity_forget(ngx_shop_activity_t *activity,
@@ -251,41 +260,87 @@ ngx_shop_activity_soon(ngx_shop_activity_t *activity,
 }
 
 
-void
+/* of a set, who was here last is the first */
+
+uint64_t *
+ngx_shop_activity_noted(ngx_shop_activity_t *activity,
+    ngx_shop_session_t *session, uint32_t measures)
+{
+    uint32_t                    day;
+    ngx_uint_t                  i;
+    ngx_shop_activity_noted_t   one, *set;
+
+    if (activity->noted == NULL) {
+        activity->noted = ngx_pcalloc(activity->pool,
+                                      NGX_SHOP_ACTIVITY_SETS
+                                      * NGX_SHOP_ACTIVITY_WAYS
+                                      * sizeof(ngx_shop_activity_noted_t));
+        if (activity->noted == NULL) {
+            return NULL;
+        }
+    }
+
+    day = (uint32_t) (ngx_time() / 86400);
+    set = ngx_shop_activity_set(activity, session->digest);
+
+    for (i = 0; i < NGX_SHOP_ACTIVITY_WAYS - 1; i++) {
+        if (ngx_memcmp(set[i].digest, session->digest,
+                       NGX_SHOP_ACTIVITY_DIGEST) == 0)
+        {
+            break;
+        }
+    }
+
+    one = set[i];
+
+    if (one.day != day || one.measures != measures
+        || ngx_memcmp(one.digest, session->digest, NGX_SHOP_ACTIVITY_DIGEST)
+           != 0)
+    {
+        ngx_memcpy(one.digest, session->digest, NGX_SHOP_ACTIVITY_DIGEST);
+        one.bits = 0;
+        one.day = day;
+        one.measures = measures;
+    }
+
+    ngx_memmove(&set[1], &set[0], i * sizeof(ngx_shop_activity_noted_t));
+    set[0] = one;
+
+    return &set[0].bits;
+}
+
+
+static ngx_shop_activity_noted_t *
+ngx_shop_activity_set(ngx_shop_activity_t *activity, u_char *digest)
+{
+    uint32_t  n;
+
+    /* a digest is random, so any of its bits are */
+
+    ngx_memcpy(&n, digest, sizeof(uint32_t));
+
+    n &= NGX_SHOP_ACTIVITY_SETS - 1;
+
+    return &activity->noted[n * NGX_SHOP_ACTIVITY_WAYS];
+}
+
+
+ngx_int_t
 ngx_shop_activity_shown(ngx_shop_activity_t *activity,
     ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
     time_t before, ngx_shop_exposure_t *exposure)
 {
     time_t                     now;
-    uint64_t                  *place, value;
     ngx_shop_activity_note_t  *note;
 
-    if (activity->filter == NULL) {
-        activity->filter = ngx_pcalloc(activity->pool,
-                                       NGX_SHOP_ACTIVITY_FILTER
-                                       * sizeof(uint64_t));
-        if (activity->filter == NULL) {
-            return;
-        }
-    }
-
     now = ngx_time();
-
-    place = ngx_shop_activity_filter(activity, session->digest,
-                                     exposure->hash, exposure->held, now,
-                                     &value);
-
-    if (*place == value) {
-        return;
-    }
-
     note = ngx_shop_activity_find(&activity->table, session->digest);
 
     if (note == NULL) {
 
         if (ngx_shop_activity_full(&activity->table)) {
             ngx_shop_activity_lost(activity);
-            return;
+            return NGX_DECLINED;
         }
 
         note = ngx_shop_activity_add(&activity->table, session->digest,
@@ -300,32 +355,14 @@ ngx_shop_activity_shown(ngx_shop_activity_t *activity,
     /* where there is no room, it is noted behind what is there */
 
     if (ngx_shop_activity_expose(note, exposure, now) != NGX_OK) {
-        return;
+        return NGX_DECLINED;
     }
 
-    *place = value;
     note->turn = 1;
 
     ngx_shop_activity_soon(activity, session);
-}
 
-
-/* a digest is random, so any of its bits are */
-
-static uint64_t *
-ngx_shop_activity_filter(ngx_shop_activity_t *activity, u_char *digest,
-    uint32_t hash, ngx_uint_t held, time_t now, uint64_t *value)
-{
-    uint64_t  key;
-
-    ngx_memcpy(&key, digest, sizeof(uint64_t));
-
-    key ^= ((uint64_t) hash << 32) ^ (uint64_t) (now / 86400 * 2 + held);
-
-    *value = key;
-
-    return &activity->filter[(key ^ key >> 32)
-                             & (NGX_SHOP_ACTIVITY_FILTER - 1)];
+    return NGX_OK;
 }
 
 
@@ -360,35 +397,28 @@ ngx_shop_activity_expose(ngx_shop_activity_note_t *note,
 }
 
 
-/* what was shown is noted with the next request that shows it */
+/* all that was shown is noted with the next request that shows it: what is in
+ * Redis already counts no more by that */
 
 static void
 ngx_shop_activity_forget(ngx_shop_activity_t *activity,
     ngx_shop_activity_note_t *note)
 {
-    u_char      *p, *last, *blank;
-    uint32_t     hash;
-    uint64_t    *place, value;
-    ngx_uint_t   held;
+    ngx_uint_t                  i;
+    ngx_shop_activity_noted_t  *set;
 
-    p = note->shown;
-    last = p + note->shown_len;
+    if (activity->noted == NULL) {
+        return;
+    }
 
-    while (p < last) {
+    set = ngx_shop_activity_set(activity, note->digest);
 
-        blank = ngx_strlchr(p, last, ' ');
-        hash = ngx_murmur_hash2(p, blank - p);
-        held = (blank[1] == 'h');
-
-        place = ngx_shop_activity_filter(activity, note->digest, hash, held,
-                                         note->shown_at, &value);
-
-        if (*place == value) {
-            *place = 0;
+    for (i = 0; i < NGX_SHOP_ACTIVITY_WAYS; i++) {
+        if (ngx_memcmp(set[i].digest, note->digest,
+                       NGX_SHOP_ACTIVITY_DIGEST) == 0)
+        {
+            set[i].bits = 0;
         }
-
-        p = ngx_strlchr(blank + 1, last, ' ');
-        p = ngx_strlchr(p + 1, last, ' ') + 1;
     }
 }
 
@@ -777,6 +807,11 @@ ngx_shop_activity_over(ngx_shop_activity_t *activity,
         ngx_shop_activity_retry(activity, note);
 
     } else {
+
+        if (rc == NGX_DECLINED) {
+            ngx_shop_activity_forget(activity, note);
+        }
+
         ngx_shop_activity_free(&activity->table, note);
     }
 

@@ -198,19 +198,26 @@ void ngx_shop_activity_seen(ngx_shop_activity_t *activity,
     ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
     time_t before);
 
+/*
+ * Which promotions were noted of a session today, by this worker: their bits,
+ * to which the caller adds.  "measures" tells apart programs whose bits are
+ * other promotions.  Good until the next call; NULL: no memory.
+ */
+uint64_t *ngx_shop_activity_noted(ngx_shop_activity_t *activity,
+    ngx_shop_session_t *session, uint32_t measures);
+
 /* a promotion was shown to a customer, or held back */
 
 typedef struct {
     ngx_str_t                 *code;
-    uint32_t                   hash;        /* of it, by murmur2 */
     time_t                     convert;     /* how long an order counts as
                                                one for it, in seconds */
     unsigned                   held:1;
 } ngx_shop_exposure_t;
 
-/* notes that, in the same way, if this worker has not done so for this
- * session and day */
-void ngx_shop_activity_shown(ngx_shop_activity_t *activity,
+/* "before" as above; NGX_OK: it is noted, later; NGX_DECLINED: there is no
+ * room for it now */
+ngx_int_t ngx_shop_activity_shown(ngx_shop_activity_t *activity,
     ngx_shop_session_t *session, ngx_shop_session_limits_t *limits,
     time_t before, ngx_shop_exposure_t *exposure);
 
