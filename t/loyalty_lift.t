@@ -443,11 +443,31 @@ for my $action (qw(error close lost)) {
 
     is($is->{promotions}, undef, 'a Redis that says nothing: no figures');
     is($is->{redis}{mode}, 'single', '... but all else is');
-    unlike($far->nginx->get('/metrics')->body, qr/ngx_shop_promotion/,
-           '... for Prometheus, too');
+
+    my $text = $far->nginx->get('/metrics')->body;
+
+    unlike($text, qr/ngx_shop_promotion_lift/, '... for Prometheus, too');
+    like($text, qr/^ngx_shop_promotion_known 0$/m, '... which is told so');
     $proxy->heal;
     wait_for { defined $far->nginx->get('/status')->json->{promotions} }
         'better times', 60;
+    like($far->nginx->get('/metrics')->body,
+         qr/^ngx_shop_promotion_known 1$/m, '... and when they are back');
+
+    # all partitions together have a bound, whatever the time of one is
+
+    my $slow = ShopTest::Proxy->new($redis->port);
+    my $long = instance(vars => { redis => $slow->url . ' timeout=60s' });
+
+    flushed($long);
+    $slow->spoil('stall', 0, only => 'HMGET');
+
+    my $from = ShopTest::now();
+
+    is($long->nginx->get('/status')->json->{promotions}, undef,
+       'a Redis that is slow: no figures');
+    cmp_ok(ShopTest::now() - $from, '<', 30, '... soon enough');
+    $slow->heal;
 
     # a client who leaves
 

@@ -15,12 +15,14 @@
 /*
  * What was counted of promotions lies in all partitions of the store, so
  * "shop_status" has to ask each of them: some at a time, as one that is done
- * goes on with the next partition.  The first that cannot be asked ends it: a
+ * goes on with the next partition.  The first that cannot be asked ends it,
+ * and so does the time, as there may be thousands of them and Redis slow: a
  * sum of some of them would be wrong.
  */
 
 
-#define NGX_HTTP_SHOP_SHOWN_OPS  16
+#define NGX_HTTP_SHOP_SHOWN_OPS   16
+#define NGX_HTTP_SHOP_SHOWN_TIME  1000      /* milliseconds, for all */
 
 
 typedef struct ngx_http_shop_shown_s  ngx_http_shop_shown_t;
@@ -37,6 +39,7 @@ struct ngx_http_shop_shown_s {
     ngx_http_shop_shown_pt        handler;
     ngx_uint_t                    next;     /* partition */
     ngx_uint_t                    nout;
+    ngx_event_t                   timer;
     ngx_http_shop_shown_op_t      ops[NGX_HTTP_SHOP_SHOWN_OPS];
 
     unsigned                      failed:1;
@@ -45,6 +48,8 @@ struct ngx_http_shop_shown_s {
 
 static void ngx_http_shop_shown_ask(ngx_http_shop_shown_op_t *this);
 static void ngx_http_shop_shown_done(ngx_shop_redis_op_t *op);
+static void ngx_http_shop_shown_late(ngx_event_t *ev);
+static void ngx_http_shop_shown_end(ngx_http_shop_shown_t *shown);
 static void ngx_http_shop_shown_cleanup(void *data);
 
 
@@ -85,6 +90,12 @@ ngx_http_shop_shown(ngx_http_request_t *r, ngx_array_t *sums,
     if (shown->nout == 0) {
         return handler(r, NULL);
     }
+
+    shown->timer.handler = ngx_http_shop_shown_late;
+    shown->timer.data = shown;
+    shown->timer.log = r->connection->log;
+
+    ngx_add_timer(&shown->timer, NGX_HTTP_SHOP_SHOWN_TIME);
 
     r->main->count++;
 
@@ -140,14 +151,11 @@ ngx_http_shop_shown_ask(ngx_http_shop_shown_op_t *this)
 static void
 ngx_http_shop_shown_done(ngx_shop_redis_op_t *op)
 {
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
     ngx_http_shop_shown_t     *shown;
     ngx_http_shop_shown_op_t  *this;
 
     this = op->data;
     shown = this->shown;
-    r = shown->request;
 
     if (op->rc != NGX_OK
         || ngx_shop_shown_add(op->replies[0], shown->sums) != NGX_OK)
@@ -162,10 +170,32 @@ ngx_http_shop_shown_done(ngx_shop_redis_op_t *op)
 
     ngx_http_shop_shown_ask(this);
 
-    if (shown->nout != 0) {
-        return;
+    if (shown->nout == 0) {
+        ngx_http_shop_shown_end(shown);
     }
+}
 
+
+static void
+ngx_http_shop_shown_late(ngx_event_t *ev)
+{
+    ngx_http_shop_shown_t *shown = ev->data;
+
+    shown->failed = 1;
+
+    ngx_http_shop_shown_end(shown);
+}
+
+
+static void
+ngx_http_shop_shown_end(ngx_http_shop_shown_t *shown)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    ngx_http_shop_shown_cleanup(shown);
+
+    r = shown->request;
     c = r->connection;
 
     ngx_http_finalize_request(r, shown->handler(r, shown->failed
@@ -180,6 +210,10 @@ ngx_http_shop_shown_cleanup(void *data)
     ngx_http_shop_shown_t *shown = data;
 
     ngx_uint_t  i;
+
+    if (shown->timer.timer_set) {
+        ngx_del_timer(&shown->timer);
+    }
 
     for (i = 0; i < NGX_HTTP_SHOP_SHOWN_OPS; i++) {
         if (shown->ops[i].op) {

@@ -8,8 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "modules/ngx_http_loyalty_module.h"
-#include "modules/ngx_http_shop_conf.h"
+#include "modules/ngx_http_shop_status.h"
 
 
 /*
@@ -30,40 +29,6 @@
  */
 
 
-/* values of the instance, then those of a node */
-
-typedef enum {
-    NGX_HTTP_SHOP_HITS = 0,
-    NGX_HTTP_SHOP_MISSES,
-    NGX_HTTP_SHOP_STALE,
-    NGX_HTTP_SHOP_NEGATIVE,
-    NGX_HTTP_SHOP_EVICTIONS,
-    NGX_HTTP_SHOP_INVALIDATIONS,
-    NGX_HTTP_SHOP_USED,
-    NGX_HTTP_SHOP_SIZE,
-    NGX_HTTP_SHOP_FILL,
-    NGX_HTTP_SHOP_WANTED,
-    NGX_HTTP_SHOP_ALIVE,
-    NGX_HTTP_SHOP_LAG,
-    NGX_HTTP_SHOP_REARMS,
-    NGX_HTTP_SHOP_SCHEMA,
-    NGX_HTTP_SHOP_SCHEMA_KNOWN,
-    NGX_HTTP_SHOP_BUSY,
-    NGX_HTTP_SHOP_UNROUTED,
-    NGX_HTTP_SHOP_REFUSED,
-    NGX_HTTP_SHOP_SETTLED,
-    NGX_HTTP_SHOP_DUE_LAG,
-    NGX_HTTP_SHOP_PROMOTIONS,
-    NGX_HTTP_SHOP_SEGMENTS,
-    NGX_HTTP_SHOP_PROGRAM_SINCE,
-    NGX_HTTP_SHOP_PROGRAM_REFUSED,
-    NGX_HTTP_SHOP_TOLD,
-    NGX_HTTP_SHOP_CAPTURED = NGX_HTTP_SHOP_TOLD + NGX_SHOP_REDIS_EVENT_ENDS,
-    NGX_HTTP_SHOP_LOST = NGX_HTTP_SHOP_CAPTURED + NGX_SHOP_REDIS_EVENT_ENDS,
-    NGX_HTTP_SHOP_IN_FLIGHT,
-    NGX_HTTP_SHOP_NVALUES
-} ngx_http_shop_value_e;
-
 /* behind the counters of a node */
 
 #define NGX_HTTP_SHOP_CONNECTIONS  NGX_SHOP_FIGURES_COUNTERS
@@ -77,11 +42,6 @@ typedef enum {
 /* what a figure takes as text, without its address */
 
 #define NGX_HTTP_SHOP_FIGURE_LEN   512
-
-/* what a promotion takes: seven samples with its code and 20 digits */
-
-#define NGX_HTTP_SHOP_SHOWN_LEN    1024
-
 
 typedef struct {
     const char  *section;
@@ -102,23 +62,6 @@ typedef struct {
 } ngx_http_shop_status_node_t;
 
 
-typedef struct {
-    u_char                       *pos;
-    u_char                       *last;
-    const char                   *mode;
-    const char                   *channel;
-    ngx_shop_live_state_t         program;
-    ngx_str_t                     reason;   /* escaped */
-    uint64_t                      values[NGX_HTTP_SHOP_NVALUES];
-    ngx_array_t                   nodes;    /* of ..._status_node_t */
-    ngx_shop_budget_t            *budgets;
-    ngx_uint_t                    nbudgets;
-    size_t                        size;     /* of the longest address */
-    ngx_array_t                  *shown;    /* of ngx_shop_shown_t; NULL: not
-                                               known */
-} ngx_http_shop_status_t;
-
-
 static ngx_int_t ngx_http_shop_status_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_shop_status_answer(ngx_http_request_t *r,
     ngx_array_t *shown);
@@ -137,22 +80,13 @@ static void ngx_http_shop_status_json_section(ngx_http_shop_status_t *status,
 static void ngx_http_shop_status_json_node(ngx_http_shop_status_t *status,
     ngx_http_shop_status_node_t *node);
 
-static void ngx_http_shop_status_json_budget(ngx_http_shop_status_t *status,
-    ngx_shop_budget_t *budget);
-static int64_t ngx_http_shop_status_left(ngx_shop_budget_t *budget);
-static void ngx_http_shop_status_json_shown(ngx_http_shop_status_t *status);
-
 static void ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status);
 static void ngx_http_shop_status_sample(ngx_http_shop_status_t *status,
     ngx_http_shop_figure_t *figure, ngx_str_t *node, uint64_t value);
-static void ngx_http_shop_status_budgets(ngx_http_shop_status_t *status);
 static void ngx_http_shop_status_histogram(ngx_http_shop_status_t *status);
-static void ngx_http_shop_status_shown(ngx_http_shop_status_t *status);
 
 static void ngx_http_shop_status_value(ngx_http_shop_status_t *status,
     ngx_uint_t micro, uint64_t value);
-static void ngx_http_shop_status_print(ngx_http_shop_status_t *status,
-    const char *fmt, ...);
 
 
 #define ngx_http_shop_counter(section, name, value, help)                     \
@@ -169,6 +103,18 @@ static void ngx_http_shop_status_print(ngx_http_shop_status_t *status,
 
 #define ngx_http_shop_micro(section, name, value, help)                       \
     { section, name, NULL, NULL, help, value, 0, 1 }
+
+/* of those who are told what becomes of an event, "dropped" is none */
+
+#define ngx_http_shop_ends(name, first, help)                                 \
+    ngx_http_shop_counter_of("events", name, "status", "booked",              \
+                             first + NGX_SHOP_REDIS_EVENT_BOOKED, help),      \
+    ngx_http_shop_counter_of("events", name, "status", "duplicate",           \
+                             first + NGX_SHOP_REDIS_EVENT_DUPLICATE, NULL),   \
+    ngx_http_shop_counter_of("events", name, "status", "kept",                \
+                             first + NGX_SHOP_REDIS_EVENT_KEPT, NULL),        \
+    ngx_http_shop_counter_of("events", name, "status", "refused",             \
+                             first + NGX_SHOP_REDIS_EVENT_REFUSED, NULL)
 
 
 /* those with a label stand together */
@@ -232,38 +178,10 @@ static ngx_http_shop_figure_t  ngx_http_shop_figures[] = {
     ngx_http_shop_gauge("program", "refused", NGX_HTTP_SHOP_PROGRAM_REFUSED,
                         "1 while what is in Redis was refused"),
 
-    ngx_http_shop_counter_of("events", "api", "status", "booked",
-                             NGX_HTTP_SHOP_TOLD
-                             + NGX_SHOP_REDIS_EVENT_BOOKED,
-                             "Events that the shop's systems told of"),
-    ngx_http_shop_counter_of("events", "api", "status", "duplicate",
-                             NGX_HTTP_SHOP_TOLD
-                             + NGX_SHOP_REDIS_EVENT_DUPLICATE,
-                             NULL),
-    ngx_http_shop_counter_of("events", "api", "status", "kept",
-                             NGX_HTTP_SHOP_TOLD
-                             + NGX_SHOP_REDIS_EVENT_KEPT,
-                             NULL),
-    ngx_http_shop_counter_of("events", "api", "status", "refused",
-                             NGX_HTTP_SHOP_TOLD
-                             + NGX_SHOP_REDIS_EVENT_REFUSED,
-                             NULL),
-    ngx_http_shop_counter_of("events", "capture", "status", "booked",
-                             NGX_HTTP_SHOP_CAPTURED
-                             + NGX_SHOP_REDIS_EVENT_BOOKED,
-                             "Events in answers of the backend"),
-    ngx_http_shop_counter_of("events", "capture", "status", "duplicate",
-                             NGX_HTTP_SHOP_CAPTURED
-                             + NGX_SHOP_REDIS_EVENT_DUPLICATE,
-                             NULL),
-    ngx_http_shop_counter_of("events", "capture", "status", "kept",
-                             NGX_HTTP_SHOP_CAPTURED
-                             + NGX_SHOP_REDIS_EVENT_KEPT,
-                             NULL),
-    ngx_http_shop_counter_of("events", "capture", "status", "refused",
-                             NGX_HTTP_SHOP_CAPTURED
-                             + NGX_SHOP_REDIS_EVENT_REFUSED,
-                             NULL),
+    ngx_http_shop_ends("api", NGX_HTTP_SHOP_TOLD,
+                       "Events that the shop's systems told of"),
+    ngx_http_shop_ends("capture", NGX_HTTP_SHOP_CAPTURED,
+                       "Events in answers of the backend"),
     ngx_http_shop_counter_of("events", "capture", "status", "dropped",
                              NGX_HTTP_SHOP_CAPTURED
                              + NGX_SHOP_REDIS_EVENT_DROPPED,
@@ -309,20 +227,6 @@ static ngx_http_shop_figure_t  ngx_http_shop_figures[] = {
                            + NGX_SHOP_REDIS_BREAKER_HALF_OPEN, NULL),
 
     { NULL, NULL, NULL, NULL, NULL, 0, 0, 0 }
-};
-
-
-static const char  *ngx_http_shop_shown_arms[NGX_SHOP_SHOWN_ARMS] = {
-    "given", "held"
-};
-
-static struct {
-    const char  *name;
-    const char  *help;
-} ngx_http_shop_shown_counts[NGX_SHOP_SHOWN_COUNTS] = {
-    { "exposures", "Customers and days on which it was shown, or held back" },
-    { "customers", "Customers to whom it was" },
-    { "conversions", "Orders of these shortly behind it" }
 };
 
 
@@ -417,8 +321,7 @@ ngx_http_shop_status_answer(ngx_http_request_t *r, ngx_array_t *shown)
            * (NGX_HTTP_SHOP_FIGURE_LEN + status.size)
            * (1 + status.nodes.nelts)
            + status.reason.len
-           + NGX_HTTP_SHOP_SHOWN_LEN * (1 + (shown ? shown->nelts : 0))
-           + (1 + status.nbudgets) * NGX_HTTP_SHOP_FIGURE_LEN;
+           + ngx_http_shop_status_offers_len(&status);
 
     body.data = ngx_pnalloc(r->pool, size);
     if (body.data == NULL) {
@@ -658,44 +561,9 @@ ngx_http_shop_status_json(ngx_http_shop_status_t *status)
         ngx_http_shop_status_json_node(status, &node[i]);
     }
 
-    ngx_http_shop_status_print(status, "]}, \"budgets\": [");
-
-    for (i = 0; i < status->nbudgets; i++) {
-        ngx_http_shop_status_print(status, i ? ", " : "");
-        ngx_http_shop_status_json_budget(status, &status->budgets[i]);
-    }
-
-    ngx_http_shop_status_print(status, "], \"promotions\": ");
-    ngx_http_shop_status_json_shown(status);
+    ngx_http_shop_status_print(status, "]}, ");
+    ngx_http_shop_status_offers_json(status);
     ngx_http_shop_status_print(status, "}\n");
-}
-
-
-static void
-ngx_http_shop_status_json_budget(ngx_http_shop_status_t *status,
-    ngx_shop_budget_t *budget)
-{
-    ngx_http_shop_status_print(status, "{\"promotion\": \"%V\", "
-                               "\"total\": %L, \"redeemed\": ",
-                               &budget->code, budget->total);
-
-    if (budget->redeemed == -1) {
-        ngx_http_shop_status_print(status, "null, \"left\": null}");
-        return;
-    }
-
-    ngx_http_shop_status_print(status, "%L, \"left\": %L}",
-                               budget->redeemed,
-                               ngx_http_shop_status_left(budget));
-}
-
-
-/* nothing, and not less, where it was lowered */
-
-static int64_t
-ngx_http_shop_status_left(ngx_shop_budget_t *budget)
-{
-    return ngx_max(budget->total - budget->redeemed, 0);
 }
 
 
@@ -802,56 +670,6 @@ ngx_http_shop_status_json_node(ngx_http_shop_status_t *status,
 
 
 static void
-ngx_http_shop_status_json_shown(ngx_http_shop_status_t *status)
-{
-    double             lift;
-    ngx_uint_t         i, arm, n;
-    ngx_shop_shown_t  *shown;
-
-    if (status->shown == NULL) {
-        ngx_http_shop_status_print(status, "null");
-        return;
-    }
-
-    shown = status->shown->elts;
-
-    ngx_http_shop_status_print(status, "[");
-
-    for (i = 0; i < status->shown->nelts; i++) {
-
-        ngx_http_shop_status_print(status, "%s{\"code\": \"%V\"",
-                                   i ? ", " : "", &shown[i].code);
-
-        for (arm = 0; arm < NGX_SHOP_SHOWN_ARMS; arm++) {
-
-            ngx_http_shop_status_print(status, ", \"%s\": {",
-                                       ngx_http_shop_shown_arms[arm]);
-
-            for (n = 0; n < NGX_SHOP_SHOWN_COUNTS; n++) {
-                ngx_http_shop_status_print(status, "%s\"%s\": %uL",
-                                           n ? ", " : "",
-                                           ngx_http_shop_shown_counts[n].name,
-                                           shown[i].counts[arm][n]);
-            }
-
-            ngx_http_shop_status_print(status, "}");
-        }
-
-        ngx_http_shop_status_print(status, ", \"lift\": ");
-
-        if (ngx_shop_shown_lift(&shown[i], &lift) == NGX_OK) {
-            ngx_http_shop_status_print(status, "%.6f}", lift);
-
-        } else {
-            ngx_http_shop_status_print(status, "null}");
-        }
-    }
-
-    ngx_http_shop_status_print(status, "]");
-}
-
-
-static void
 ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status)
 {
     ngx_uint_t                    i;
@@ -863,15 +681,10 @@ ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status)
     for (figure = ngx_http_shop_figures; figure->section; figure++) {
 
         if (figure->help) {
-            ngx_http_shop_status_print(status,
-                                       "# HELP ngx_shop_%s_%s%s %s.\n"
-                                       "# TYPE ngx_shop_%s_%s%s %s\n",
-                                       figure->section, figure->name,
-                                       figure->counter ? "_total" : "",
-                                       figure->help,
-                                       figure->section, figure->name,
-                                       figure->counter ? "_total" : "",
-                                       figure->counter ? "counter" : "gauge");
+            ngx_http_shop_status_family(status, figure->section, figure->name,
+                                        figure->help,
+                                        figure->counter ? "counter"
+                                                        : "gauge");
         }
 
         if (ngx_strcmp(figure->section, "redis_node") != 0) {
@@ -886,9 +699,24 @@ ngx_http_shop_status_prometheus(ngx_http_shop_status_t *status)
         }
     }
 
-    ngx_http_shop_status_budgets(status);
     ngx_http_shop_status_histogram(status);
-    ngx_http_shop_status_shown(status);
+    ngx_http_shop_status_offers(status);
+}
+
+
+void
+ngx_http_shop_status_family(ngx_http_shop_status_t *status,
+    const char *section, const char *name, const char *help,
+    const char *type)
+{
+    const char  *total;
+
+    total = (ngx_strcmp(type, "counter") == 0) ? "_total" : "";
+
+    ngx_http_shop_status_print(status, "# HELP ngx_shop_%s_%s%s %s.\n"
+                               "# TYPE ngx_shop_%s_%s%s %s\n",
+                               section, name, total, help,
+                               section, name, total, type);
 }
 
 
@@ -920,53 +748,15 @@ ngx_http_shop_status_sample(ngx_http_shop_status_t *status,
 
 
 static void
-ngx_http_shop_status_budgets(ngx_http_shop_status_t *status)
-{
-    ngx_uint_t          i;
-    ngx_shop_budget_t  *budget;
-
-    if (status->nbudgets == 0) {
-        return;
-    }
-
-    budget = status->budgets;
-
-    ngx_http_shop_status_print(status,
-        "# HELP ngx_shop_budget_size Redemptions in a promotion's budget.\n"
-        "# TYPE ngx_shop_budget_size gauge\n");
-
-    for (i = 0; i < status->nbudgets; i++) {
-        ngx_http_shop_status_print(status,
-            "ngx_shop_budget_size{promotion=\"%V\"} %L\n",
-            &budget[i].code, budget[i].total);
-    }
-
-    ngx_http_shop_status_print(status,
-        "# HELP ngx_shop_budget_left Those of them that are left.\n"
-        "# TYPE ngx_shop_budget_left gauge\n");
-
-    for (i = 0; i < status->nbudgets; i++) {
-
-        if (budget[i].redeemed != -1) {
-            ngx_http_shop_status_print(status,
-                "ngx_shop_budget_left{promotion=\"%V\"} %L\n",
-                &budget[i].code, ngx_http_shop_status_left(&budget[i]));
-        }
-    }
-}
-
-
-static void
 ngx_http_shop_status_histogram(ngx_http_shop_status_t *status)
 {
     uint64_t                      count;
     ngx_uint_t                    i, n;
     ngx_http_shop_status_node_t  *node;
 
-    ngx_http_shop_status_print(status,
-        "# HELP ngx_shop_redis_node_latency_seconds "
-        "Time until operations were answered.\n"
-        "# TYPE ngx_shop_redis_node_latency_seconds histogram\n");
+    ngx_http_shop_status_family(status, "redis_node", "latency_seconds",
+                                "Time until operations were answered",
+                                "histogram");
 
     node = status->nodes.elts;
 
@@ -1006,54 +796,6 @@ ngx_http_shop_status_histogram(ngx_http_shop_status_t *status)
 
 
 static void
-ngx_http_shop_status_shown(ngx_http_shop_status_t *status)
-{
-    double             lift;
-    ngx_uint_t         i, arm, n;
-    ngx_shop_shown_t  *shown;
-
-    if (status->shown == NULL || status->shown->nelts == 0) {
-        return;
-    }
-
-    shown = status->shown->elts;
-
-    for (n = 0; n < NGX_SHOP_SHOWN_COUNTS; n++) {
-
-        ngx_http_shop_status_print(status,
-            "# HELP ngx_shop_promotion_%s_total %s.\n"
-            "# TYPE ngx_shop_promotion_%s_total counter\n",
-            ngx_http_shop_shown_counts[n].name,
-            ngx_http_shop_shown_counts[n].help,
-            ngx_http_shop_shown_counts[n].name);
-
-        for (i = 0; i < status->shown->nelts; i++) {
-            for (arm = 0; arm < NGX_SHOP_SHOWN_ARMS; arm++) {
-                ngx_http_shop_status_print(status,
-                    "ngx_shop_promotion_%s_total{code=\"%V\",arm=\"%s\"} "
-                    "%uL\n", ngx_http_shop_shown_counts[n].name,
-                    &shown[i].code, ngx_http_shop_shown_arms[arm],
-                    shown[i].counts[arm][n]);
-            }
-        }
-    }
-
-    ngx_http_shop_status_print(status,
-        "# HELP ngx_shop_promotion_lift What a promotion is worth, as a share "
-        "of the orders without it.\n"
-        "# TYPE ngx_shop_promotion_lift gauge\n");
-
-    for (i = 0; i < status->shown->nelts; i++) {
-        if (ngx_shop_shown_lift(&shown[i], &lift) == NGX_OK) {
-            ngx_http_shop_status_print(status,
-                "ngx_shop_promotion_lift{code=\"%V\"} %.6f\n",
-                &shown[i].code, lift);
-        }
-    }
-}
-
-
-static void
 ngx_http_shop_status_value(ngx_http_shop_status_t *status, ngx_uint_t micro,
     uint64_t value)
 {
@@ -1070,7 +812,7 @@ ngx_http_shop_status_value(ngx_http_shop_status_t *status, ngx_uint_t micro,
 }
 
 
-static void
+void
 ngx_http_shop_status_print(ngx_http_shop_status_t *status, const char *fmt,
     ...)
 {
