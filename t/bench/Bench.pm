@@ -202,6 +202,7 @@ sub shop_conf {
         earn signup 100;
         earn login  5;
         promotion GOLD-15 { audience tier>=gold; }
+        @{[ $o{program} || '' ]}
     }
 
     server {
@@ -215,6 +216,33 @@ sub shop_conf {
         }
     }
 END
+}
+
+
+# "n" promotions more, of which one in ten is for the customer, and so many
+# segments and tiers
+
+sub rules {
+    my ($n, $nsegments, $ntiers) = @_;
+    my $text = '';
+
+    $text .= "tier level-$_ points=" . 10000 * $_ . ";\n" for 1 .. $ntiers;
+    $text .= "segment kind-$_ orders>=$_ recency<30d;\n"
+             . "segment kind-$_ points>=" . 1000 * $_ . ";\n"
+        for 1 .. $nsegments;
+
+    for my $i (1 .. $n) {
+        my $audience = $i % 10 == 0  ? 'points>=1'
+                     : $i % 3 == 0   ? 'tier>=silver orders>=2'
+                     : $nsegments    ? 'kind-' . (1 + $i % $nsegments)
+                                     : 'new';
+
+        $text .= "promotion OFFER-$i { audience $audience;"
+                 . ' from 2026-01-01; until 2036-01-01; '
+                 . ($i % 4 == 0 ? 'group ' . $i % 3 . ';' : '') . " }\n";
+    }
+
+    return $text;
 }
 
 
