@@ -172,8 +172,8 @@ ngx_http_shop_copy_keep(ngx_http_shop_copies_t *copies,
         return;
     }
 
-    copy = &copies->slots[ngx_shop_ways_take(copies->ways,
-                                             ngx_http_shop_copy_hash(session))];
+    i = ngx_shop_ways_take(copies->ways, ngx_http_shop_copy_hash(session));
+    copy = &copies->slots[i];
 
     for (i = 0; i < NGX_HTTP_SHOP_ENTRIES; i++) {
         copy->origins[i] = ctx->entries[i].origin;

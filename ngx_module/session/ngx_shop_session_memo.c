@@ -19,9 +19,10 @@
  * were sealed for: so what is found is what would have been opened.  Whether
  * the session lives is asked for as always.
  *
- * A slot is chosen by the end of the cookie, 96 bits of its tag.  The end is compared in constant time, so that nobody finds
- * it out bit by bit.  Who has it has seen the cookie: the time that the rest
- * takes tells him nothing, and memcmp() looks at it sixty times faster.
+ * A slot is chosen by the end of the cookie, 96 bits of its tag.  The end is
+ * compared in constant time, so that nobody finds it out bit by bit.  Who has
+ * it has seen the cookie: the time that the rest takes tells him nothing, and
+ * memcmp() looks at it sixty times faster.
  *
  * The secret is not kept, nor any cookie over a reload, since the table is of
  * one configuration, and so of its keys.

@@ -37,8 +37,9 @@ ShopTest::Shop - a whole shop for a test: Redis, provider, backend, nginx
 with loyalty on.  The provider is "work"; "providers" gives others instead,
 as { NAME => '/path' } of the one mock (see "at" of ShopTest::Provider) or
 { NAME => $provider }.  With "listen" as "reuseport" some connections in a row
-meet all workers, where otherwise one may have them all.  The client secret, and the code, the state and the
-cookies of every login() are secrets no log may hold.
+meet all workers, where otherwise one may have them all.  The client secret,
+and the code, the state and the cookies of every login() are secrets no log may
+hold.
 
 =cut
 
