@@ -39,6 +39,9 @@ Of the whole line, at once:
                 after heal() it comes, as TCP would send it again
     refuse      connections are reset, and new ones refused
 
+What the proxy says itself comes at once, also before replies of Redis that are
+on their way on that connection.
+
 heal() ends that, closes the connections that were stalled and forgets how
 many were spoiled.  Commands count on all connections together; HELLO, AUTH,
 SELECT, CLIENT, PING, SUBSCRIBE and ROLE pass and do not count, nor does the
