@@ -36,9 +36,9 @@
  *
  * Promotions that are measured are noted with that: each once for a customer
  * and day, which the script sees to.  What this worker has noted already today
- * is a bit for each promotion, for those sessions that were here last, in sets
- * of a few.  Of one that has not been here for long it is noted once more, for
- * nothing.  These notes do not wait for five minutes, since there are few.
+ * is a bit for each promotion, for so many sessions.  Of one that had to give
+ * way it is noted once more, for nothing.  These notes do not wait for five
+ * minutes, since there are few.
  *
  * A visit that earns something is booked behind that, by a second command for
  * the same note: the first one says which visit is owed, until it is booked.
@@ -64,8 +64,7 @@
 #define NGX_SHOP_ACTIVITY_LATER   2000
 #define NGX_SHOP_ACTIVITY_KEPT    900       /* seconds */
 #define NGX_SHOP_ACTIVITY_TOLD    60
-#define NGX_SHOP_ACTIVITY_SETS    16384     /* a power of two, of 96 bytes */
-#define NGX_SHOP_ACTIVITY_WAYS    4
+#define NGX_SHOP_ACTIVITY_NOTED   65536     /* sessions, of 28 bytes */
 #define NGX_SHOP_ACTIVITY_DIGEST  8         /* bytes of it are enough */
 
 
@@ -86,8 +85,8 @@ struct ngx_shop_activity_s {
     ngx_shop_activity_visit_pt  visit;      /* NULL: visits earn nothing */
     void                       *data;       /* for it */
     ngx_uint_t                  copied;     /* what segments ask for */
-    ngx_shop_activity_noted_t  *noted;      /* sets; NULL: nothing was shown
-                                               yet */
+    ngx_shop_ways_t            *ways;       /* NULL: nothing was shown yet */
+    ngx_shop_activity_noted_t  *noted;
     ngx_pool_t                 *pool;
     ngx_uint_t                  nout;       /* of the batch under way */
     ngx_uint_t                  nlost;      /* since the log was told */
@@ -101,8 +100,8 @@ struct ngx_shop_activity_s {
 
 static void ngx_shop_activity_soon(ngx_shop_activity_t *activity,
     ngx_shop_session_t *session);
-static ngx_shop_activity_noted_t *ngx_shop_activity_set(
-    ngx_shop_activity_t *activity, u_char *digest);
+static ngx_int_t ngx_shop_activity_table(ngx_shop_activity_t *activity);
+static uint32_t ngx_shop_activity_hash(u_char *digest);
 static ngx_int_t ngx_shop_activity_expose(ngx_shop_activity_note_t *note,
     ngx_shop_exposure_t *exposure, time_t now);
 static void ngx_shop_activity_forget(ngx_shop_activity_t *activity,
@@ -260,68 +259,72 @@ ngx_shop_activity_soon(ngx_shop_activity_t *activity,
 }
 
 
-/* of a set, who was here last is the first */
-
 uint64_t *
 ngx_shop_activity_noted(ngx_shop_activity_t *activity,
     ngx_shop_session_t *session, uint32_t measures)
 {
+    u_char                     *digest;
     uint32_t                    day;
-    ngx_uint_t                  i;
-    ngx_shop_activity_noted_t   one, *set;
+    ngx_uint_t                  slot;
+    ngx_shop_activity_noted_t  *one;
 
-    if (activity->noted == NULL) {
-        activity->noted = ngx_pcalloc(activity->pool,
-                                      NGX_SHOP_ACTIVITY_SETS
-                                      * NGX_SHOP_ACTIVITY_WAYS
-                                      * sizeof(ngx_shop_activity_noted_t));
-        if (activity->noted == NULL) {
-            return NULL;
-        }
-    }
-
-    day = (uint32_t) (ngx_time() / 86400);
-    set = ngx_shop_activity_set(activity, session->digest);
-
-    for (i = 0; i < NGX_SHOP_ACTIVITY_WAYS - 1; i++) {
-        if (ngx_memcmp(set[i].digest, session->digest,
-                       NGX_SHOP_ACTIVITY_DIGEST) == 0)
-        {
-            break;
-        }
-    }
-
-    one = set[i];
-
-    if (one.day != day || one.measures != measures
-        || ngx_memcmp(one.digest, session->digest, NGX_SHOP_ACTIVITY_DIGEST)
-           != 0)
+    if (activity->ways == NULL
+        && ngx_shop_activity_table(activity) != NGX_OK)
     {
-        ngx_memcpy(one.digest, session->digest, NGX_SHOP_ACTIVITY_DIGEST);
-        one.bits = 0;
-        one.day = day;
-        one.measures = measures;
+        return NULL;
     }
 
-    ngx_memmove(&set[1], &set[0], i * sizeof(ngx_shop_activity_noted_t));
-    set[0] = one;
+    digest = session->digest;
+    day = (uint32_t) (ngx_time() / 86400);
 
-    return &set[0].bits;
+    slot = ngx_shop_ways_take(activity->ways, ngx_shop_activity_hash(digest));
+    one = &activity->noted[slot];
+
+    if (one->day != day || one->measures != measures
+        || ngx_memcmp(one->digest, digest, NGX_SHOP_ACTIVITY_DIGEST) != 0)
+    {
+        ngx_memcpy(one->digest, digest, NGX_SHOP_ACTIVITY_DIGEST);
+        one->bits = 0;
+        one->day = day;
+        one->measures = measures;
+    }
+
+    return &one->bits;
 }
 
 
-static ngx_shop_activity_noted_t *
-ngx_shop_activity_set(ngx_shop_activity_t *activity, u_char *digest)
+static ngx_int_t
+ngx_shop_activity_table(ngx_shop_activity_t *activity)
 {
-    uint32_t  n;
+    activity->noted = ngx_pcalloc(activity->pool,
+                                  NGX_SHOP_ACTIVITY_NOTED
+                                  * sizeof(ngx_shop_activity_noted_t));
+    if (activity->noted == NULL) {
+        return NGX_ERROR;
+    }
 
-    /* a digest is random, so any of its bits are */
+    activity->ways = ngx_shop_ways_create(activity->pool,
+                                          NGX_SHOP_ACTIVITY_NOTED);
 
-    ngx_memcpy(&n, digest, sizeof(uint32_t));
+    if (activity->ways == NULL) {
+        (void) ngx_pfree(activity->pool, activity->noted);
+        return NGX_ERROR;
+    }
 
-    n &= NGX_SHOP_ACTIVITY_SETS - 1;
+    return NGX_OK;
+}
 
-    return &activity->noted[n * NGX_SHOP_ACTIVITY_WAYS];
+
+/* a digest is random, so any of its bits are */
+
+static uint32_t
+ngx_shop_activity_hash(u_char *digest)
+{
+    uint32_t  hash;
+
+    ngx_memcpy(&hash, digest, sizeof(uint32_t));
+
+    return hash;
 }
 
 
@@ -404,21 +407,14 @@ static void
 ngx_shop_activity_forget(ngx_shop_activity_t *activity,
     ngx_shop_activity_note_t *note)
 {
-    ngx_uint_t                  i;
-    ngx_shop_activity_noted_t  *set;
+    ngx_uint_t  slot;
 
-    if (activity->noted == NULL) {
-        return;
-    }
-
-    set = ngx_shop_activity_set(activity, note->digest);
-
-    for (i = 0; i < NGX_SHOP_ACTIVITY_WAYS; i++) {
-        if (ngx_memcmp(set[i].digest, note->digest,
-                       NGX_SHOP_ACTIVITY_DIGEST) == 0)
-        {
-            set[i].bits = 0;
-        }
+    if (activity->ways != NULL
+        && ngx_shop_ways_find(activity->ways,
+                              ngx_shop_activity_hash(note->digest), &slot)
+           == NGX_OK)
+    {
+        activity->noted[slot].bits = 0;
     }
 }
 
