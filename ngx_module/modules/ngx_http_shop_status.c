@@ -108,13 +108,13 @@ static void ngx_http_shop_status_value(ngx_http_shop_status_t *status,
 
 #define ngx_http_shop_ends(name, first, help)                                 \
     ngx_http_shop_counter_of("events", name, "status", "booked",              \
-                             first + NGX_SHOP_REDIS_EVENT_BOOKED, help),      \
+                             (first) + NGX_SHOP_REDIS_EVENT_BOOKED, help),    \
     ngx_http_shop_counter_of("events", name, "status", "duplicate",           \
-                             first + NGX_SHOP_REDIS_EVENT_DUPLICATE, NULL),   \
+                             (first) + NGX_SHOP_REDIS_EVENT_DUPLICATE, NULL), \
     ngx_http_shop_counter_of("events", name, "status", "kept",                \
-                             first + NGX_SHOP_REDIS_EVENT_KEPT, NULL),        \
+                             (first) + NGX_SHOP_REDIS_EVENT_KEPT, NULL),      \
     ngx_http_shop_counter_of("events", name, "status", "refused",             \
-                             first + NGX_SHOP_REDIS_EVENT_REFUSED, NULL)
+                             (first) + NGX_SHOP_REDIS_EVENT_REFUSED, NULL)
 
 
 /* those with a label stand together */
