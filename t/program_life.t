@@ -52,9 +52,12 @@ $redis->thaw;
 
 # its tier has gone with the configuration
 
-put($redis, document({ promotions => [ { code => 'GOLD',
-                                         audience => 'tier<=gold' } ] }));
-becomes($nginx, $session, 'GOLD -', 'a program that names a tier');
+my $gold = document({ promotions => [ { code => 'GOLD',
+                                        audience => 'tier<=gold' } ] });
+
+put($redis, $gold);
+wait_for { (status($nginx)->{version} || '') eq version($gold) }
+    'a program that names a tier', 30;
 
 $nginx->reload(http => conf(own() =~ s/tier gold.*?;//r));
 refused($nginx, qr/unknown tier "gold"/, 'which the next configuration lacks');
@@ -194,9 +197,9 @@ sub memory {
 
     my $small = start(redis => $redis, zone => 'shop_zone small:64k;');
 
-    put($redis, '{"promotions": [{"code": "A"}]}' . ' ' x 200_000);
+    put($redis, '{"promotions": [{"code": "A"}]}' . ' ' x 10_000);
     refused($small, qr/has no room for it/,
-            'a zone that is too small is said to be');
+            'more than an eighth of the zone is not taken');
     becomes($small, $session, 'CONF conf', '... and nothing is half known');
     put($redis, with('SMALL'));
     becomes($small, $session, 'SMALL -', 'a smaller one fits');
