@@ -336,6 +336,20 @@ is(promotion('HALF')->{lift}, undef, '... and nothing is it worth');
         is($is != $last, defined $anew, '... is when it was shown last');
         is($since, $anew ? $is : $last, '... since when') if defined $anew;
         is($then, defined $anew ? 7 * $day : $kept, '... for how long');
+
+        next if !$anew;
+
+        # an order of then may be told now
+
+        for my $case ([ 'within the time before', $last, 1 ],
+                      [ 'in the gap', $last + $kept, 0 ])
+        {
+            my ($where, $time, $more) = @$case;
+            my $from = $sum->('conversions');
+
+            $events->results($shop->nginx, order($session, time => $time));
+            is($sum->('conversions'), $from + $more, "... an order $where");
+        }
     }
 }
 

@@ -35,7 +35,8 @@
 -- A promotion is shown, or held back, once a day: "ARM SINCE LAST CONVERT" is
 -- kept of it, and that there is any.  An order less than CONVERT seconds after
 -- LAST is one for it, and so are all from SINCE on: until LAST, no moment is
--- so long after the one before at which it was shown.
+-- so long after the one before at which it was shown.  Behind it are those of
+-- before, the later ones first, as long as orders may be told that are so old.
 --
 -- The end of a session moves when a twentieth of the idle time is used up, at
 -- most a day: that write makes every nginx forget the session.
@@ -59,6 +60,7 @@ local held = redis.call('HMGET', activity, 'first_seen', 'last_seen',
 local listed = redis.call('ZSCORE', sessions, hash)
 local owed = held[6]
 local half_life = 30 * 86400
+local days_kept, stretches_kept = 400, 60
 local changed = 0
 
 local function outdated(at)
@@ -181,12 +183,27 @@ local function counts(code, arm, what)
 end
 
 
+local function earlier(text, at)
+    local list, n = '', 1
+
+    for it in string.gmatch(text, '%a+ %d+ %d+ %d+') do
+        local last, kept = string.match(it, '(%d+) (%d+)$')
+
+        if n < stretches_kept and last + kept > at - days_kept * 86400 then
+            list, n = list .. ' ' .. it, n + 1
+        end
+    end
+
+    return list
+end
+
+
 local function show(code, arm, convert)
     local field = 'shown:' .. code
     local at = tonumber(ARGV[9])
-    local was, since, last, before = string.match(
-        redis.call('HGET', activity, field) or '',
-        '^(%a+) (%d+) (%d+) (%d+)$')
+    local text = redis.call('HGET', activity, field) or ''
+    local was, since, last, before, rest = string.match(
+        text, '^(%a+) (%d+) (%d+) (%d+)(.*)$')
 
     if was == arm
        and math.floor(at / 86400) <= math.floor(tonumber(last) / 86400)
@@ -199,12 +216,13 @@ local function show(code, arm, convert)
     end
 
     if was ~= arm or at - tonumber(last) >= tonumber(before) then
-        since = ARGV[9]
+        since, rest = ARGV[9], earlier(text, at)
     end
 
     counts(code, arm, 'exposures')
     redis.call('HSET', activity, 'shown', 1, field,
-               arm .. ' ' .. since .. ' ' .. ARGV[9] .. ' ' .. convert)
+               arm .. ' ' .. since .. ' ' .. ARGV[9] .. ' ' .. convert
+               .. rest)
 end
 
 for code, arm, convert in string.gmatch(ARGV[8], '(%S+) (%a+) (%d+)') do

@@ -897,19 +897,21 @@ local function convert()
 
     for i = 1, #held, 2 do
         local code = string.match(held[i], '^shown:(.+)$')
-        local arm, since, last, kept = string.match(
-            code and held[i + 1] or '', '^(%a+) (%d+) (%d+) (%d+)$')
 
-        if arm and time >= tonumber(since)
-           and time < tonumber(last) + tonumber(kept)
-        then
-            local name = code .. ':' .. arm .. ':conversions'
-            local was = redis.pcall('HGET', shown, name) or '0'
+        for arm, since, last, kept in string.gmatch(
+            code and held[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
+        do
+            if time >= since + 0 and time < last + kept then
+                local name = code .. ':' .. arm .. ':conversions'
+                local was = redis.pcall('HGET', shown, name) or '0'
 
-            -- a figure that is none must not stop the order half-way
+                -- a figure that is none must not stop the order half-way
 
-            if type(was) == 'string' and integer(was) then
-                conversions[#conversions + 1] = name
+                if type(was) == 'string' and integer(was) then
+                    conversions[#conversions + 1] = name
+                end
+
+                break
             end
         end
     end
