@@ -20,6 +20,10 @@ ShopTest::Ledger - the script that books, and what it leaves in Redis
     $customer->key('seen');
     $customer->{reply};                 # all that the script has returned
 
+    # with module => ShopTest::Simulate->new(...)
+
+    my ($status, @replies) = $customer->told($now, \%event, [ 'GET', 'key' ]);
+
 =head1 DESCRIPTION
 
 Programs and events are those of L<ShopTest::Loyalty>; an error of Redis is
@@ -27,7 +31,12 @@ the status "error TEXT".  What a promotion's budget is leased by goes on until
 the event is booked.  "prefix" is put before the script.
 
 What "seen" returns, if the request begins a visit, is an event with its
-"days" besides.
+"days" besides; it can be told promotions that are shown, "CODE ARM CONVERT
+...".
+
+"told" books by the command that the module makes, and tells all of the budgets
+that it used, as a worker does; what comes back besides is read in the same
+moment.
 
 =cut
 
@@ -136,6 +145,38 @@ sub book {
 }
 
 
+sub told {
+    my ($self, $now, $event, @also) = @_;
+    my $also = join '', map { ShopTest::Redis::encode(@$_) } @also;
+    my %known;
+
+    for (1 .. 100) {
+        my ($reply, @replies) = $self->{redis}->pipeline(
+            $self->{module}->book($now, $self->{id}, [ event($event) ],
+                                  \%known) . $also, 1 + @also);
+
+        return "error $reply->{text}" if ref $reply ne 'ARRAY';
+
+        $self->{reply} = $reply;
+
+        my @figures = split / /, $reply->[10];
+
+        if ($reply->[0] eq 'lease') {
+            $known{$figures[0]} = $self->lease(@figures);
+            next;
+        }
+
+        while (my ($code, @its) = splice @figures, 0, 4) {
+            $self->asks($code, $self->{part}, 0, @its);
+        }
+
+        return (join(' ', grep { length } @$reply[0, 1]), @replies);
+    }
+
+    die "nothing but leases\n";
+}
+
+
 # what was leased in all, or "sold"
 
 sub lease {
@@ -224,7 +265,7 @@ sub call {
 # a request at "now" of a customer who had been there at "before"
 
 sub seen {
-    my ($self, $now, $before) = @_;
+    my ($self, $now, $before, $shown) = @_;
     my $session = $self->key('session') . ':h1';
 
     $self->{redis}->command('HSET', $session, 'provider', 'one');
@@ -232,7 +273,8 @@ sub seen {
     my $owed = $self->{redis}->command(
         'EVALSHA', $self->sha('activity'), 6, $session,
         (map { $self->key($_) } qw(sessions activity view customer shown)),
-        'h1', $now, $before, 1000 * 86400, 1, 0, 0, '', 0)->[1];
+        'h1', $now, $before, 1000 * 86400, 1, $self->{module} ? 1 : 0, 0,
+        $shown || '', $now)->[1];
 
     return unless defined $owed;
 

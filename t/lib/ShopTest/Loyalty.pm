@@ -18,7 +18,9 @@ ShopTest::Loyalty - what points and tiers a customer ought to have
                      pending => '14d', expires => '365d',
                      multiply => { silver => 1500 } } ],
         promotions => [ { code => 'A', budget => 500, per_member => 1,
-                          period => 'month' } ],    # or "30d"; ever
+                          period => 'month' },      # or "30d"; ever
+                        { code => 'B', once => 1 } ],
+        of         => { id => 'c1', seed => $hex, sold => \%sold },
     );
 
     $customer->book($now, { id => 'e1', type => 'order', time => $now,
@@ -29,6 +31,12 @@ ShopTest::Loyalty - what points and tiers a customer ought to have
     $customer->lots;                # { id => points left }, pending below 0
     $customer->{ledger};            # [ "KIND POINTS LOT BALANCE EVENT", ... ]
     $customer->{results};           # "A=redeemed B=unknown", of the last event
+    $customer->gone($now);          # { CODE => 1 } that is not to be redeemed
+
+    $customer->visited($now);       # a visit begins
+    $customer->shows($now, 'given', @codes);    # or "held"
+    $customer->counters;            # { "CODE:given:exposures" => N }
+    $customer->facts;               # what conditions ask for, see Offers
 
 =head1 DESCRIPTION
 
@@ -56,7 +64,9 @@ right again.
 A promotion is redeemed by the order that names it, whether that is worth
 points or not, and counts for its customer at the time of the order: in a
 period of the calendar, or in so many whole days before a day and that day.  No
-such days may have too many, in whatever order the orders are told.
+such days may have too many, in whatever order the orders are told.  What is
+shown goes by the days before today, and in a calendar by the period of the
+order that was told last, if that is not over.
 
 A clock that goes back is believed, and what was done stays done: lots that are
 active, a tier that was reassessed, a grant that has ended.
@@ -68,6 +78,8 @@ use warnings;
 
 use List::Util qw(max min sum0);
 use Time::Local qw(timegm);
+
+use ShopTest::Offers ();
 
 
 use constant {
@@ -83,6 +95,8 @@ my %seconds = (s => 1, m => 60, h => 3600, d => DAY, w => 7 * DAY);
 sub new {
     my ($class, %program) = @_;
 
+    my $of = delete $program{of};
+
     return bless {
         program       => { tiers => [], earn => [], %program },
         clock         => 0,
@@ -97,6 +111,10 @@ sub new {
         since         => 0,
         shown         => -1,        # the same, with grants
         shown_since   => 0,
+        id            => 'c1',
+        seed          => '0' x 32,
+        sold          => {},        # redeemed by all, by code
+        %{ $of || {} },
     }, $class;
 }
 
@@ -164,7 +182,16 @@ sub year_start { return timegm(0, 0, 0, 1, 0, $_[0]) }
 
 # the start of the day, week, month or year of the calendar
 
+my %starts;
+
 sub period {
+    my ($time, $unit) = @_;
+
+    return $starts{$unit}{int($time / DAY)} ||= start($time, $unit);
+}
+
+
+sub start {
     my ($time, $unit) = @_;
     my ($day, $month, $weekday) = (gmtime $time)[3, 4, 6];
     my $today = $time - $time % DAY;
@@ -201,9 +228,12 @@ sub book {
     my $type = $event->{type};
     my $status = $self->$type($event);
 
+    $self->{counted} = {};
+
     if ($status !~ /^refused/) {
         $self->{seen}{$event->{id}} = { at => $now, content => $content,
                                         results => $self->{results} };
+        $self->{created} ||= $now;
         $self->raise;
     }
 
@@ -247,7 +277,7 @@ sub pending {
 sub lots {
     my ($self) = @_;
 
-    return { map { lot_id($_) => $_->{pending} ? -$_->{left} : $_->{left} }
+    return { map { $_->{id} => $_->{pending} ? -$_->{left} : $_->{left} }
              grep { $_->{left} } @{ $self->{lots} } };
 }
 
@@ -273,12 +303,13 @@ sub put {
     my ($self, $kind, $points, $activates, $expires, $event) = @_;
     my $new = { activates => $activates, expires => $expires, left => 0,
                 pending => $activates > $self->{clock} };
-    my ($lot) = grep { lot_id($_) eq lot_id($new) } @{ $self->{lots} };
+    my $id = $new->{id} = lot_id($new);
+    my ($lot) = grep { $_->{id} eq $id } @{ $self->{lots} };
 
     push @{ $self->{lots} }, $lot = $new unless $lot;
 
     $lot->{left} += $points;
-    $self->enter($kind, $points, lot_id($lot), $event->{id});
+    $self->enter($kind, $points, $id, $event->{id});
 
     $self->expire($lot) if $expires && $expires <= $self->{clock};
 }
@@ -294,7 +325,7 @@ sub take {
 
         $points -= $n;
         $lot->{left} -= $n;
-        $self->enter($kind, -$n, lot_id($lot), $event->{id});
+        $self->enter($kind, -$n, $lot->{id}, $event->{id});
     }
 
     return $points;
@@ -306,7 +337,7 @@ sub expire {
     my $n = $lot->{left};
 
     $lot->{left} = 0;
-    $self->enter('expired', -$n, lot_id($lot), '-') if $n;
+    $self->enter('expired', -$n, $lot->{id}, '-') if $n;
 }
 
 
@@ -324,7 +355,7 @@ sub settle {
     }
 
     for my $due (sort { $a->[0] <=> $b->[0] || $a->[1] <=> $b->[1]
-                        || lot_id($a->[2]) cmp lot_id($b->[2]) } @due)
+                        || $a->[2]{id} cmp $b->[2]{id} } @due)
     {
         my ($at, $ends, $lot) = @$due;
 
@@ -333,7 +364,7 @@ sub settle {
 
         } else {
             $lot->{pending} = 0;
-            $self->enter("released:$lot->{left}", 0, lot_id($lot), '-');
+            $self->enter("released:$lot->{left}", 0, $lot->{id}, '-');
         }
     }
 
@@ -533,38 +564,43 @@ sub order {
     return 'refused too_large' unless $self->fits($points);
 
     $self->{orders}{$event->{order}} = $order;
+    $self->{norders}++;
+    $self->{last_order} = max($self->{last_order} || 0, $event->{time});
     push @{ $self->{paid}{$_->{n}} }, $event->{time} for @rules;
 
     $self->qualify($event->{time}, $points);
     $self->put('order', $in{$_->[0]}, @$_[1, 2], $event) for @lots;
     $self->redeem($event);
+    $self->convert($event->{time}) if net($order) > 0;
 
     return 'booked';
 }
 
 
-# each code once; a budget is that of all customers, of whom this is one
+# each code once; a budget is that of all customers who share "sold"
 
 sub redeem {
     my ($self, $event) = @_;
     my %is;
 
     for my $name (split /,/, $event->{promotion} || '') {
-        my ($it) = grep { $_->{code} eq $name }
-                   @{ $self->{program}{promotions} || [] };
-
         next if $is{$name};
 
-        $is{$name} = !$it ? 'unknown'
-            : $it->{per_member}
-              && $self->times($it, $event->{time}) >= $it->{per_member}
-            ? 'limit'
-            : $it->{budget} && $it->{budget}
-                               <= @{ $self->{redeemed}{$name} || [] }
-            ? 'sold_out' : 'redeemed';
+        my ($it, $foreign) = $self->named($name);
 
-        push @{ $self->{redeemed}{$name} }, $event->{time}
-            if $is{$name} eq 'redeemed';
+        $is{$name} = !$it ? ($foreign ? 'foreign' : 'unknown')
+                   : $self->limited($it, $event->{time}) ? 'limit'
+                   : $self->sold_out($it) ? 'sold_out' : 'redeemed';
+
+        next if $is{$name} ne 'redeemed';
+
+        push @{ $self->{redeemed}{$it->{code}} }, $event->{time};
+        $self->{sold}{$it->{code}}++;
+
+        $self->{last_redeemed}{$it->{code}} = $event->{time}
+            if in_calendar($it)
+               && period($event->{time}, $it->{period})
+                  >= period($self->{clock}, $it->{period});
     }
 
     my %seen;
@@ -574,25 +610,92 @@ sub redeem {
 }
 
 
+# the promotion that has this code for this customer, or whether another one
+# would have it
+
+sub named {
+    my ($self, $name) = @_;
+    my $foreign = 0;
+
+    for my $it (@{ $self->{program}{promotions} || [] }) {
+        my $code = $it->{once}
+            ? ShopTest::Offers::own($self->{seed}, $it->{code}, $self->{id})
+            : $it->{code};
+
+        return $it if $code eq $name;
+
+        $foreign = 1 if $it->{once}
+                        && $name =~ /^\Q$it->{code}\E(?:-.{10})?$/;
+    }
+
+    return (undef, $foreign);
+}
+
+
+sub limited {
+    my ($self, $it, $time) = @_;
+    my $limit = $it->{once} ? 1 : $it->{per_member};
+
+    return $limit && $self->times($it, $time) >= $limit;
+}
+
+
+sub sold_out {
+    my ($self, $it) = @_;
+
+    return $it->{budget}
+           && ($self->{sold}{$it->{code}} || 0) >= $it->{budget};
+}
+
+
+# the promotions that cannot be redeemed now, so they are not shown
+
+sub gone {
+    my ($self, $now) = @_;
+
+    return { map { $_->{code} => 1 }
+             grep { $self->used_up($_, $now) || $self->sold_out($_) }
+             @{ $self->{program}{promotions} || [] } };
+}
+
+
+sub used_up {
+    my ($self, $it, $now) = @_;
+    my $last = $self->{last_redeemed}{$it->{code}};
+
+    if (my ($days) = ($it->{period} || '') =~ /^(\d+)d$/) {
+        return $it->{per_member}
+               <= grep { int($_ / DAY) >= int($now / DAY) - $days }
+                  @{ $self->{redeemed}{$it->{code}} || [] };
+    }
+
+    return $self->limited($it, $now) if !in_calendar($it);
+
+    return defined $last && $self->limited($it, $last)
+           && period($last, $it->{period}) >= period($now, $it->{period});
+}
+
+
+sub in_calendar { return ($_[0]{period} || '') =~ /^[a-z]/ }
+
+
 # how many of those that were redeemed count at that time
 
 sub times {
     my ($self, $it, $time) = @_;
-    my $period = $it->{period} || 'ever';
+    my $period = $it->{period} || '';
     my @all = @{ $self->{redeemed}{$it->{code}} || [] };
 
-    return scalar @all if $period eq 'ever';
+    return scalar grep { period($_, $period) == period($time, $period) } @all
+        if in_calendar($it);
 
-    if ($period =~ /^(\d+)d$/) {
-        my ($n, $day) = ($1, int($time / DAY));
-        my @days = map { int($_ / DAY) } @all;
+    my ($n) = $period =~ /^(\d+)d$/ or return scalar @all;
+    my $day = int($time / DAY);
+    my @days = map { int($_ / DAY) } @all;
 
-        return max map { my $last = $_;
-                         scalar grep { $_ >= $last - $n && $_ <= $last } @days
-                       } $day, grep { $_ > $day && $_ <= $day + $n } @days;
-    }
-
-    return scalar grep { period($_, $period) == period($time, $period) } @all;
+    return max map { my $last = $_;
+                     scalar grep { $_ >= $last - $n && $_ <= $last } @days
+                   } $day, grep { $_ > $day && $_ <= $day + $n } @days;
 }
 
 
@@ -612,7 +715,7 @@ sub refund {
     my $reverse = sum0 map { worth($_, $before) - worth($_, net($order)) }
                        @{ $order->{lines} };
     my %own = map { $_->{lot} => 1 } @{ $order->{lines} };
-    my @own = ordered(grep { $own{lot_id($_)} } @{ $self->{lots} });
+    my @own = ordered(grep { $own{$_->{id}} } @{ $self->{lots} });
 
     my $missing = $self->take('reversed', $reverse, $event,
         (grep { $_->{pending} } @own), (grep { !$_->{pending} } @own),
@@ -652,6 +755,93 @@ sub adjust {
     $self->qualify($event->{time}, $points) if $event->{qualifying};
 
     return 'booked';
+}
+
+
+# --- promotions that are shown --------------------------------------------
+
+
+# days in a row, and when visits began
+
+sub visited {
+    my ($self, $now) = @_;
+    my $visits = $self->{visits};
+    my $days = defined $visits->{last}
+               ? int($now / DAY) - int($visits->{last} / DAY) : 9e18;
+
+    $visits->{earlier} = $visits->{last} if defined $visits->{last} && $days;
+    $visits->{streak} = !$days ? $visits->{streak}
+                      : $days == 1 ? $visits->{streak} + 1 : 1;
+    $visits->{last} = $now;
+    $self->{visits} = $visits;
+
+    return;
+}
+
+
+# once a day; "customers" are those who were shown it, or not, ever
+
+sub shows {
+    my ($self, $now, $arm, @codes) = @_;
+
+    for my $code (@codes) {
+        my $times = $self->{exposed}{"$code:$arm"} ||= [];
+
+        push @$times, $now
+            if !@$times || int($now / DAY) > int($times->[-1] / DAY);
+    }
+
+    return;
+}
+
+
+# an order that is worth something, soon after one of those times
+
+sub convert {
+    my ($self, $time) = @_;
+
+    for my $it (@{ $self->{program}{promotions} || [] }) {
+        my $soon = seconds($it->{convert} || '7d');
+
+        for my $name (map { "$it->{code}:$_" } qw(given held)) {
+            $self->{converted}{$name}++
+                if grep { $time >= $_ && $time < $_ + $soon }
+                   @{ $self->{exposed}{$name} || [] };
+        }
+    }
+
+    return;
+}
+
+
+sub counters {
+    my ($self) = @_;
+    my $exposed = $self->{exposed} || {};
+    my $converted = $self->{converted} || {};
+
+    return {
+        (map { ("$_:exposures" => scalar @{ $exposed->{$_} },
+                "$_:customers" => 1) } keys %$exposed),
+        (map { ("$_:conversions" => $converted->{$_}) } keys %$converted),
+    };
+}
+
+
+sub facts {
+    my ($self) = @_;
+    my $visits = $self->{visits} || {};
+    my %all = $self->counted(0, 9e18);
+
+    return {
+        tier       => $self->tier,
+        points     => $self->active,
+        orders     => $self->{norders} || 0,
+        spend      => $all{spend},
+        last_order => $self->{last_order} || 0,
+        created    => $self->{created},
+        visits     => join ' ', map { $visits->{$_} || 0 }
+                                qw(last earlier frequency streak),
+    };
 }
 
 
@@ -732,18 +922,24 @@ sub tier_until {
 
 sub counted {
     my ($self, $first, $last) = @_;
-    my $within = sub { my $day = int($_[0] / DAY);
-                       return $day >= $first && $day <= $last };
 
-    my @orders = grep { $within->($_->{time}) && net($_) > 0 }
-                 grep { defined $_->{total} } values %{ $self->{orders} };
+    # until something is booked that is the same
 
-    return (
-        points => sum0(map { $_->{points} } grep { $within->($_->{time}) }
-                       @{ $self->{qualifying} }),
-        spend  => sum0(map { net($_) } @orders),
-        orders => scalar @orders,
-    );
+    return @{ $self->{counted}{"$first $last"} ||= [ do {
+        my ($from, $to) = ($first * DAY, ($last + 1) * DAY);
+
+        my @orders = grep { $_->{time} >= $from && $_->{time} < $to
+                            && $_->{total} > $_->{refunded} }
+                     grep { defined $_->{total} } values %{ $self->{orders} };
+
+        (
+            points => sum0(map { $_->{points} }
+                           grep { $_->{time} >= $from && $_->{time} < $to }
+                           @{ $self->{qualifying} }),
+            spend  => sum0(map { net($_) } @orders),
+            orders => scalar @orders,
+        );
+    } ] };
 }
 
 

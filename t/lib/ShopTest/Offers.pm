@@ -22,9 +22,12 @@ ShopTest::Offers - which segments a customer is in, which promotions are theirs
     );
 
     $offers->conf;                  # the same as lines of the configuration
+    $offers->offered;               # ... without tiers and currency
 
     $offers->promotions({ tier => 'silver', orders => 2 }, $now,
         seed => $hex, customer => $id, provider => 'work',
+        gone => { B => 1 },         # sold out, or redeemed often enough
+        held => \my @held,          # is told what was held back
         variables => { country => 'DE' });
     $offers->segments({ points => 1250 }, $now, provider => 'work');
 
@@ -101,6 +104,14 @@ sub conf {
         $points += 1000;
     }
 
+    return $text . $self->offered;
+}
+
+
+sub offered {
+    my ($self) = @_;
+    my $text = '';
+
     for (@{ $self->{segments} }) {
         my ($name, @lines) = @$_;
 
@@ -133,9 +144,15 @@ sub lines {
     }
 
     push @lines, map { "$_ $promotion->{$_}" }
-                 grep { defined $promotion->{$_} } qw(group priority);
-    push @lines, "holdout $promotion->{holdout}%" if $promotion->{holdout};
-    push @lines, 'stop on' if $promotion->{stop};
+                 grep { defined $promotion->{$_} } qw(group priority budget);
+    push @lines, "holdout $promotion->{holdout}%"
+                 . ($promotion->{convert} ? " convert=$promotion->{convert}"
+                                          : '')
+        if $promotion->{holdout};
+    push @lines, join ' ', 'per_member', $promotion->{per_member},
+                           $promotion->{period} || ()
+        if $promotion->{per_member};
+    push @lines, map { "$_ on" } grep { $promotion->{$_} } qw(stop once);
 
     return @lines;
 }
@@ -157,12 +174,19 @@ sub promotions {
         my $group = $promotion->{group};
 
         next if defined $group && $taken{$group};
-        next if $promotion->{holdout}
-                && bucket($moment{seed}, $promotion->{code},
-                          $moment{customer})
-                   < 100 * $promotion->{holdout};
 
-        push @given, $promotion->{code};
+        if ($promotion->{holdout}
+            && bucket($moment{seed}, $promotion->{code}, $moment{customer})
+               < 100 * $promotion->{holdout})
+        {
+            push @{ $moment{held} }, $promotion->{code};
+            next;
+        }
+
+        push @given, $promotion->{once}
+                     ? own($moment{seed}, $promotion->{code},
+                           $moment{customer})
+                     : $promotion->{code};
         $taken{$group} = 1 if defined $group;
 
         last if $promotion->{stop};
@@ -180,6 +204,7 @@ sub holds {
     my $audience = $promotion->{audience} || [];
     my $hours = $promotion->{hours} || [];
 
+    return 0 if $moment->{gone}{$promotion->{code}};
     return 0 if defined $promotion->{from} && $now < $promotion->{from};
     return 0 if defined $promotion->{until} && $now >= $promotion->{until};
 

@@ -24,6 +24,8 @@ ShopTest::Redis - a private Redis and a client to look into it
     $redis->hash('key');                        # HGETALL as a hash
     $redis->keys('shop:session:*');             # sorted list
     $redis->try('GET', 'list');                 # (reply, error)
+    $redis->pipeline($bytes, 2);                # two replies at once
+    ShopTest::Redis::encode('GET', 'key');      # such bytes
 
     $redis->freeze;  $redis->thaw;              # alive, but says nothing
     $redis->stop;    $redis->start;             # on the same port, empty
@@ -241,6 +243,16 @@ sub try {
 }
 
 
+sub pipeline {
+    my ($self, $commands, $n) = @_;
+    my $socket = $self->{socket} ||= $self->dial;
+
+    print {$socket} $commands or die "redis: $!\n";
+
+    return map { read_reply($socket) } 1 .. $n;
+}
+
+
 sub dial {
     my ($self) = @_;
 
@@ -272,6 +284,13 @@ sub read_reply {
     my ($socket) = @_;
 
     local $/ = "\r\n";
+
+    return read_value($socket);
+}
+
+
+sub read_value {
+    my ($socket) = @_;
 
     my $line = <$socket>;
     die "connection closed\n"
@@ -306,7 +325,7 @@ sub read_reply {
 
     if ($type eq '*') {
         return undef if $line < 0;
-        return [ map { read_reply($socket) } 1 .. $line ];
+        return [ map { read_value($socket) } 1 .. $line ];
     }
 
     die "not a reply: $type$line\n";
