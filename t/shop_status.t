@@ -20,7 +20,7 @@ END
 my $redis = redis();
 
 my $shop = shop(
-    redis => $redis,
+    redis => $redis, listen => 'reuseport',
     nginx_options => {
         workers => 2, daemon => 1, level => 'notice',
         allow   => [ qr/worker process \d+ exited on signal 9/ ],
@@ -326,6 +326,7 @@ wait_for {
         for qw(commands connects errors_timeout);
 
     browse($session, 20);
+    wait_for { my @is = $nginx->workers; @is == 2 } 'the old ones to end', 60;
 
     # a Redis that does not answer adds nothing to what is counted
 
