@@ -542,9 +542,10 @@ sub history {
 
 
 for my $number ($first .. $last) {
-    my ($wrong, $is, $expected) = eval { history($number) };
+    my ($wrong, $is, $expected);
 
-    $wrong = $@ if $@;
+    eval { ($wrong, $is, $expected) = history($number); 1 }
+        or die "history $number: $@";
 
     ok(!$wrong, "history $number");
     diag("history $number: $wrong") if $wrong;
