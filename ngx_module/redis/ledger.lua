@@ -134,38 +134,54 @@ local function words(text)
 end
 
 
--- the customer, as held and as it will be
+-- The customer, as held and as it will be; the first ones are numbers.  A
+-- tier is given without "earned", so most customers have none.
 
 local fields = { 'points', 'pending', 'qualifying', 'orders', 'nothing',
-                 'spend', 'last_order', 'next_due', 'tier', 'tier_since',
-                 'tier_until', 'toward', 'earned', 'granted', 'created',
-                 'limits' }
-local texts = { tier = true, earned = true, granted = true, limits = true }
-local held = redis.call('HMGET', view, unpack(fields))
-local is, exists = {}, false
+                 'spend', 'last_order', 'next_due', 'tier_since',
+                 'tier_until', 'toward', 'created', 'tier', 'granted',
+                 'earned' }
+local numbers, read = 12, 14
+local held = redis.call('HMGET', view, unpack(fields, 1, read))
+local exists = false
 
-for i = 1, #fields do
+-- a table that is made with all of its fields need not grow
+
+local is = { points = 0, pending = 0, qualifying = 0, orders = 0, nothing = 0,
+             spend = 0, last_order = 0, next_due = 0, tier_since = 0,
+             tier_until = 0, toward = 0, created = 0, tier = '', granted = '',
+             earned = '' }
+
+for i = 1, read do
     local field, value = fields[i], held[i]
 
-    exists = exists or value ~= false
+    if value then
+        exists = true
 
-    if texts[field] then
-        value = value or ''
+        if i <= numbers then
+            value = integer(value)
 
-    else
-        value = value and integer(value) or not value and 0
-
-        if not value then
-            return redis.error_reply('ERR the view holds no integer')
+            if not value then
+                return redis.error_reply('ERR the view holds no integer')
+            end
         end
+
+        is[field] = value
     end
 
-    is[field], held[i] = value, value
+    held[i] = is[field]
 end
+
+if is.granted ~= '' then
+    is.earned = redis.call('HGET', view, 'earned') or ''
+end
+
+held[#fields] = is.earned
 
 local entries, marks, conversions = {}, {}, {}
 local paid, record, visited = {}
 local results, figures, reserved, told = '', {}, {}
+local promoted = {}
 
 
 local function enter(word, points, lot, event)
@@ -575,21 +591,6 @@ local function raise()
 end
 
 
-local function factor(rule)
-    if not find(rule.multiply, is.tier, 1, true) then
-        return 1000
-    end
-
-    for name, thousandths in string.gmatch(rule.multiply, '(%S+):(%d+)') do
-        if name == is.tier then
-            return tonumber(thousandths)
-        end
-    end
-
-    return 1000
-end
-
-
 -- lots: those that were read, and whether that is all of them; what is earned
 -- needs no others than its own, what is taken and what is due asks for all,
 -- and no event does first the one and then the other
@@ -601,16 +602,17 @@ local known_lots, known_all = {}, false
 
 local function lot_add(name, left)
     local activates, expires = string.match(name, '^(%d+):(%d+)$')
-    local lot = { name = name, left = math.abs(left or 0),
-                  activates = (activates or 0) + 0,
-                  expires = (expires or 0) + 0 }
+    local pending = left and left < 0
 
-    if left then
-        lot.pending = left < 0
+    activates, expires = (activates or 0) + 0, (expires or 0) + 0
 
-    else
-        lot.pending = lot.activates > now
+    if not left then
+        left, pending = 0, activates > now
     end
+
+    local lot = { name = name, left = left < 0 and -left or left,
+                  activates = activates, expires = expires,
+                  pending = pending, changed = false }
 
     known_lots[#known_lots + 1] = lot
 
@@ -640,23 +642,6 @@ local function all_lots()
 end
 
 
-local function one_lot(name)
-    for _, lot in ipairs(known_lots) do
-        if lot.name == name then
-            return lot
-        end
-    end
-
-    if known_all then
-        return lot_add(name)
-    end
-
-    local left = name ~= '-' and redis.call('ZSCORE', lots, name)
-
-    return lot_add(name, left and tonumber(left))
-end
-
-
 local function move(lot, points)
     local side = lot.pending and 'pending' or 'points'
 
@@ -676,728 +661,721 @@ local function expire(lot)
 end
 
 
-local function put(name, points, word, event)
-    local lot = one_lot(name)
+-- The events; what is refused is so before anything is changed.  They are in
+-- one function for Lua's sake: what a function keeps of the text around it is
+-- looked for once then, and not again by each function inside.
 
-    move(lot, points)
-    enter(word, points, name, event)
-
-    if lot.expires ~= 0 and lot.expires <= now then
-        expire(lot)
-    end
-end
+local function events()
+    local book = {}
 
 
-local function mark(event)
-    marks[event] = event == 'signup' and '+inf'
-                   or decimal(today * digests + digest)
-end
-
-
-local function fits(points)
-    return is.points + is.pending + points <= max
-           and is.qualifying + points <= max
-end
-
-
--- the events; what is refused is so before anything is changed
-
-local book = {}
-
-
-local function may_pay(rule)
-    if rule.tier ~= '' and rule.tier ~= is.tier or amount < rule.min
-        or rule.what == 'streak' and (amount == 0 or amount % rule.per ~= 0)
-    then
-        return false
-    end
-
-    if rule.pace == '' then
-        return true
-    end
-
-    local field, every, limit, start = unpack(words(rule.pace))
-    local text = redis.call('HGET', activity, field) or ''
-    local last = tonumber(string.match(text, '^%d+'))
-    local times = tonumber(string.match(text, ' ' .. start .. ':(%d+)') or 0)
-
-    every, limit = tonumber(every), tonumber(limit)
-
-    rule.paid = { field = field, limit = limit, start = start, times = times,
-                  periods = string.match(text, '^%d+(.*)$') or '' }
-
-    return (every == 0 or not last or time - last >= every)
-           and (limit == 0 or times < limit)
-end
-
-
-local function rules_for(what)
-    local list = {}
-
-    for _, rule in ipairs(rules) do
-        if rule.what == what and may_pay(rule) then
-            list[#list + 1] = rule
-        end
-    end
-
-    return list
-end
-
-
-local function has_paid(rule)
-    local it = rule.paid
-
-    if not it then
-        return
-    end
-
-    local periods, found = '', 0
-
-    if it.limit > 0 then
-        local period = ' ' .. it.start .. ':'
-
-        periods, found = string.gsub(it.periods, period .. '%d+',
-                                     period .. decimal(it.times + 1))
-
-        if found == 0 then
-            periods = periods .. period .. '1'
-        end
-    end
-
-    -- no event is so old any more
-
-    local first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
-
-    while first and tonumber(first) < today - days_kept - 366 do
-        periods = rest
-        first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
-    end
-
-    paid[it.field] = ARGV[4] .. periods
-end
-
-
-if kind == 'login' or kind == 'visit' or kind == 'custom' then
-    local function reward(what, event)
-        local rewarded = false
-
-        for _, rule in ipairs(rules_for(what)) do
-            if fits(rule.points) then
-                count(time, rule.points, 0, 0)
-                put(rule.lot, rule.points, string.match(what, '^%a+'), event)
-                has_paid(rule)
-                rewarded = true
+    local function one_lot(name)
+        for _, lot in ipairs(known_lots) do
+            if lot.name == name then
+                return lot
             end
         end
 
-        return rewarded
-    end
-
-
-    function book.login()
-        if not redis.call('ZSCORE', seen, 'signup') then
-            reward('signup', 'signup')
-            mark('signup')
+        if known_all then
+            return lot_add(name)
         end
 
-        if reward('login', id) then
-            mark(id)
-        end
+        local left = name ~= '-' and redis.call('ZSCORE', lots, name)
 
-        return 'booked'
+        return lot_add(name, left and tonumber(left))
     end
 
 
-    function book.visit()
-        local owed = redis.call('HGET', activity, 'owed')
+    local function put(name, points, word, event)
+        local lot = one_lot(name)
 
-        if owed ~= ARGV[4] .. ' ' .. ARGV[6] then
-            return 'duplicate'
-        end
+        move(lot, points)
+        enter(word, points, name, event)
 
-        reward('visit', id)
-        reward('streak', id)
-        visited = true
-
-        return 'booked'
-    end
-
-
-    function book.custom()
-        reward('custom:' .. order, id)
-
-        return 'booked'
-    end
-end
-
-
-local function read_order()
-    local text = redis.call('HGET', orders, order)
-
-    if not text then
-        return { refunded = 0, lines = {} }
-    end
-
-    local list = words(text)
-    local it = { total = tonumber(list[1]), refunded = tonumber(list[2]),
-                 time = list[3], multiplier = tonumber(list[4]), lines = {} }
-
-    for i = 5, #list, 3 do
-        it.lines[#it.lines + 1] = {
-            per = list[i] + 0, points = list[i + 1] + 0, lot = list[i + 2],
-            record = ' ' .. list[i] .. ' ' .. list[i + 1] .. ' ' .. list[i + 2]
-        }
-    end
-
-    return it
-end
-
-
-local function write_order(it)
-    if not it.total then
-        record = '- ' .. decimal(it.refunded)
-        return
-    end
-
-    record = decimal(it.total) .. ' ' .. decimal(it.refunded) .. ' ' .. it.time
-             .. ' ' .. decimal(it.multiplier)
-
-    for _, line in ipairs(it.lines) do
-        record = record .. line.record
-    end
-end
-
-
--- what is left of an order
-
-local function net(it)
-    return math.max(it.total - it.refunded, 0)
-end
-
-
--- its points, of which nil: too many
-
-local function worth(it, line)
-    local left = net(it)
-    local times = line.per == 0 and math.min(left, 1)
-                  or math.floor(left / line.per)
-
-    local n = times * line.points * it.multiplier
-
-    return n <= max and math.floor(n / 1000) or nil
-end
-
-
-local function convert()
-    if not redis.call('HGET', activity, 'shown') then
-        return
-    end
-
-    local held = redis.call('HGETALL', activity)
-
-    for i = 1, #held, 2 do
-        local code = string.match(held[i], '^shown:(.+)$')
-
-        for arm, since, last, kept in string.gmatch(
-            code and held[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
-        do
-            if time >= since + 0 and time < last + kept then
-                local name = code .. ':' .. arm .. ':conversions'
-                local was = redis.pcall('HGET', shown, name) or '0'
-
-                -- a figure that is none must not stop the order half-way
-
-                if type(was) == 'string' and integer(was) then
-                    conversions[#conversions + 1] = name
-                end
-
-                break
-            end
+        if lot.expires ~= 0 and lot.expires <= now then
+            expire(lot)
         end
     end
-end
 
 
--- promotions: what becomes of them is found out before anything is changed
-
-local promoted = {}
-
-if ARGV[8] ~= '' then
-    local promotions = {}
-    local pattern = '(%S+) (%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)'
-
-    for name, word, code, limit, date, from, to, budget, leased
-        in string.gmatch(ARGV[8], pattern)
-    do
-        promotions[#promotions + 1] = { name = name, word = word, code = code,
-                                        limit = tonumber(limit),
-                                        date = tonumber(date),
-                                        from = tonumber(from),
-                                        to = tonumber(to),
-                                        budget = tonumber(budget),
-                                        leased = tonumber(leased) }
+    local function fits(points)
+        return is.points + is.pending + points <= max
+               and is.qualifying + points <= max
     end
 
 
-    -- how often on these days, and the first of them on which it was
+    local function factor(rule)
+        if not find(rule.multiply, is.tier, 1, true) then
+            return 1000
+        end
 
-    local function used_within(it, from, to)
-        local times, first = 0, math.huge
-
-        for date, n in pairs(it.used) do
-            if date >= from and date <= to and n > 0 then
-                times, first = times + n, math.min(first, date)
+        for name, thousandths in string.gmatch(rule.multiply, '(%S+):(%d+)') do
+            if name == is.tier then
+                return tonumber(thousandths)
             end
         end
 
-        return times, first
+        return 1000
     end
 
 
-    local function judge_limit(it)
-        local text = redis.call('HGET', activity, 'used:' .. it.code) or ''
-
-        it.used, it.times, it.window = {}, 0, it.date - it.from
-
-        for date, times in string.gmatch(text, '(%d+):(%d+)') do
-            it.used[tonumber(date)] = tonumber(times)
+    local function may_pay(rule)
+        if rule.tier ~= '' and rule.tier ~= is.tier or amount < rule.min
+            or rule.what == 'streak'
+               and (amount == 0 or amount % rule.per ~= 0)
+        then
+            return false
         end
 
-        -- a window ends with that day, or with one behind it that has some
-
-        it.used[it.date] = it.used[it.date] or 0
-
-        for last in pairs(it.used) do
-            if last >= it.date and last < it.to then
-                local times = used_within(it, last - it.window, last)
-
-                it.times = math.max(it.times, times)
-            end
-        end
-
-        if it.times >= it.limit then
-            it.word = 'limit'
-        end
-    end
-
-
-    -- whether something is leased; then it is as if it was used
-
-    local function reserve(it)
-        local held = redis.call('HGET', budgets, it.code) or '0 0 0 0'
-        local leased, returned, used, budget
-            = string.match(held, '^(%d+) (%d+) (%d+) (%d+)$')
-
-        -- what cannot be understood gives nothing away
-
-        if not budget then
-            it.word = 'sold_out'
+        if rule.pace == '' then
             return true
         end
 
-        leased, used = tonumber(leased), tonumber(used)
-        budget = tonumber(budget)
+        local field, every, limit, start = unpack(words(rule.pace))
+        local text = redis.call('HGET', activity, field) or ''
+        local last = tonumber(string.match(text, '^%d+'))
+        local times = string.match(text, ' ' .. start .. ':(%d+)')
 
-        if it.leased > leased then
-            leased, budget = it.leased, it.budget
-        end
+        every, limit = tonumber(every), tonumber(limit)
+        times = tonumber(times or 0)
 
-        local reserved = leased - returned > used and budget <= it.budget
+        rule.paid = { field = field, limit = limit, start = start,
+                      times = times,
+                      periods = string.match(text, '^%d+(.*)$') or '' }
 
-        used = reserved and used + 1 or used
-        it.figures = decimal(leased) .. ' ' .. returned .. ' ' .. decimal(used)
-        it.reserved = it.figures .. ' ' .. decimal(budget)
-
-        return reserved
+        return (every == 0 or not last or time - last >= every)
+               and (limit == 0 or times < limit)
     end
 
 
-    local function judge(it)
-        if it.word == '-' and it.limit > 0 then
-            judge_limit(it)
-        end
+    local function rules_for(what)
+        local list = {}
 
-        return it.word ~= '-' or it.budget == 0 or reserve(it)
-    end
-
-
-    -- the one for which nothing is leased
-
-    function promoted.judge()
-        for _, it in ipairs(promotions) do
-            if not judge(it) then
-                return it
-            end
-        end
-    end
-
-
-    -- how often that is for a request, and until when; 0: for ever
-
-    local function limits_now(it)
-        if it.window == 0 then
-            return it.times + 1, it.date > 0 and it.to * day or 0
-        end
-
-        local times, first = used_within(it, today - it.window, math.huge)
-
-        return times, times > 0 and (first + it.window + 1) * day or now
-    end
-
-
-    local function limited(it)
-        local used, limits = {}, {}
-
-        it.used[it.date] = it.used[it.date] + 1
-
-        local times, ends = limits_now(it)
-
-        for date, times in pairs(it.used) do
-            if date == 0 or date >= today - days_kept - 366 - spare then
-                used[#used + 1] = decimal(date) .. ':' .. decimal(times)
+        for _, rule in ipairs(rules) do
+            if rule.what == what and may_pay(rule) then
+                list[#list + 1] = rule
             end
         end
 
-        table.sort(used)
-        paid['used:' .. it.code] = table.concat(used, ' ')
+        return list
+    end
 
-        if ends ~= 0 and ends <= now then
+
+    local function has_paid(rule)
+        local it = rule.paid
+
+        if not it then
             return
         end
 
-        for code, rest in string.gmatch(is.limits, '([^%s:]+):(%S+)') do
-            local other = tonumber(string.match(rest, '%d+$'))
+        local periods, found = '', 0
 
-            if code ~= it.code and other and (other == 0 or other > now) then
-                limits[#limits + 1] = code .. ':' .. rest
+        if it.limit > 0 then
+            local period = ' ' .. it.start .. ':'
+
+            periods, found = string.gsub(it.periods, period .. '%d+',
+                                         period .. decimal(it.times + 1))
+
+            if found == 0 then
+                periods = periods .. period .. '1'
             end
         end
 
-        limits[#limits + 1] = it.code .. ':' .. decimal(times) .. ':'
-                              .. decimal(ends)
+        -- no event is so old any more
 
-        -- what is not there is shown, and refused when it is redeemed
+        local first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
 
-        while #limits > limits_kept do
-            table.remove(limits, 1)
+        while first and tonumber(first) < today - days_kept - 366 do
+            periods = rest
+            first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
         end
 
-        is.limits = table.concat(limits, ' ')
+        paid[it.field] = ARGV[4] .. periods
     end
 
 
-    -- what was used, as who was to tell of it may not have come to that
+    if kind == 'login' or kind == 'visit' or kind == 'custom' then
+        local function reward(what, event)
+            local rewarded = false
 
-    function promoted.tell()
-        for _, it in ipairs(promotions) do
-            local held = it.budget > 0 and redis.call('HGET', budgets, it.code)
-            local used = string.match(held or '', '^(%d+ %d+ %d+) %d+$')
-
-            if used then
-                figures[#figures + 1] = it.code .. ' ' .. used
-            end
-        end
-    end
-
-
-    function promoted.redeem()
-        local list = {}
-
-        for _, it in ipairs(promotions) do
-            if it.word == '-' then
-                it.word = 'redeemed'
-
-                if it.limit > 0 then
-                    limited(it)
-                end
-
-                if it.budget > 0 then
-                    reserved[it.code] = it.reserved
-                    figures[#figures + 1] = it.code .. ' ' .. it.figures
+            for _, rule in ipairs(rules_for(what)) do
+                if fits(rule.points) then
+                    count(time, rule.points, 0, 0)
+                    put(rule.lot, rule.points, string.match(what, '^%a+'),
+                        event)
+                    has_paid(rule)
+                    rewarded = true
                 end
             end
 
-            list[#list + 1] = it.name .. '=' .. it.word
+            return rewarded
         end
 
-        results = table.concat(list, ' ')
-    end
-end
 
-
-function book.order()
-    local it = read_order()
-
-    if it.total then
-        return 'refused', 'order_booked'
-    end
-
-    local lacks = promoted.judge and promoted.judge()
-
-    if lacks then
-        figures = { lacks.code .. ' ' .. lacks.figures }
-
-        return 'lease', lacks.code
-    end
-
-    it.total, it.time, it.multiplier = amount, ARGV[4], 1000
-
-    for _, rule in ipairs(rules_for('order')) do
-        it.lines[#it.lines + 1] = rule
-        it.multiplier = math.max(it.multiplier, factor(rule))
-    end
-
-    local names, points, sum = {}, {}, 0
-
-    for _, line in ipairs(it.lines) do
-        local n = worth(it, line)
-
-        if not n then
-            return 'refused', 'too_large'
-        end
-
-        if n > 0 then
-            if not points[line.lot] then
-                names[#names + 1] = line.lot
+        function book.login()
+            if not redis.call('ZSCORE', seen, 'signup') then
+                reward('signup', 'signup')
+                marks.signup = '+inf'
             end
 
-            points[line.lot] = (points[line.lot] or 0) + n
-            sum = sum + n
+            if reward('login', id) then
+                marks[id] = today * digests
+            end
+
+            return 'booked'
+        end
+
+
+        function book.visit()
+            local owed = redis.call('HGET', activity, 'owed')
+
+            if owed ~= ARGV[4] .. ' ' .. ARGV[6] then
+                return 'duplicate'
+            end
+
+            reward('visit', id)
+            reward('streak', id)
+            visited = true
+
+            return 'booked'
+        end
+
+
+        function book.custom()
+            reward('custom:' .. order, id)
+
+            return 'booked'
         end
     end
 
-    if not fits(sum) or is.spend + net(it) > max then
-        return 'refused', 'too_large'
-    end
 
-    for _, rule in ipairs(it.lines) do
-        has_paid(rule)
-    end
+    local function read_order()
+        local text = redis.call('HGET', orders, order)
 
-    count(time, sum, net(it), math.min(net(it), 1))
-    is.orders = is.orders + 1
-    is.last_order = math.max(is.last_order, time)
-
-    if net(it) == 0 then
-        is.nothing = is.nothing + 1
-    end
-
-    for _, name in ipairs(names) do
-        put(name, points[name], 'order', id)
-    end
-
-    if net(it) > 0 then
-        convert()
-    end
-
-    write_order(it)
-
-    if promoted.redeem then
-        promoted.redeem()
-    end
-
-    return 'booked'
-end
-
-
-if kind == 'refund' or kind == 'spend' or kind == 'adjust' then
-
-    -- takes points from those lots that "wanted" says, soonest expiry first;
-    -- returns how many are missing
-
-    local function take(points, word, wanted)
-        local list = {}
-
-        for _, lot in ipairs(all_lots()) do
-            if wanted(lot) then
-                list[#list + 1] = lot
-            end
+        if not text then
+            return { refunded = 0, lines = {} }
         end
 
-        table.sort(list, function(one, two)
-            if one.expires ~= two.expires then
-                return two.expires == 0
-                       or one.expires ~= 0 and one.expires < two.expires
-            end
+        local list = words(text)
+        local it = { total = tonumber(list[1]), refunded = tonumber(list[2]),
+                     time = list[3], multiplier = tonumber(list[4]),
+                     lines = {} }
 
-            return one.activates < two.activates
-        end)
-
-        for _, lot in ipairs(list) do
-            local n = math.min(points, lot.left)
-
-            if n > 0 then
-                points = points - n
-                move(lot, -n)
-                enter(word, -n, lot.name, id)
-            end
+        for i = 5, #list, 3 do
+            it.lines[#it.lines + 1] = {
+                per = list[i] + 0, points = list[i + 1] + 0, lot = list[i + 2],
+                record = ' ' .. list[i] .. ' ' .. list[i + 1] .. ' '
+                         .. list[i + 2]
+            }
         end
 
-        return points
+        return it
     end
 
 
-    local function active(lot)
-        return not lot.pending
-    end
+    local function write_order(it)
+        if not it.total then
+            record = '- ' .. decimal(it.refunded)
+            return
+        end
 
-
-    local function worth_all(it)
-        local sum = 0
+        record = decimal(it.total) .. ' ' .. decimal(it.refunded) .. ' '
+                 .. it.time .. ' ' .. decimal(it.multiplier)
 
         for _, line in ipairs(it.lines) do
-            sum = sum + worth(it, line)
+            record = record .. line.record
         end
-
-        return sum
     end
 
 
-    function book.refund()
+    -- what is left of an order
+
+    local function net(it)
+        return math.max(it.total - it.refunded, 0)
+    end
+
+
+    -- its points, of which nil: too many
+
+    local function worth(it, line)
+        local left = net(it)
+        local times = line.per == 0 and math.min(left, 1)
+                      or math.floor(left / line.per)
+
+        local n = times * line.points * it.multiplier
+
+        return n <= max and math.floor(n / 1000) or nil
+    end
+
+
+    local function convert()
+        if not redis.call('HGET', activity, 'shown') then
+            return
+        end
+
+        local held = redis.call('HGETALL', activity)
+
+        for i = 1, #held, 2 do
+            local code = string.match(held[i], '^shown:(.+)$')
+
+            for arm, since, last, kept in string.gmatch(
+                code and held[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
+            do
+                if time >= since + 0 and time < last + kept then
+                    local name = code .. ':' .. arm .. ':conversions'
+                    local was = redis.pcall('HGET', shown, name) or '0'
+
+                    -- a figure that is none must not stop the order half-way
+
+                    if type(was) == 'string' and integer(was) then
+                        conversions[#conversions + 1] = name
+                    end
+
+                    break
+                end
+            end
+        end
+    end
+
+
+    -- promotions: what becomes of them is found out before anything is changed
+
+    if ARGV[8] ~= '' then
+        local promotions = {}
+        local pattern = '(%S+) (%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)'
+
+        for name, word, code, limit, date, from, to, budget, leased
+            in string.gmatch(ARGV[8], pattern)
+        do
+            promotions[#promotions + 1] = {
+                name = name, word = word, code = code, limit = tonumber(limit),
+                date = tonumber(date), from = tonumber(from),
+                to = tonumber(to), budget = tonumber(budget),
+                leased = tonumber(leased)
+            }
+        end
+
+
+        -- how often on these days, and the first of them on which it was
+
+        local function used_within(it, from, to)
+            local times, first = 0, math.huge
+
+            for date, n in pairs(it.used) do
+                if date >= from and date <= to and n > 0 then
+                    times, first = times + n, math.min(first, date)
+                end
+            end
+
+            return times, first
+        end
+
+
+        local function judge_limit(it)
+            local text = redis.call('HGET', activity, 'used:' .. it.code) or ''
+
+            it.used, it.times, it.window = {}, 0, it.date - it.from
+
+            for date, times in string.gmatch(text, '(%d+):(%d+)') do
+                it.used[tonumber(date)] = tonumber(times)
+            end
+
+            -- a window ends with that day, or with one behind it that has some
+
+            it.used[it.date] = it.used[it.date] or 0
+
+            for last in pairs(it.used) do
+                if last >= it.date and last < it.to then
+                    local times = used_within(it, last - it.window, last)
+
+                    it.times = math.max(it.times, times)
+                end
+            end
+
+            if it.times >= it.limit then
+                it.word = 'limit'
+            end
+        end
+
+
+        -- whether something is leased; then it is as if it was used
+
+        local function reserve(it)
+            local held = redis.call('HGET', budgets, it.code) or '0 0 0 0'
+            local leased, returned, used, budget
+                = string.match(held, '^(%d+) (%d+) (%d+) (%d+)$')
+
+            -- what cannot be understood gives nothing away
+
+            if not budget then
+                it.word = 'sold_out'
+                return true
+            end
+
+            leased, used = tonumber(leased), tonumber(used)
+            budget = tonumber(budget)
+
+            if it.leased > leased then
+                leased, budget = it.leased, it.budget
+            end
+
+            local reserved = leased - returned > used and budget <= it.budget
+
+            used = reserved and used + 1 or used
+            it.figures = decimal(leased) .. ' ' .. returned .. ' '
+                         .. decimal(used)
+            it.reserved = it.figures .. ' ' .. decimal(budget)
+
+            return reserved
+        end
+
+
+        local function judge(it)
+            if it.word == '-' and it.limit > 0 then
+                judge_limit(it)
+            end
+
+            return it.word ~= '-' or it.budget == 0 or reserve(it)
+        end
+
+
+        -- the one for which nothing is leased
+
+        function promoted.judge()
+            for _, it in ipairs(promotions) do
+                if not judge(it) then
+                    return it
+                end
+            end
+        end
+
+
+        -- how often that is for a request, and until when; 0: for ever
+
+        local function limits_now(it)
+            if it.window == 0 then
+                return it.times + 1, it.date > 0 and it.to * day or 0
+            end
+
+            local times, first = used_within(it, today - it.window, math.huge)
+
+            return times, times > 0 and (first + it.window + 1) * day or now
+        end
+
+
+        local function limited(it)
+            local used, limits = {}, {}
+
+            it.used[it.date] = it.used[it.date] + 1
+
+            local times, ends = limits_now(it)
+
+            for date, times in pairs(it.used) do
+                if date == 0 or date >= today - days_kept - 366 - spare then
+                    used[#used + 1] = decimal(date) .. ':' .. decimal(times)
+                end
+            end
+
+            table.sort(used)
+            paid['used:' .. it.code] = table.concat(used, ' ')
+
+            if ends ~= 0 and ends <= now then
+                return
+            end
+
+            if not is.limits then
+                is.limits = redis.call('HGET', view, 'limits') or ''
+                fields[#fields + 1], held[#held + 1] = 'limits', is.limits
+            end
+
+            for code, rest in string.gmatch(is.limits, '([^%s:]+):(%S+)') do
+                local other = tonumber(string.match(rest, '%d+$'))
+
+                if code ~= it.code and other and (other == 0 or other > now)
+                then
+                    limits[#limits + 1] = code .. ':' .. rest
+                end
+            end
+
+            limits[#limits + 1] = it.code .. ':' .. decimal(times)
+                                  .. ':' .. decimal(ends)
+
+            -- what is not there is shown, and refused when it is redeemed
+
+            while #limits > limits_kept do
+                table.remove(limits, 1)
+            end
+
+            is.limits = table.concat(limits, ' ')
+        end
+
+
+        -- what was used, as who was to tell of it may not have come to that
+
+        function promoted.tell()
+            for _, it in ipairs(promotions) do
+                local held = it.budget > 0
+                             and redis.call('HGET', budgets, it.code)
+                local used = string.match(held or '', '^(%d+ %d+ %d+) %d+$')
+
+                if used then
+                    figures[#figures + 1] = it.code .. ' ' .. used
+                end
+            end
+        end
+
+
+        function promoted.redeem()
+            local list = {}
+
+            for _, it in ipairs(promotions) do
+                if it.word == '-' then
+                    it.word = 'redeemed'
+
+                    if it.limit > 0 then
+                        limited(it)
+                    end
+
+                    if it.budget > 0 then
+                        reserved[it.code] = it.reserved
+                        figures[#figures + 1] = it.code .. ' ' .. it.figures
+                    end
+                end
+
+                list[#list + 1] = it.name .. '=' .. it.word
+            end
+
+            results = table.concat(list, ' ')
+        end
+    end
+
+
+    function book.order()
         local it = read_order()
 
-        if it.refunded + amount > max then
+        if it.total then
+            return 'refused', 'order_booked'
+        end
+
+        local lacks = promoted.judge and promoted.judge()
+
+        if lacks then
+            figures = { lacks.code .. ' ' .. lacks.figures }
+
+            return 'lease', lacks.code
+        end
+
+        it.total, it.time, it.multiplier = amount, ARGV[4], 1000
+
+        for _, rule in ipairs(rules_for('order')) do
+            it.lines[#it.lines + 1] = rule
+            it.multiplier = math.max(it.multiplier, factor(rule))
+        end
+
+        local names, points, sum = {}, {}, 0
+
+        for _, line in ipairs(it.lines) do
+            local n = worth(it, line)
+
+            if not n then
+                return 'refused', 'too_large'
+            end
+
+            if n > 0 then
+                if not points[line.lot] then
+                    names[#names + 1] = line.lot
+                end
+
+                points[line.lot] = (points[line.lot] or 0) + n
+                sum = sum + n
+            end
+        end
+
+        if not fits(sum) or is.spend + net(it) > max then
             return 'refused', 'too_large'
         end
 
-        if not it.total then
-            it.refunded = it.refunded + amount
-            write_order(it)
-            return 'kept'
+        for _, rule in ipairs(it.lines) do
+            has_paid(rule)
         end
 
-        local reverse, spent = worth_all(it), net(it)
+        count(time, sum, net(it), math.min(net(it), 1))
+        is.orders = is.orders + 1
+        is.last_order = math.max(is.last_order, time)
 
-        it.refunded = it.refunded + amount
-        reverse = reverse - worth_all(it)
-
-        count(tonumber(it.time), -reverse, net(it) - spent,
-              math.min(net(it), 1) - math.min(spent, 1))
-
-        if spent > 0 and net(it) == 0 then
+        if net(it) == 0 then
             is.nothing = is.nothing + 1
         end
 
-        local own = {}
-
-        for _, line in ipairs(it.lines) do
-            own[line.lot] = true
+        for _, name in ipairs(names) do
+            put(name, points[name], 'order', id)
         end
 
-        local missing = take(reverse, 'reversed', function(lot)
-            return own[lot.name] and lot.pending
-        end)
-
-        missing = take(missing, 'reversed', function(lot)
-            return own[lot.name] and not lot.pending
-        end)
-
-        missing = take(missing, 'reversed', active)
-
-        if missing > 0 then
-            enter('shortfall:' .. decimal(missing), 0, '-', id)
+        if net(it) > 0 then
+            convert()
         end
 
         write_order(it)
 
-        return 'booked'
-    end
-
-
-    function book.spend()
-        if amount > is.points then
-            return 'refused', 'too_few_points'
-        end
-
-        take(amount, 'spent', active)
-
-        return 'booked'
-    end
-
-
-    function book.adjust()
-        if -amount > is.points then
-            return 'refused', 'too_few_points'
-        end
-
-        if not fits(amount) then
-            return 'refused', 'too_large'
-        end
-
-        if amount > 0 then
-            put('-', amount, 'adjusted', id)
-
-        else
-            take(-amount, 'adjusted', active)
-        end
-
-        if option == 'qualifying' then
-            count(time, amount, 0, 0)
+        if promoted.redeem then
+            promoted.redeem()
         end
 
         return 'booked'
     end
-end
 
 
-function book.grant()
-    if not tier_at[order] then
-        return 'refused', 'unknown_tier'
-    end
+    if kind == 'refund' or kind == 'spend' or kind == 'adjust' then
 
-    grants[order] = math.max(grants[order] or 0, amount)
+        -- takes points from those lots that "wanted" says, soonest expiry
+        -- first; returns how many are missing
 
-    return 'booked'
-end
+        local function take(points, word, wanted)
+            local list = {}
 
-
-local function run()
-    if kind == 'settle' then
-        return 'booked'
-    end
-
-    local marked = tonumber(redis.call('ZSCORE', seen, id) or 0)
-
-    if math.floor(marked / digests) >= today - days_kept then
-        if marked % digests == digest then
-            if ARGV[8] ~= '' then
-                told = redis.call('HGET', orders, order .. ' promotions')
-                promoted.tell()
+            for _, lot in ipairs(all_lots()) do
+                if wanted(lot) then
+                    list[#list + 1] = lot
+                end
             end
 
-            return 'duplicate'
+            table.sort(list, function(one, two)
+                if one.expires ~= two.expires then
+                    return two.expires == 0
+                           or one.expires ~= 0 and one.expires < two.expires
+                end
+
+                return one.activates < two.activates
+            end)
+
+            for _, lot in ipairs(list) do
+                local n = math.min(points, lot.left)
+
+                if n > 0 then
+                    points = points - n
+                    move(lot, -n)
+                    enter(word, -n, lot.name, id)
+                end
+            end
+
+            return points
         end
 
-        return 'refused', 'id_reused'
-    end
 
-    if not book[kind] then
-        return 'refused', 'type_unknown'
-    end
+        local function active(lot)
+            return not lot.pending
+        end
 
-    if time < now - days_kept * day then
-        return 'refused', 'too_old'
-    end
 
-    if time > now + ahead then
-        return 'refused', 'in_future'
-    end
+        local function worth_all(it)
+            local sum = 0
 
-    if not amount then
-        return 'refused', 'too_large'
-    end
+            for _, line in ipairs(it.lines) do
+                sum = sum + worth(it, line)
+            end
 
-    local status, reason = book[kind]()
+            return sum
+        end
 
-    if status ~= 'refused' and status ~= 'lease' then
-        raise()
 
-        if kind ~= 'login' and kind ~= 'visit' then
-            mark(id)
+        function book.refund()
+            local it = read_order()
+
+            if it.refunded + amount > max then
+                return 'refused', 'too_large'
+            end
+
+            if not it.total then
+                it.refunded = it.refunded + amount
+                write_order(it)
+                return 'kept'
+            end
+
+            local reverse, spent = worth_all(it), net(it)
+
+            it.refunded = it.refunded + amount
+            reverse = reverse - worth_all(it)
+
+            count(tonumber(it.time), -reverse, net(it) - spent,
+                  math.min(net(it), 1) - math.min(spent, 1))
+
+            if spent > 0 and net(it) == 0 then
+                is.nothing = is.nothing + 1
+            end
+
+            local own = {}
+
+            for _, line in ipairs(it.lines) do
+                own[line.lot] = true
+            end
+
+            local missing = take(reverse, 'reversed', function(lot)
+                return own[lot.name] and lot.pending
+            end)
+
+            missing = take(missing, 'reversed', function(lot)
+                return own[lot.name] and not lot.pending
+            end)
+
+            missing = take(missing, 'reversed', active)
+
+            if missing > 0 then
+                enter('shortfall:' .. decimal(missing), 0, '-', id)
+            end
+
+            write_order(it)
+
+            return 'booked'
+        end
+
+
+        function book.spend()
+            if amount > is.points then
+                return 'refused', 'too_few_points'
+            end
+
+            take(amount, 'spent', active)
+
+            return 'booked'
+        end
+
+
+        function book.adjust()
+            if -amount > is.points then
+                return 'refused', 'too_few_points'
+            end
+
+            if not fits(amount) then
+                return 'refused', 'too_large'
+            end
+
+            if amount > 0 then
+                put('-', amount, 'adjusted', id)
+
+            else
+                take(-amount, 'adjusted', active)
+            end
+
+            if option == 'qualifying' then
+                count(time, amount, 0, 0)
+            end
+
+            return 'booked'
         end
     end
 
-    return status, reason
+
+    function book.grant()
+        if not tier_at[order] then
+            return 'refused', 'unknown_tier'
+        end
+
+        grants[order] = math.max(grants[order] or 0, amount)
+
+        return 'booked'
+    end
+
+    return book
 end
 
 
@@ -1467,7 +1445,49 @@ end
 raise()
 
 local due_before = is.next_due
-local status, reason = run()
+local status, reason = 'booked'
+
+if kind ~= 'settle' then
+    local book = events()
+    local marked = (redis.call('ZSCORE', seen, id) or 0) + 0
+
+    if math.floor(marked / digests) >= today - days_kept then
+        if marked % digests == digest then
+            status = 'duplicate'
+
+            if ARGV[8] ~= '' then
+                told = redis.call('HGET', orders, order .. ' promotions')
+                promoted.tell()
+            end
+
+        else
+            status, reason = 'refused', 'id_reused'
+        end
+
+    elseif not book[kind] then
+        status, reason = 'refused', 'type_unknown'
+
+    elseif time < now - days_kept * day then
+        status, reason = 'refused', 'too_old'
+
+    elseif time > now + ahead then
+        status, reason = 'refused', 'in_future'
+
+    elseif not amount then
+        status, reason = 'refused', 'too_large'
+
+    else
+        status, reason = book[kind]()
+
+        if status ~= 'refused' and status ~= 'lease' then
+            raise()
+
+            if kind ~= 'login' and kind ~= 'visit' then
+                marks[id] = today * digests + digest
+            end
+        end
+    end
+end
 
 
 -- what is written
@@ -1575,16 +1595,13 @@ elseif exists or status == 'booked' or status == 'kept' then
         is.created = now
     end
 
-    local changes = {}
-    local n = 0
+    local changes, n = {}, 0
 
     for i = 1, #fields do
-        local field = fields[i]
-        local value = is[field]
+        local value = is[fields[i]]
 
         if value ~= held[i] then
-            changes[n + 1] = field
-            changes[n + 2] = texts[field] and value or decimal(value)
+            changes[n + 1], changes[n + 2] = fields[i], value
             n = n + 2
         end
     end
