@@ -341,6 +341,12 @@ if windowed then
         list[i + 2] = list[i + 2] + spend
         list[i + 3] = list[i + 3] + ordered
         past.changed = true
+
+        if past.first and date >= past.first and date <= past.last then
+            past.points = past.points + points
+            past.spend = past.spend + spend
+            past.ordered = past.ordered + ordered
+        end
     end
 
 
@@ -366,6 +372,12 @@ if windowed then
         local first, last = period(asks, at, ended)
         local list, points, spend, ordered = all_days(), 0, 0, 0
 
+        -- most tiers look back equally far
+
+        if past.first == first and past.last == last then
+            return past.points, past.spend, past.ordered
+        end
+
         for i = 2, #list, 4 do
             if list[i] >= first and list[i] <= last then
                 points = points + list[i + 1]
@@ -373,6 +385,9 @@ if windowed then
                 ordered = ordered + list[i + 3]
             end
         end
+
+        past.first, past.last = first, last
+        past.points, past.spend, past.ordered = points, spend, ordered
 
         return points, spend, ordered
     end
@@ -400,6 +415,12 @@ if windowed then
             local before = math.floor((now - 1 - grace) / day) - spare
 
             oldest = math.min(oldest, year_start(before, 0))
+        end
+
+        -- they are in order, so mostly there is none to leave out
+
+        if #list == 1 or list[2] >= oldest - spare then
+            return list
         end
 
         local kept = { list[1] }
