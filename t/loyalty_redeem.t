@@ -18,6 +18,7 @@ my $shop = shop(redis => $redis, http => $events->conf, program => <<'END');
 
         promotion DAILY   { per_member 1 day; payload "Once a \"day\" – für alle"; }
         promotion FREE    { }
+        promotion MONTH   { per_member 2 month; }
         promotion ONE     { once; payload one; }
         promotion OTHER   { once; }
         promotion ROLLS   { per_member 2 7d; }
@@ -84,7 +85,7 @@ is($own, ShopTest::Offers::own($seed, 'ONE', $id),
 isnt(substr($own, 4), substr((code($anna, 'OTHER'))[0], 6),
      '... and differs from promotion to promotion');
 is_deeply([ map { /^(\w+)/ } codes($anna) ],
-          [ qw(DAILY FREE ONE OTHER ROLLS TWICE) ], 'all are shown');
+          [ qw(DAILY FREE MONTH ONE OTHER ROLLS TWICE) ], 'all are shown');
 
 is_deeply($shop->me($anna)->{payloads},
           { DAILY => "Once a \"day\" \x{2013} f\x{fc}r alle", $own => 'one' },
@@ -133,6 +134,19 @@ is_deeply([ results(order($id, 'DAILY', time => time - 3 * 86400),
             'booked DAILY=limit', 'booked DAILY=limit' ],
           'a limit of a period counts by the time of the order');
 is(scalar code($anna, 'DAILY'), 0, '... and hides until the period is over');
+
+# as it is noted where another period was in force before
+
+{
+    my ($view) = grep { /:\Q$id\E$/ } @{ $redis->command('KEYS', 'shop:view:*') };
+    my $time = time;
+    my $first = int($time / 86400) - (gmtime $time)[3] + 1;
+
+    $redis->command('HSET', $view =~ s/^shop:view/shop:activity/r,
+                    'used:MONTH', "$first:1 " . ($first + 1) . ':1');
+    is_deeply([ results(order($id, 'MONTH', time => $time)) ],
+              [ 'booked MONTH=limit' ], 'all days of a period count');
+}
 
 {
     my ($key) = grep { /:\Q$id\E$/ } @{ $redis->command('KEYS', 'shop:view:*') };

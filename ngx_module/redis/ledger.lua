@@ -134,8 +134,8 @@ local function words(text)
 end
 
 
--- The customer, as held and as it will be; the first ones are numbers.  A
--- tier is given without "earned", so most customers have none.
+-- The customer, as held and as it will be; the first ones are numbers.  What
+-- was "earned" is kept where a tier was "granted", and asked for only then.
 
 local fields = { 'points', 'pending', 'qualifying', 'orders', 'nothing',
                  'spend', 'last_order', 'next_due', 'tier_since',
@@ -943,15 +943,8 @@ local function events()
                 code and held[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
             do
                 if time >= since + 0 and time < last + kept then
-                    local name = code .. ':' .. arm .. ':conversions'
-                    local was = redis.pcall('HGET', shown, name) or '0'
-
-                    -- a figure that is none must not stop the order half-way
-
-                    if type(was) == 'string' and integer(was) then
-                        conversions[#conversions + 1] = name
-                    end
-
+                    conversions[#conversions + 1] = code .. ':' .. arm
+                                                    .. ':conversions'
                     break
                 end
             end
@@ -1001,11 +994,15 @@ local function events()
                 it.used[tonumber(date)] = tonumber(times)
             end
 
-            -- a window ends with that day, or with one behind it that has some
-
             it.used[it.date] = it.used[it.date] or 0
 
-            for last in pairs(it.used) do
+            if it.window == 0 then
+                it.times = used_within(it, it.date, it.to - 1)
+            end
+
+            -- a window ends with that day, or with one behind it that has some
+
+            for last in pairs(it.window > 0 and it.used or {}) do
                 if last >= it.date and last < it.to then
                     local times = used_within(it, last - it.window, last)
 
@@ -1600,8 +1597,10 @@ elseif exists or status == 'booked' or status == 'kept' then
         end
     end
 
+    -- a figure that is none must not stop the order half-way
+
     for _, field in ipairs(conversions) do
-        redis.call('HINCRBY', shown, field, 1)
+        redis.pcall('HINCRBY', shown, field, 1)
     end
 
     for field, value in pairs(paid) do
