@@ -216,6 +216,12 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
         entry[i].seen = record->seen;
         record->seen = (uint32_t) ngx_time();
 
+        /* once a second: its neighbours in the queue are written to */
+
+        if (entry[i].seen != (time_t) record->seen) {
+            ngx_shop_zone_touch(sh, record);
+        }
+
         entry[i].state = ngx_shop_cache_state(cache, record, entry[i].part,
                                               ttl);
 
@@ -223,12 +229,6 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
         {
             rc = NGX_DECLINED;
             continue;
-        }
-
-        /* once a second: its neighbours in the queue are written to */
-
-        if (entry[i].seen != (time_t) record->seen) {
-            ngx_shop_zone_touch(sh, record);
         }
 
         if (record->flags & NGX_SHOP_CACHE_IS_MISSING) {
