@@ -99,6 +99,10 @@ is(given($nginx, $session, '/', 'X-Country' => 'aaab'), 'NEXT,SLOW -',
    '... and does not, mostly');
 is(given($nginx, $session, '/', 'X-Country' => 'a' x 18 . 'b'), 'NEXT -',
    '... is not waited for where it would');
+is(given($nginx, $session, '/', 'X-Country' => 'b' x 1024), 'NEXT,SLOW -',
+   'a text as long as may be');
+is(given($nginx, $session, '/', 'X-Country' => 'b' x 1025), 'NEXT -',
+   '... and one that is longer');
 
 
 # --- what is refused --------------------------------------------------------

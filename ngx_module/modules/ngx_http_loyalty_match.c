@@ -24,11 +24,13 @@
  *
  * What is compared comes from anybody, and who writes promotions need not know
  * which regular expressions can be made to take for ever: one that has not
- * matched after so many steps, a millisecond or so, does not match.
+ * matched after so many steps from one place of the text does not match, and
+ * neither does a text that has very many places.
  */
 
 
-#define NGX_HTTP_LOYALTY_MATCH_LIMIT  "(*LIMIT_MATCH=100000)"
+#define NGX_HTTP_LOYALTY_MATCH_LIMIT  "(*LIMIT_MATCH=10000)"
+#define NGX_HTTP_LOYALTY_MATCH_TEXT   1024
 
 
 typedef struct {
@@ -374,6 +376,11 @@ ngx_http_loyalty_match_is(ngx_http_loyalty_value_t *value, ngx_str_t *text,
     ngx_int_t  n;
 
     if (value->regex) {
+
+        if (text->len > NGX_HTTP_LOYALTY_MATCH_TEXT) {
+            return 0;
+        }
+
         n = ngx_regex_exec(value->regex, text, NULL, 0);
 
         if (n < 0 && n != NGX_REGEX_NO_MATCHED) {
