@@ -230,7 +230,7 @@ ngx_shop_live_program(ngx_shop_live_t *live)
 ngx_uint_t
 ngx_shop_live_known(ngx_shop_live_t *live)
 {
-    return live->known;
+    return live->known || live->program != live->base;
 }
 
 
@@ -396,7 +396,7 @@ ngx_shop_live_record(ngx_shop_redis_op_t *op, ngx_str_t *record)
         ngx_str_set(&text, "the user of redis may not read the key by "
                            "GETRANGE");
 
-    } else if (ngx_shop_redis_is_fault(reply, "ERR")) {
+    } else if (ngx_shop_redis_is_fault(reply, "ERR unknown command")) {
         ngx_str_set(&text, "redis knows no GETRANGE, by which it is read");
 
     } else {
@@ -569,7 +569,6 @@ ngx_shop_live_take(ngx_shop_live_t *live, ngx_str_t *record, time_t stored)
 
 
 /* NGX_DECLINED: it is refused; NGX_ERROR: no memory */
-
 
 static ngx_int_t
 ngx_shop_live_try(ngx_shop_live_t *live, ngx_str_t *text, time_t since,

@@ -43,6 +43,7 @@
 
 #define NGX_HTTP_SHOP_FIGURE_LEN   512
 
+
 typedef struct {
     const char  *section;
     const char  *name;

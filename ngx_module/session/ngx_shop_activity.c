@@ -355,7 +355,7 @@ ngx_shop_activity_shown(ngx_shop_activity_t *activity,
         note->expires = session->expires;
     }
 
-    /* where there is no room, it is noted behind what is there */
+    /* where there is no room, it is noted with a later request */
 
     if (ngx_shop_activity_expose(note, exposure, now) != NGX_OK) {
         return NGX_DECLINED;

@@ -230,7 +230,7 @@ ngx_int_t ngx_shop_activity_shown(ngx_shop_activity_t *activity,
  */
 
 #define NGX_SHOP_ACTIVITY_CHAINS  64        /* a power of two */
-#define NGX_SHOP_ACTIVITY_SHOWN   160
+#define NGX_SHOP_ACTIVITY_SHOWN   1024      /* some thirty codes */
 
 typedef struct {
     ngx_queue_t                queue;       /* unless it is out */
