@@ -34,6 +34,13 @@ sub told {
            $response->header('X-Session');
 }
 
+sub sign_out {
+    my ($session) = @_;
+
+    return $shop->nginx->post('/_shop/logout', '', Cookie => $session->cookie,
+                              'Sec-Fetch-Site' => 'same-origin');
+}
+
 sub calls { return $redis->calls->{$_[0]} || 0 }
 
 sub now { return Time::HiRes::time() }
@@ -158,10 +165,7 @@ for my $at ($shop, $other) {
 
         told($s, $_) for $shop, $other;
 
-        my $response = ShopTest::HTTP::request(
-            $shop->nginx->port, 'POST', '/_shop/logout',
-            headers => [ Cookie => $s->cookie,
-                         'Sec-Fetch-Site' => 'same-origin' ]);
+        sign_out($s);
 
         push @alive, $n if told($s) ne '- - none';
         push @took, took(sub { told($s, $other) eq '- - none' });
@@ -169,6 +173,17 @@ for my $at ($shop, $other) {
 
     is_deeply(\@alive, [], 'who signed out is out at once where it was done');
     ShopTest::Session::are_soon('... and elsewhere', @took);
+
+    # as in a failover to a replica that had not heard of it
+
+    my $s = session();
+    my @fields = %{ $redis->hash($s->key) };
+
+    is(sign_out($s)->status, 204, 'a sign-out');
+    $redis->command('HSET', $s->key, @fields);
+
+    wait_for(sub { told($s, $other) =~ /^$s->{customer} / });
+    is(told($s), '- - none', '... and for good where it was done');
 }
 
 

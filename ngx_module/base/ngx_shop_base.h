@@ -498,6 +498,12 @@ void ngx_shop_cache_drop(ngx_shop_zone_t *zone, ngx_uint_t kind,
     ngx_str_t *key);
 
 /*
+ * The session of this key was ended by us: it is missing for a day, as far as
+ * there is room to remember that, whatever a server says of it.
+ */
+void ngx_shop_cache_end(ngx_shop_zone_t *zone, ngx_str_t *session);
+
+/*
  * The links are held by one worker for all.  NGX_OK: this one, until it has
  * not said so for NGX_SHOP_CACHE_HELD milliseconds; NGX_DONE: this one from
  * now on, and no part has a link; NGX_DECLINED: another does.

@@ -34,7 +34,10 @@
  * takes away the trust in its own parts, and a part that moves that in
  * itself.  What is not valid any more may still be of use to somebody who
  * cannot ask: it is stale.  That is no way back for who signed out: a session
- * of which a change was told is forgotten at once, a view is kept.
+ * of which a change was told is forgotten at once, a view is kept.  One that
+ * was signed out of here is remembered as ended, and nothing that a server
+ * says brings it back: a master that was replaced still has it for a while,
+ * and one that took over before it heard of the end has it for good.
  *
  * Workers learn of a move one after the other.  So an entry is stored only
  * if it was said by the server whose link is to tell of its part, or while
@@ -71,6 +74,7 @@
 
 #define NGX_SHOP_CACHE_IS_MISSING  0x01
 #define NGX_SHOP_CACHE_IS_CHANGED  0x02
+#define NGX_SHOP_CACHE_IS_ENDED    0x04                 /* and missing */
 
 #define NGX_SHOP_CACHE_KEPT        (24 * 3600 * 1000)   /* milliseconds */
 #define NGX_SHOP_CACHE_ORIGIN      3600                 /* seconds */
@@ -92,6 +96,7 @@ static ngx_shop_cache_state_e ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
     ngx_shop_zone_record_t *record, ngx_uint_t part, ngx_msec_t ttl);
 static ngx_uint_t ngx_shop_cache_may_keep(ngx_shop_cache_sh_t *cache,
     ngx_shop_cache_entry_t *entry);
+static ngx_uint_t ngx_shop_cache_is_ended(ngx_shop_zone_record_t *record);
 static ngx_shop_cache_part_t *ngx_shop_cache_part(ngx_shop_cache_sh_t *cache,
     ngx_uint_t part);
 static ngx_uint_t ngx_shop_cache_alive(ngx_shop_cache_link_t *link);
@@ -328,6 +333,10 @@ ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
     ngx_shop_cache_part_t  *place;
     ngx_shop_cache_link_t  *link;
 
+    if (ngx_shop_cache_is_ended(record)) {
+        return NGX_SHOP_CACHE_VALID;
+    }
+
     place = ngx_shop_cache_part(cache, part);
 
     if (record->version < cache->floor || record->version < place->floor) {
@@ -394,6 +403,10 @@ ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
 
         record = ngx_shop_zone_lookup(sh, &entry[i].key, entry[i].hash,
                                       entry[i].kind, &cursor);
+
+        if (record && ngx_shop_cache_is_ended(record)) {
+            continue;
+        }
 
         if (!keep) {
 
@@ -470,6 +483,15 @@ ngx_shop_cache_may_keep(ngx_shop_cache_sh_t *cache,
     link = &cache->links[place->link];
 
     return entry->server == link->server && entry->epoch >= link->since;
+}
+
+
+static ngx_uint_t
+ngx_shop_cache_is_ended(ngx_shop_zone_record_t *record)
+{
+    return (record->flags & NGX_SHOP_CACHE_IS_ENDED)
+           && ngx_shop_cache_elapsed(record->stored)
+              < (ngx_msec_int_t) record->lasts;
 }
 
 
@@ -566,7 +588,7 @@ ngx_shop_cache_drop(ngx_shop_zone_t *zone, ngx_uint_t kind, ngx_str_t *key)
 
     record = ngx_shop_zone_lookup(sh, key, hash, kind, &cursor);
 
-    if (record == NULL) {
+    if (record == NULL || ngx_shop_cache_is_ended(record)) {
         goto done;
     }
 
@@ -576,6 +598,55 @@ ngx_shop_cache_drop(ngx_shop_zone_t *zone, ngx_uint_t kind, ngx_str_t *key)
     } else {
         record->flags |= NGX_SHOP_CACHE_IS_CHANGED;
     }
+
+done:
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+void
+ngx_shop_cache_end(ngx_shop_zone_t *zone, ngx_str_t *session)
+{
+    uint32_t                 hash;
+    ngx_str_t                none;
+    ngx_slab_pool_t         *shpool;
+    ngx_shop_zone_sh_t      *sh;
+    ngx_shop_cache_sh_t     *cache;
+    ngx_shop_zone_cursor_t   cursor;
+    ngx_shop_zone_record_t  *record;
+
+    shpool = ngx_shop_zone_pool(zone);
+    sh = zone->shm_zone->data;
+    cache = &sh->cache;
+
+    hash = ngx_murmur_hash2(session->data, session->len);
+    ngx_str_null(&none);
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    if (cache->source != zone->source) {
+        goto done;
+    }
+
+    record = ngx_shop_zone_lookup(sh, session, hash, NGX_SHOP_CACHE_SESSION,
+                                  &cursor);
+    if (record) {
+        ngx_shop_zone_delete(sh, record);
+    }
+
+    record = ngx_shop_zone_create(sh, session, hash, NGX_SHOP_CACHE_SESSION,
+                                  &none, ngx_time());
+    if (record == NULL) {
+        goto done;
+    }
+
+    record->flags = NGX_SHOP_CACHE_IS_MISSING | NGX_SHOP_CACHE_IS_ENDED;
+    record->stored = (time_t) ngx_current_msec;
+    record->lasts = NGX_SHOP_CACHE_KEPT;
+    record->version = (uint32_t) cache->epoch;
+    record->marked = 0;
+    record->seen = (uint32_t) ngx_time();
 
 done:
 

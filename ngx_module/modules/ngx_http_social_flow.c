@@ -472,6 +472,10 @@ ngx_http_social_flow_sign_out(ngx_http_social_flow_t *flow,
 ngx_int_t
 ngx_http_social_flow_signed_out(ngx_http_social_flow_t *flow)
 {
+    ngx_str_t                   session;
+    ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_main_conf_t  *smcf;
+
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -479,6 +483,14 @@ ngx_http_social_flow_signed_out(ngx_http_social_flow_t *flow)
     if (ngx_shop_session_done(flow->op->replies[0]) != NGX_OK) {
         return ngx_http_social_flow_unexpected(flow, "the end of a session");
     }
+
+    ctx = ngx_http_shop_get_ctx(flow->request);
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    session.len = NGX_SHOP_SHA256_LEN;
+    session.data = ctx->session.digest;
+
+    ngx_shop_cache_end(smcf->zone, &session);
 
     return NGX_OK;
 }

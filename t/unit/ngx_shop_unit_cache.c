@@ -54,6 +54,7 @@ static void ngx_shop_unit_cache_beyond(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_deadline(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_missing(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_dropped(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_ended(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_in_flight(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_flushed(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_other_source(ngx_shop_unit_t *u);
@@ -83,6 +84,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_cache_tests[] = {
     { "deadlines", ngx_shop_unit_cache_deadline },
     { "what is missing", ngx_shop_unit_cache_missing },
     { "what was changed", ngx_shop_unit_cache_dropped },
+    { "who signed out", ngx_shop_unit_cache_ended },
     { "a read in flight", ngx_shop_unit_cache_in_flight },
     { "everything gone", ngx_shop_unit_cache_flushed },
     { "another store", ngx_shop_unit_cache_other_source },
@@ -781,6 +783,50 @@ ngx_shop_unit_cache_dropped(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &view),
                          NGX_SHOP_CACHE_VALID, "until it is read again");
     ngx_shop_unit_is(u, &view.value, "2", "anew");
+
+    ngx_shop_unit_cache_done(u);
+}
+
+
+static void
+ngx_shop_unit_cache_ended(ngx_shop_unit_t *u)
+{
+    ngx_msec_t               now;
+    ngx_shop_zone_t         *zone;
+    ngx_shop_cache_entry_t   entry, read;
+
+    zone = ngx_shop_unit_cache(u);
+
+    ngx_shop_unit_cache_entry(&entry, NGX_SHOP_CACHE_SESSION, "s");
+    ngx_shop_unit_cache_store(u, zone, &entry, "1");
+    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+
+    read = entry;
+
+    ngx_shop_cache_end(zone, &entry.key);
+
+    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+    ngx_shop_unit_ok(u, entry.missing, "a session that ended is missing");
+
+    ngx_shop_cache_set(zone, &read, 1);
+
+    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+    ngx_shop_unit_ok(u, entry.missing, "also if a server still has it");
+
+    ngx_shop_cache_drop(zone, NGX_SHOP_CACHE_SESSION, &entry.key);
+    ngx_shop_unit_cache_link(u, zone);
+    ngx_shop_cache_flush(zone, 0);
+
+    (void) ngx_shop_unit_cache_get(u, zone, &entry, 1);
+    ngx_shop_unit_ok(u, entry.missing, "or tells of a change");
+
+    now = ngx_current_msec;
+    ngx_current_msec += 24 * 3600 * 1000;
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &entry),
+                         NGX_SHOP_CACHE_ABSENT, "for a day");
+
+    ngx_current_msec = now;
 
     ngx_shop_unit_cache_done(u);
 }
