@@ -5,6 +5,7 @@
 use lib 't/lib';
 use ShopTest;
 use ShopTest::HTTP;
+use ShopTest::Session;
 
 my $shop = shop(
     providers => { work => '', other => '/other' },
@@ -400,6 +401,36 @@ for my $condition ([ 'If-None-Match' => '*' ], [ 'If-Match' => '"x"' ],
 
     is($shop->callback($browser, "$url/_shop/callback/work?code=x&state=y")
        ->status, 400, 'and a state that was never spent is one, too');
+}
+
+
+# what failed is not taken for done because somebody else was signed in before
+
+for my $how ('an error of the provider', 'a customer who declines') {
+    my $browser = $shop->browser;
+    my $older = ShopTest::Session->new(redis => $shop->redis,
+                                       created => time - 60);
+
+    $browser->set_cookie($url, 'shop=' . $older->value . '; Path=/');
+
+    my $back = $shop->attempt($browser, return => '/cart');
+
+    if ($how =~ /provider/) {
+        $shop->provider->set({ fault => { token => { status => 500 } } });
+
+    } else {
+        $back =~ s/\bcode=[^&]*/error=access_denied/;
+    }
+
+    isnt($shop->callback($browser, $back)->status, 303, $how);
+
+    $shop->provider->set({ fault => {} });
+
+    my $response = $shop->callback($browser, $back);
+
+    is($response->status, 400, '... also when it is repeated');
+    is($response->json->{reason}, 'attempt_spent', '... it is told');
+    is($browser->cookie('shop'), $older->value, '... the session stays');
 }
 
 

@@ -456,7 +456,8 @@ ngx_http_social_attempt_id(ngx_http_social_flow_t *flow, ngx_str_t *text)
 /*
  * The back button, or a second tab: the attempt is gone because it was
  * completed, and the browser is signed in.  Only a state that was really
- * spent is forgiven.
+ * spent is forgiven, and only to a session that began then or later: one from
+ * before may be somebody else's, and the attempt one that failed.
  */
 
 static ngx_int_t
@@ -485,7 +486,7 @@ ngx_http_social_callback_replay(ngx_http_social_flow_t *flow)
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
-    op = ngx_http_social_flow_op(flow, 1);
+    op = ngx_http_social_flow_op(flow, 2);
 
     ngx_str_set(&argv[0], "GET");
 
@@ -498,6 +499,12 @@ ngx_http_social_callback_replay(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
+    ngx_str_set(&argv[0], "PTTL");
+
+    if (ngx_shop_redis_add(op, 2, argv) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     flow->step = ngx_http_social_callback_replayed;
 
     return ngx_http_social_flow_ask(flow, op);
@@ -507,9 +514,11 @@ ngx_http_social_callback_replay(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_callback_replayed(ngx_http_social_flow_t *flow)
 {
+    time_t                       spent;
     ngx_str_t                    path;
     ngx_http_request_t          *r;
-    ngx_shop_redis_reply_t      *reply;
+    ngx_http_shop_ctx_t         *ctx;
+    ngx_shop_redis_reply_t      *reply, *left;
     ngx_http_shop_srv_conf_t    *shop;
     ngx_http_social_srv_conf_t  *sscf;
 
@@ -518,11 +527,23 @@ ngx_http_social_callback_replayed(ngx_http_social_flow_t *flow)
     }
 
     r = flow->request;
+    ctx = ngx_http_shop_get_ctx(r);
     reply = flow->op->replies[0];
+    left = flow->op->replies[1];
 
-    if (reply->type != NGX_SHOP_REDIS_STRING) {
+    if (reply->type != NGX_SHOP_REDIS_STRING
+        || left->type != NGX_SHOP_REDIS_INTEGER || left->integer < 0)
+    {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
                                            "state_unknown");
+    }
+
+    spent = ngx_time() - NGX_HTTP_SOCIAL_SPENT_TIME
+            + (time_t) (left->integer / 1000);
+
+    if (ctx->session.created < spent - 1) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           "attempt_spent");
     }
 
     shop = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
@@ -594,8 +615,7 @@ ngx_http_social_spend(ngx_http_social_flow_t *flow,
         || ngx_shop_redis_key(smcf->redis, op->pool, "spent",
                               &flow->attempt_id, &argv[1])
            != NGX_OK
-        || ngx_shop_decimal(op->pool, 2 * NGX_HTTP_SOCIAL_ATTEMPT_TIME,
-                            &argv[5])
+        || ngx_shop_decimal(op->pool, NGX_HTTP_SOCIAL_SPENT_TIME, &argv[5])
            != NGX_OK
         || ngx_shop_redis_add(op, 6, argv) != NGX_OK)
     {

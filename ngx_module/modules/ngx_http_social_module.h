@@ -26,6 +26,7 @@
 
 #define NGX_HTTP_SOCIAL_TIMEOUT       10000 /* ms, for a whole callback */
 #define NGX_HTTP_SOCIAL_ATTEMPT_TIME  600   /* seconds */
+#define NGX_HTTP_SOCIAL_SPENT_TIME    1200  /* seconds, that it is told */
 #define NGX_HTTP_SOCIAL_ATTEMPTS_MAX  5
 #define NGX_HTTP_SOCIAL_BODY_MAX      65536
 
