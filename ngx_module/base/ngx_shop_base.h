@@ -156,8 +156,8 @@ typedef struct json_t  ngx_shop_json_t;
  * Parses a JSON text (RFC 8259) of at most "max" bytes: UTF-8, no duplicate
  * names, no NUL in strings, depth as jansson allows (2048), no integer
  * beyond 64 bits and no number beyond a double.  Memory comes from "pool",
- * at worst seventy times the text, and dies with it.
- * NULL: malformed, too large, or no memory.
+ * at worst 128 KB and 24 times the text, and dies with it.
+ * NULL: malformed, too large, it would take more, or no memory.
  */
 ngx_shop_json_t *ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text,
     size_t max);

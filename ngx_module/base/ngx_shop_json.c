@@ -31,16 +31,20 @@
  * alone; json_object() takes it from the system at first use, into a global
  * and not into allocated memory.
  *
- * Since nothing is freed in between, parsing costs about seventy times the
- * length of the worst text ("[{},{},...]"): "max" bounds this as well.
+ * Nothing is freed in between.  What people write costs five to twenty times
+ * its length, but "[{},{},...]" nearly eighty times: a text that takes more
+ * room than ROOM is refused.
  */
 
 
 #define NGX_SHOP_JSON_PARSE_FLAGS  (JSON_DECODE_ANY|JSON_REJECT_DUPLICATES)
 #define NGX_SHOP_JSON_DUMP_FLAGS   (JSON_ENCODE_ANY|JSON_COMPACT)
 
+#define NGX_SHOP_JSON_ROOM(len)    (131072 + 24 * (len))
+#define NGX_SHOP_JSON_ANY_ROOM     ((size_t) -1)
 
-static void ngx_shop_json_enter(ngx_pool_t *pool);
+
+static void ngx_shop_json_enter(ngx_pool_t *pool, size_t room);
 static void ngx_shop_json_leave(void);
 static void *ngx_shop_json_malloc(size_t size);
 static void ngx_shop_json_free(void *p);
@@ -48,6 +52,7 @@ static ngx_int_t ngx_shop_json_number(ngx_shop_json_t *json,
     ngx_uint_t fraction, int64_t *value);
 
 
+static size_t          ngx_shop_json_room;
 static ngx_pool_t     *ngx_shop_json_pool;
 static json_malloc_t   ngx_shop_json_saved_malloc;
 static json_free_t     ngx_shop_json_saved_free;
@@ -83,7 +88,7 @@ ngx_shop_json_parse_told(ngx_pool_t *pool, ngx_str_t *text, size_t max,
 
     data = text->len ? (char *) text->data : "";
 
-    ngx_shop_json_enter(pool);
+    ngx_shop_json_enter(pool, NGX_SHOP_JSON_ROOM(text->len));
 
     json = json_loadb(data, text->len, NGX_SHOP_JSON_PARSE_FLAGS, &why);
 
@@ -101,9 +106,10 @@ ngx_shop_json_parse_told(ngx_pool_t *pool, ngx_str_t *text, size_t max,
 
 
 static void
-ngx_shop_json_enter(ngx_pool_t *pool)
+ngx_shop_json_enter(ngx_pool_t *pool, size_t room)
 {
     ngx_shop_json_pool = pool;
+    ngx_shop_json_room = room;
 
     json_get_alloc_funcs(&ngx_shop_json_saved_malloc,
                          &ngx_shop_json_saved_free);
@@ -125,6 +131,12 @@ ngx_shop_json_leave(void)
 static void *
 ngx_shop_json_malloc(size_t size)
 {
+    if (size > ngx_shop_json_room) {
+        return NULL;
+    }
+
+    ngx_shop_json_room -= size;
+
     return ngx_palloc(ngx_shop_json_pool, size);
 }
 
@@ -311,7 +323,7 @@ ngx_shop_json_new_object(ngx_pool_t *pool)
 {
     json_t  *json;
 
-    ngx_shop_json_enter(pool);
+    ngx_shop_json_enter(pool, NGX_SHOP_JSON_ANY_ROOM);
 
     json = json_object();
 
@@ -326,7 +338,7 @@ ngx_shop_json_new_array(ngx_pool_t *pool)
 {
     json_t  *json;
 
-    ngx_shop_json_enter(pool);
+    ngx_shop_json_enter(pool, NGX_SHOP_JSON_ANY_ROOM);
 
     json = json_array();
 
@@ -346,7 +358,7 @@ ngx_shop_json_new_string(ngx_pool_t *pool, ngx_str_t *value)
 
     data = value->len ? (char *) value->data : "";
 
-    ngx_shop_json_enter(pool);
+    ngx_shop_json_enter(pool, NGX_SHOP_JSON_ANY_ROOM);
 
     json = json_stringn(data, value->len);
 
@@ -361,7 +373,7 @@ ngx_shop_json_new_integer(ngx_pool_t *pool, int64_t value)
 {
     json_t  *json;
 
-    ngx_shop_json_enter(pool);
+    ngx_shop_json_enter(pool, NGX_SHOP_JSON_ANY_ROOM);
 
     json = json_integer(value);
 
@@ -397,7 +409,7 @@ ngx_shop_json_set(ngx_pool_t *pool, ngx_shop_json_t *object,
 {
     int  rc;
 
-    ngx_shop_json_enter(pool);
+    ngx_shop_json_enter(pool, NGX_SHOP_JSON_ANY_ROOM);
 
     rc = json_object_set(object, name, value);
 
@@ -413,7 +425,7 @@ ngx_shop_json_append(ngx_pool_t *pool, ngx_shop_json_t *array,
 {
     int  rc;
 
-    ngx_shop_json_enter(pool);
+    ngx_shop_json_enter(pool, NGX_SHOP_JSON_ANY_ROOM);
 
     rc = json_array_append(array, value);
 
@@ -428,7 +440,7 @@ ngx_shop_json_dump(ngx_pool_t *pool, ngx_shop_json_t *json, ngx_str_t *text)
 {
     char  *dump;
 
-    ngx_shop_json_enter(pool);
+    ngx_shop_json_enter(pool, NGX_SHOP_JSON_ANY_ROOM);
 
     dump = json_dumps(json, NGX_SHOP_JSON_DUMP_FLAGS);
 

@@ -31,6 +31,9 @@ typedef struct {
 } ngx_shop_discovery_t;
 
 
+static ngx_int_t ngx_shop_discovery_read(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_uint_t published,
+    ngx_shop_metadata_t *metadata);
 static ngx_int_t ngx_shop_discovery_issuer(ngx_shop_discovery_t *d,
     ngx_shop_provider_t *provider);
 static ngx_int_t ngx_shop_discovery_algs(ngx_shop_discovery_t *d,
@@ -53,53 +56,75 @@ ngx_int_t
 ngx_shop_discovery_parse(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_str_t *text, ngx_shop_metadata_t *metadata, const char **reason)
 {
-    ngx_uint_t             flag;
+    ngx_int_t              rc;
+    ngx_pool_t            *temp;
     ngx_shop_discovery_t   d;
 
     ngx_memzero(metadata, sizeof(ngx_shop_metadata_t));
     ngx_memzero(&d, sizeof(ngx_shop_discovery_t));
 
+    /* as of keys: what is taken from the tree is copied, and it goes */
+
+    temp = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, pool->log);
+    if (temp == NULL) {
+        *reason = "internal_error";
+        return NGX_ERROR;
+    }
+
     d.pool = pool;
     d.reason = "metadata_malformed";
 
     if (text != NULL) {
+        d.json = ngx_shop_json_parse(temp, text, NGX_SHOP_METADATA_MAX);
+    }
 
-        d.json = ngx_shop_json_parse(pool, text, NGX_SHOP_METADATA_MAX);
+    rc = ngx_shop_discovery_read(&d, provider, text != NULL, metadata);
 
-        if (!ngx_shop_json_is_object(d.json)
-            || ngx_shop_discovery_issuer(&d, provider) != NGX_OK)
-        {
-            goto failed;
-        }
+    if (rc != NGX_OK) {
+        *reason = d.reason;
+    }
+
+    ngx_destroy_pool(temp);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_shop_discovery_read(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_uint_t published,
+    ngx_shop_metadata_t *metadata)
+{
+    ngx_uint_t  flag;
+
+    if (published
+        && (!ngx_shop_json_is_object(d->json)
+            || ngx_shop_discovery_issuer(d, provider) != NGX_OK))
+    {
+        return NGX_ERROR;
     }
 
     if ((!provider->oauth2
-         && ngx_shop_discovery_algs(&d, provider, metadata) != NGX_OK)
-        || ngx_shop_discovery_client_auth(&d, provider, metadata) != NGX_OK
-        || ngx_shop_discovery_endpoints(&d, provider, metadata) != NGX_OK)
+         && ngx_shop_discovery_algs(d, provider, metadata) != NGX_OK)
+        || ngx_shop_discovery_client_auth(d, provider, metadata) != NGX_OK
+        || ngx_shop_discovery_endpoints(d, provider, metadata) != NGX_OK)
     {
-        goto failed;
+        return NGX_ERROR;
     }
 
     flag = 0;
 
-    if (ngx_shop_json_boolean(ngx_shop_json_get(d.json,
+    if (ngx_shop_json_boolean(ngx_shop_json_get(d->json,
                          "authorization_response_iss_parameter_supported"),
                               &flag)
         == NGX_ERROR)
     {
-        goto failed;
+        return NGX_ERROR;
     }
 
     metadata->iss_parameter = flag ? 1 : 0;
 
     return NGX_OK;
-
-failed:
-
-    *reason = d.reason;
-
-    return NGX_ERROR;
 }
 
 

@@ -19,6 +19,7 @@ static void ngx_shop_unit_json_refuse(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_utf8(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_depth(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_sizes(ngx_shop_unit_t *u);
+static void ngx_shop_unit_json_room(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_cut(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_build(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_build_refuse(ngx_shop_unit_t *u);
@@ -36,6 +37,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_json_tests[] = {
     { "only UTF-8 is taken", ngx_shop_unit_json_utf8 },
     { "the depth is bounded", ngx_shop_unit_json_depth },
     { "the size is bounded", ngx_shop_unit_json_sizes },
+    { "the memory is bounded", ngx_shop_unit_json_room },
     { "a text that was cut is refused", ngx_shop_unit_json_cut },
     { "a tree is built", ngx_shop_unit_json_build },
     { "a bad tree is not built", ngx_shop_unit_json_build_refuse },
@@ -460,6 +462,54 @@ ngx_shop_unit_json_sizes(ngx_shop_unit_t *u)
     ngx_shop_unit_ok(u, ngx_shop_json_get(json, "4999") != NULL
                         && ngx_shop_json_get(json, "5000") == NULL,
                      "5000 members");
+}
+
+
+/* lists of what is short, as long as they may be */
+
+static void
+ngx_shop_unit_json_room(ngx_shop_unit_t *u)
+{
+    u_char      *p, *last;
+    ngx_str_t    text;
+    ngx_uint_t   i, taken;
+
+    static const struct {
+        const char  *item;
+        ngx_uint_t   taken;
+    } lists[] = {
+        { "{},", 0 },
+        { "[],", 0 },
+        { "{\"a\":1},", 0 },
+        { "1,", 1 },
+        { "\"openid\",", 1 },
+        { "{\"kty\":\"EC\",\"kid\":\"k\",\"x\":\"123456789012345678\"},", 1 },
+        { "{\"type\":\"order\",\"id\":\"1\",\"total\":\"9.99\"},", 1 }
+    };
+
+    text.data = ngx_pnalloc(u->pool, 65536);
+    if (text.data == NULL) {
+        return;
+    }
+
+    last = text.data + 65536;
+
+    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+
+        p = text.data;
+        *p++ = '[';
+
+        while ((size_t) (last - p) > ngx_strlen(lists[i].item)) {
+            p = ngx_cpymem(p, lists[i].item, ngx_strlen(lists[i].item));
+        }
+
+        p[-1] = ']';
+        text.len = p - text.data;
+
+        taken = (ngx_shop_json_parse(u->pool, &text, 65536) != NULL);
+
+        ngx_shop_unit_is_int(u, taken, lists[i].taken, lists[i].item);
+    }
 }
 
 

@@ -328,8 +328,10 @@ static ngx_shop_unit_oidc_case_t  ngx_shop_unit_oidc_documents[] = {
 static void
 ngx_shop_unit_oidc_discovery(ngx_shop_unit_t *u)
 {
+    u_char                     *p, *last;
     ngx_int_t                   rc;
     ngx_str_t                   text;
+    ngx_pool_t                 *pool;
     const char                 *told;
     ngx_shop_metadata_t         metadata;
     ngx_shop_provider_t         provider;
@@ -355,6 +357,32 @@ ngx_shop_unit_oidc_discovery(ngx_shop_unit_t *u)
     rc = ngx_shop_discovery_parse(u->pool, &provider, &text, &metadata,
                                   &told);
     ngx_shop_unit_oidc_told(u, rc, told, NULL, "just short enough");
+
+    /* what nobody asks for is not kept */
+
+    p = text.data + sizeof(OIDC_META("")) - 2;
+    last = text.data + text.len - sizeof(",1]}");
+    p = ngx_cpymem(p, ",\"x\":[1", sizeof(",\"x\":[1") - 1);
+
+    while (p < last) {
+        *p++ = ',';
+        *p++ = '1';
+    }
+
+    *p++ = ']';
+    *p = '}';
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, u->pool->log);
+    if (pool == NULL) {
+        return;
+    }
+
+    rc = ngx_shop_discovery_parse(pool, &provider, &text, &metadata, &told);
+    ngx_shop_unit_oidc_told(u, rc, told, NULL, "a long list");
+    ngx_shop_unit_ok(u, pool->large == NULL && pool->d.next == NULL,
+                     "nothing of it is kept");
+
+    ngx_destroy_pool(pool);
 }
 
 
