@@ -66,7 +66,7 @@ ngx_shop_session_known(ngx_pool_t *pool, ngx_shop_redis_reply_t **replies,
     ttl = replies[1];
 
     if (fields->type != NGX_SHOP_REDIS_ARRAY
-        || ttl->type != NGX_SHOP_REDIS_INTEGER)
+        || ttl->type != NGX_SHOP_REDIS_INTEGER || ttl->integer < -2)
     {
         return NGX_ERROR;
     }
@@ -102,7 +102,8 @@ ngx_shop_session_known(ngx_pool_t *pool, ngx_shop_redis_reply_t **replies,
     session->auth_time = (time_t) auth_time;
     session->expires = (time_t) ngx_min(expires,
                                         now + NGX_SHOP_SESSION_LIFETIME_MAX);
-    session->ttl = ttl->integer;
+    session->ttl = ngx_min(ttl->integer,
+                           (int64_t) NGX_SHOP_SESSION_LIFETIME_MAX * 1000);
     session->noted = ngx_shop_session_noted(replies[2], now);
 
     return NGX_OK;

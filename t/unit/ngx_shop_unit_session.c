@@ -33,12 +33,14 @@ static void ngx_shop_unit_session_remember(ngx_shop_session_memo_t *memo,
 static void ngx_shop_unit_session_memo(ngx_shop_unit_t *u);
 static void ngx_shop_unit_session_lengths(ngx_shop_unit_t *u);
 static void ngx_shop_unit_session_many(ngx_shop_unit_t *u);
+static void ngx_shop_unit_session_ttl(ngx_shop_unit_t *u);
 
 
 ngx_shop_unit_test_t  ngx_shop_unit_session_tests[] = {
     { "a cookie that was opened", ngx_shop_unit_session_memo },
     { "cookies of any length", ngx_shop_unit_session_lengths },
     { "more cookies than there is room for", ngx_shop_unit_session_many },
+    { "how long a session is said to live", ngx_shop_unit_session_ttl },
     { NULL, NULL }
 };
 
@@ -245,4 +247,64 @@ ngx_shop_unit_session_many(ngx_shop_unit_t *u)
 
     ngx_shop_unit_ok(u, known > 3000 && known <= 4096, "some are known");
     ngx_shop_unit_is_int(u, wrong, 0, "none for another");
+}
+
+
+static void
+ngx_shop_unit_session_ttl(ngx_shop_unit_t *u)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_shop_session_t       session;
+    ngx_shop_redis_reply_t   field[4], fields, ttl, noted;
+    ngx_shop_redis_reply_t  *elts[4], *replies[3];
+
+    static const struct {
+        int64_t      ttl;
+        int64_t      known;
+        ngx_int_t    rc;
+        const char  *what;
+    } times[] = {
+        { 5000, 5000, NGX_OK, "five seconds" },
+        { -1, -1, NGX_OK, "for ever" },
+        { -2, 0, NGX_DECLINED, "it is gone" },
+        { -3, 0, NGX_ERROR, "nonsense" },
+        { INT64_MIN, 0, NGX_ERROR, "less than nonsense" },
+        { INT64_MAX, (int64_t) NGX_SHOP_SESSION_LIFETIME_MAX * 1000, NGX_OK,
+          "longer than anything lives" }
+    };
+
+    ngx_memzero(field, sizeof(field));
+    ngx_memzero(&fields, sizeof(ngx_shop_redis_reply_t));
+    ngx_memzero(&ttl, sizeof(ngx_shop_redis_reply_t));
+    ngx_memzero(&noted, sizeof(ngx_shop_redis_reply_t));
+
+    for (i = 0; i < 4; i++) {
+        field[i].type = NGX_SHOP_REDIS_STRING;
+        ngx_str_set(&field[i].str, "2000");
+        elts[i] = &field[i];
+    }
+
+    ngx_str_set(&field[0].str, "work");
+
+    fields.type = NGX_SHOP_REDIS_ARRAY;
+    fields.nelts = 4;
+    fields.elts = elts;
+
+    ttl.type = NGX_SHOP_REDIS_INTEGER;
+
+    replies[0] = &fields;
+    replies[1] = &ttl;
+    replies[2] = &noted;
+
+    for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+
+        ngx_memzero(&session, sizeof(ngx_shop_session_t));
+        ttl.integer = times[i].ttl;
+
+        rc = ngx_shop_session_known(u->pool, replies, 1000, &session);
+
+        ngx_shop_unit_is_int(u, rc, times[i].rc, times[i].what);
+        ngx_shop_unit_is_int(u, session.ttl, times[i].known, times[i].what);
+    }
 }
