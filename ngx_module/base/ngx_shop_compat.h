@@ -85,4 +85,14 @@
 #endif
 
 
+/* since 1.29.0 headers of a 103 (RFC 8297) go to the client by filters of
+ * their own */
+
+#if (nginx_version >= 1029000)
+
+#define NGX_SHOP_HAVE_EARLY_HINTS  1
+
+#endif
+
+
 #endif /* _NGX_SHOP_COMPAT_H_INCLUDED_ */

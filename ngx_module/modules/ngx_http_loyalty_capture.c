@@ -19,10 +19,11 @@
  *     X-Shop-Event: {"id": "o-1", "type": "order", ...}
  *
  * A header filter takes these lines out of every answer, wherever it comes
- * from, once the directive is on anywhere, and a body filter out of its
- * trailers, which are never read.  Where it is on and the answer is
- * the backend's own to this request, neither one out of a cache nor a part of
- * a page, they are booked for the customer whom the request is of.
+ * from, once the directive is on anywhere; two other filters take them out of
+ * its trailers and of early hints before it, which are never read.  Where it
+ * is on and the answer is the backend's own to this request, neither one out
+ * of a cache nor a part of a page, they are booked for the customer whom the
+ * request is of.
  *
  *     answer ---> filter ---> client
  *                   |
@@ -66,6 +67,10 @@ static ngx_int_t ngx_http_loyalty_capture_header_filter(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_loyalty_capture_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+#if (NGX_SHOP_HAVE_EARLY_HINTS)
+static ngx_int_t ngx_http_loyalty_capture_early_hints_filter(
+    ngx_http_request_t *r);
+#endif
 static ngx_uint_t ngx_http_loyalty_capture_cached(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_loyalty_capture_strip(ngx_list_t *headers,
     ngx_str_t *values);
@@ -97,6 +102,10 @@ static void ngx_http_loyalty_capture_say(ngx_http_loyalty_capture_t *capture,
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
+#if (NGX_SHOP_HAVE_EARLY_HINTS)
+static ngx_http_output_header_filter_pt  ngx_http_next_early_hints_filter;
+#endif
+
 
 void
 ngx_http_loyalty_capture_init(void)
@@ -106,6 +115,12 @@ ngx_http_loyalty_capture_init(void)
 
     ngx_http_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = ngx_http_loyalty_capture_body_filter;
+
+#if (NGX_SHOP_HAVE_EARLY_HINTS)
+    ngx_http_next_early_hints_filter = ngx_http_top_early_hints_filter;
+    ngx_http_top_early_hints_filter =
+                                  ngx_http_loyalty_capture_early_hints_filter;
+#endif
 }
 
 
@@ -146,6 +161,21 @@ ngx_http_loyalty_capture_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     return ngx_http_next_body_filter(r, in);
 }
+
+
+#if (NGX_SHOP_HAVE_EARLY_HINTS)
+
+static ngx_int_t
+ngx_http_loyalty_capture_early_hints_filter(ngx_http_request_t *r)
+{
+    ngx_str_t  values[NGX_HTTP_LOYALTY_CAPTURE_ANSWER];
+
+    (void) ngx_http_loyalty_capture_strip(&r->headers_out.headers, values);
+
+    return ngx_http_next_early_hints_filter(r);
+}
+
+#endif
 
 
 /* an answer before an internal redirect may have been cached, and "r->cached"
