@@ -47,7 +47,7 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
                         are not
     simulate [HISTORIES [EVENTS]]
                         compares what is booked with a model of it, over
-                        10000 random histories of 500 events each, and while
+                        10000 random histories of up to 500 events, and while
                         Redis and nginx are killed
     lint                style, compiler warnings, cppcheck, clang-tidy
     install             copies the module to where nginx looks, below $DESTDIR
@@ -673,7 +673,7 @@ cmd_simulate() {
     cmd_deps build test
     cmd_build
 
-    export SHOP_EVENTS=${2:-500} SHOP_ROUNDS=${2:-500}
+    export SHOP_UPTO=${2:-500} SHOP_ROUNDS=${2:-500}
     export TEST_TIMEOUT=${TEST_TIMEOUT:-864000}
 
     prove t/loyalty_kills.t || failed=1

@@ -5,9 +5,10 @@
 # with budgets, limits and holdouts, and a clock that goes on, jumps years
 # ahead or goes back by days.  The commands for Redis and the evaluation are
 # those of the module, at times that are told.  A history that failed can be
-# had again by its number, with as many events:
+# had again by its number, with as many events, or up to as many:
 #
 #     SHOP_HISTORY=17 SHOP_EVENTS=30 prove t/loyalty_ledger.t
+#     SHOP_HISTORY=17 SHOP_UPTO=500 prove t/loyalty_ledger.t
 #
 # "./build.sh simulate" has more and longer ones.
 
@@ -24,7 +25,7 @@ my ($first, $last) = split /-/, $ENV{SHOP_HISTORY} || '1-200';
 
 $last ||= $first;
 
-my $events = $ENV{SHOP_EVENTS} || 30;
+my $events;     # of a history
 
 my $day = 86400;
 my ($seed, %statuses, %words);
@@ -214,7 +215,7 @@ sub event {
         $event->{until} = $now + random(90 * $day) - 5 * $day;
     }
 
-    $event->{order} = 'o' . random(int(2 * $events / 3))
+    $event->{order} = 'o' . random(int(2 * $events / 3) || 1)
         if $type =~ /order|refund/;
     $event->{total} = random(random(2) ? 3000 : 20000)
         if $type =~ /order|refund/;
@@ -445,6 +446,17 @@ sub requested {
 
 my $shop = { number => '' };
 
+# lengths are spread evenly
+
+sub length_of {
+    my ($number) = @_;
+
+    return 1 + $number * 7919 % $ENV{SHOP_UPTO} if $ENV{SHOP_UPTO};
+
+    return $ENV{SHOP_EVENTS} || 30;
+}
+
+
 sub shop_of {
     my ($number) = @_;
 
@@ -471,6 +483,7 @@ sub history {
 
     shop_of(int(($number + 3) / 4));
     seed($number + 1000000);
+    $events = length_of($number);
 
     my ($now, $hex, $program, $module) = @$shop{qw(now seed program module)};
     my %sold;
