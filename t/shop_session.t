@@ -351,6 +351,25 @@ is(customer(session(secret_key => 'cd' x 32)->cookie), undef,
        '... and both are cut');
     is(customer(join '; ', map({ "a$_=" . 'x' x 50 } 1 .. 50),
                 "shop=$value"), $s->{customer}, 'behind fifty others');
+
+    # somebody has planted one of them: whoever leaves, leaves both
+
+    my $both = "shop=$value; shop=" . $other->value;
+    my $response = $nginx->post('/_shop/logout', '', Cookie => $both,
+                                'Sec-Fetch-Site' => 'same-origin');
+
+    is($response->status, 204, 'who has two of them can sign out');
+    is(customer($_->cookie), undef, '... of each') for $s, $other;
+
+    my @old = (session(), session());
+    my $browser = $shop->browser;
+
+    $browser->set_cookie($shop->url . '/', $old[$_]->cookie . '; Path='
+                                           . ('/', '/_shop')[$_]) for 0, 1;
+
+    is($shop->callback($browser, $shop->attempt($browser))->status, 303,
+       'who has two of them can sign in');
+    is(customer($_->cookie), undef, '... and both end') for @old;
 }
 
 

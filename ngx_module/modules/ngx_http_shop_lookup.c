@@ -184,8 +184,6 @@ ngx_http_shop_lookup_start(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
         return rc;
     }
 
-    ctx->opened = 1;
-
     ctx->entries[0].kind = NGX_SHOP_CACHE_SESSION;
     ctx->entries[0].key.data = ctx->session.digest;
     ctx->entries[0].key.len = NGX_SHOP_SHA256_LEN;

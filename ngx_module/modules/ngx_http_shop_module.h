@@ -148,7 +148,6 @@ typedef struct {
     ngx_str_t                  return_path; /* of the attempt */
     ngx_str_t                  login_result;
 
-    unsigned                   opened:1;    /* the cookie is one of ours */
     unsigned                   overdue:1;   /* session and view are known,
                                                what is due is under way */
     unsigned                   injected:1;  /* our headers are in */

@@ -15,6 +15,12 @@ static ngx_int_t ngx_http_social_flow_steps(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_done(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_end(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_refused(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_flow_end_session(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_flow_next_session(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_flow_session_ended(
+    ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_close(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_forget(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_zero(ngx_http_social_flow_t *flow);
@@ -440,40 +446,104 @@ ngx_http_social_flow_unexpected(ngx_http_social_flow_t *flow,
 }
 
 
+/*
+ * Of several cookies of the session's name none is taken for a customer, but
+ * each that is ours ends: a copy of it would be good still.
+ */
+
 ngx_int_t
 ngx_http_social_flow_sign_out(ngx_http_social_flow_t *flow,
     ngx_http_social_step_pt step)
 {
+    flow->signed_out = step;
+    flow->step = ngx_http_social_flow_end_session;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_flow_end_session(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t                   rc;
     ngx_http_request_t         *r;
     ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    r = flow->request;
+
+    rc = ngx_http_social_flow_next_session(flow);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        flow->step = flow->signed_out;
+        return NGX_OK;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_session_end(smcf->redis, op, &flow->ends) != NGX_OK
+        || ngx_http_shop_writes(r, op, &flow->ends, NULL) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    flow->step = ngx_http_social_flow_session_ended;
+
+    return ngx_http_social_flow_ask(flow, op);
+}
+
+
+/* NGX_DECLINED: there is no other one */
+
+static ngx_int_t
+ngx_http_social_flow_next_session(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t                   rc;
+    ngx_shop_cookie_t          *cookie;
+    ngx_http_request_t         *r;
     ngx_http_shop_ctx_t        *ctx;
+    ngx_http_shop_srv_conf_t   *sscf;
     ngx_http_shop_main_conf_t  *smcf;
 
     r = flow->request;
 
     ctx = ngx_http_shop_get_ctx(r);
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_END_COMMANDS);
+    while (flow->ncookies < ctx->cookies.nelts) {
 
-    if (op == NULL
-        || ngx_shop_session_end(smcf->redis, op, &ctx->session) != NGX_OK
-        || ngx_http_shop_writes(r, op, &ctx->session, NULL) != NGX_OK)
-    {
-        return NGX_ERROR;
+        cookie = (ngx_shop_cookie_t *) ctx->cookies.elts + flow->ncookies++;
+
+        if (cookie->name.len != sscf->cookie.len) {
+            continue;
+        }
+
+        rc = ngx_shop_session_open(r->pool, smcf->session_sealer,
+                                   smcf->session_memo, &sscf->host,
+                                   &cookie->value, ngx_time(), &sscf->limits,
+                                   &flow->ends, r->connection->log);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
-    flow->step = step;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return NGX_DECLINED;
 }
 
 
-ngx_int_t
-ngx_http_social_flow_signed_out(ngx_http_social_flow_t *flow)
+static ngx_int_t
+ngx_http_social_flow_session_ended(ngx_http_social_flow_t *flow)
 {
     ngx_str_t                   session;
-    ngx_http_shop_ctx_t        *ctx;
     ngx_http_shop_main_conf_t  *smcf;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
@@ -484,13 +554,14 @@ ngx_http_social_flow_signed_out(ngx_http_social_flow_t *flow)
         return ngx_http_social_flow_unexpected(flow, "the end of a session");
     }
 
-    ctx = ngx_http_shop_get_ctx(flow->request);
     smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
 
     session.len = NGX_SHOP_SHA256_LEN;
-    session.data = ctx->session.digest;
+    session.data = flow->ends.digest;
 
     ngx_shop_cache_end(smcf->zone, &session);
+
+    flow->step = ngx_http_social_flow_end_session;
 
     return NGX_OK;
 }

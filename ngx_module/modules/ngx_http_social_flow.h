@@ -80,6 +80,9 @@ struct ngx_http_social_flow_s {
     ngx_str_t                     customer;
     ngx_shop_session_t            session;
     ngx_str_t                     session_cookie;
+    ngx_shop_session_t            ends;     /* one that the request has */
+    ngx_uint_t                    ncookies; /* that were looked at for it */
+    ngx_http_social_step_pt       signed_out;    /* the step behind that */
     ngx_uint_t                    created;  /* the customer is new */
     ngx_array_t                   kept;     /* of ngx_shop_event_t that have
                                                waited for the customer */
@@ -151,12 +154,12 @@ ngx_int_t ngx_http_social_flow_response(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_flow_metadata(ngx_http_social_flow_t *flow);
 
 /*
- * For a step: ends the session that the request came with, and runs on with
- * "step", which asks whether that is done.  As flow_ask() and flow_replies().
+ * For a step, once: ends each session that the request has a cookie of, and
+ * runs on with "step" when that is done; it is refused if it cannot be.
+ * NGX_OK.
  */
 ngx_int_t ngx_http_social_flow_sign_out(ngx_http_social_flow_t *flow,
     ngx_http_social_step_pt step);
-ngx_int_t ngx_http_social_flow_signed_out(ngx_http_social_flow_t *flow);
 
 /* refuses, as the replies are not what was asked for, and logs "what" */
 ngx_int_t ngx_http_social_flow_unexpected(ngx_http_social_flow_t *flow,

@@ -56,7 +56,7 @@ ngx_http_social_logout(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 
     ctx = ngx_http_shop_get_ctx(r);
 
-    if (ctx == NULL || !ctx->opened) {
+    if (ctx == NULL) {
         return ngx_http_social_logged_out(r, NULL);
     }
 
@@ -82,10 +82,6 @@ ngx_http_social_logout_ended(ngx_http_social_flow_t *flow)
     ngx_http_request_t          *r;
     ngx_http_shop_ctx_t         *ctx;
     ngx_http_social_provider_t  *sp;
-
-    if (ngx_http_social_flow_signed_out(flow) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     r = flow->request;
     ctx = ngx_http_shop_get_ctx(r);

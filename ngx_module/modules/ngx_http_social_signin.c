@@ -21,8 +21,6 @@ static ngx_int_t ngx_http_social_signin_same_issuer(
 static ngx_int_t ngx_http_social_signin_claim(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_created(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_signin_retire(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_signin_retired(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_done(ngx_http_social_flow_t *flow);
 
 
@@ -294,35 +292,15 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 }
 
 
+/*
+ * Not before the new one is there: a login that fails must not sign out.
+ * That the older one ends is no less needed.
+ */
+
 ngx_int_t
 ngx_http_social_signin_end(ngx_http_social_flow_t *flow)
 {
-    flow->step = ngx_http_shop_get_ctx(flow->request)->opened
-                 ? ngx_http_social_signin_retire
-                 : ngx_http_social_signin_done;
-
-    return NGX_OK;
-}
-
-
-/*
- * Not before the new one is there: a login that fails must not sign out.
- * That it ends is no less needed, a copy of its cookie would be good still.
- */
-
-static ngx_int_t
-ngx_http_social_signin_retire(ngx_http_social_flow_t *flow)
-{
-    return ngx_http_social_flow_sign_out(flow, ngx_http_social_signin_retired);
-}
-
-
-static ngx_int_t
-ngx_http_social_signin_retired(ngx_http_social_flow_t *flow)
-{
-    flow->step = ngx_http_social_signin_done;
-
-    return ngx_http_social_flow_signed_out(flow);
+    return ngx_http_social_flow_sign_out(flow, ngx_http_social_signin_done);
 }
 
 
