@@ -413,7 +413,7 @@ typedef struct {
 
     ngx_shop_cache_state_e     state;
     ngx_str_t                  value;
-    ngx_uint_t                 same;        /* only get: as at "origin" */
+    ngx_uint_t                 unmoved;     /* only get: as at "origin" */
     ngx_uint_t                 missing;     /* the store has no such key */
     time_t                     marked;      /* when; 0: not known */
     time_t                     seen;        /* only get: when it was looked up
@@ -461,10 +461,10 @@ void ngx_shop_cache_source(ngx_shop_zone_t *zone, ngx_str_t *text);
  * Looks "n" entries up under one lock.  Those in "state" of at least "want"
  * have their value, copied to "pool"; the look-up ends behind one that is
  * valid and missing.  If all are still what was read at their "origin", they
- * are "same" and have no value; whether they may be used is found out as
- * always.  Entries that are not valid can be asked for now and
- * handed to ngx_shop_cache_set() with the reply.  "ttl" (ms) is for how long
- * an entry is trusted while the link of its part is not known to work.
+ * are "unmoved" and have no value; whether they may be used is found out as
+ * always.  Entries that are not valid can be asked for now and handed to
+ * ngx_shop_cache_set() with the reply.  "ttl" (ms) is for how long an entry
+ * is trusted while the link of its part is not known to work.
  * NGX_OK: all are in a state of at least "want", or one is missing and
  * valid; NGX_DECLINED: not all; NGX_ERROR: no memory.
  */
@@ -481,7 +481,7 @@ void ngx_shop_cache_set(ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry,
 
 /* 1: nothing was heard of any of them since both were looked up, by "entry"
  * earlier than by "now" */
-ngx_uint_t ngx_shop_cache_same(ngx_shop_cache_entry_t *entry,
+ngx_uint_t ngx_shop_cache_unheard(ngx_shop_cache_entry_t *entry,
     ngx_shop_cache_entry_t *now, ngx_uint_t n);
 
 /*
@@ -503,7 +503,13 @@ void ngx_shop_cache_drop(ngx_shop_zone_t *zone, ngx_uint_t kind,
  */
 void ngx_shop_cache_end(ngx_shop_zone_t *zone, ngx_str_t *session);
 
+void ngx_shop_cache_stats(ngx_shop_zone_t *zone,
+    ngx_shop_cache_stats_t *stats);
+
+
 /*
+ * ngx_shop_cache_link.c: the links by which the store tells of changes.
+ *
  * The links are held by one worker for all.  NGX_OK: this one, until it has
  * not said so for NGX_SHOP_CACHE_HELD milliseconds; NGX_DONE: this one from
  * now on, and no part has a link; NGX_DECLINED: another does.
@@ -557,9 +563,6 @@ void ngx_shop_cache_moved(ngx_shop_zone_t *zone, ngx_uint_t part);
 
 /* how often that was, ever */
 ngx_uint_t ngx_shop_cache_moves(ngx_shop_zone_t *zone);
-
-void ngx_shop_cache_stats(ngx_shop_zone_t *zone,
-    ngx_shop_cache_stats_t *stats);
 
 
 /*

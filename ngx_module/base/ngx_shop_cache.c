@@ -15,7 +15,7 @@
  *
  * The store has parts, each on one of its servers, and a server tells of
  * every change through a link that one worker holds for all; see
- * ngx_shop_redis_track.c.
+ * ngx_shop_cache_link.c.
  *
  *     entry --> part --> link --> alive?
  *       |        |        |
@@ -39,10 +39,6 @@
  * says brings it back: a master that was replaced still has it for a while,
  * and one that took over before it heard of the end has it for good.
  *
- * Workers learn of a move one after the other.  So an entry is stored only
- * if it was said by the server whose link is to tell of its part, or while
- * there is none: then a link that comes is younger.
- *
  * A reply that overtakes the message about a change may hold the value from
  * before, and no second message follows.  So each key has a counter, shared
  * with others by its hash, that goes up with every message, whether the key
@@ -62,9 +58,6 @@
  * at all of them would hold the lock for long.  The same is done when the
  * store is another one.
  *
- * There is room for as many parts as the store had when the zone was made,
- * which is the number for good.  Parts beyond that never have a link.
- *
  * Under the lock is nothing but the lookup, the copy, and the queue of the
  * zone; "stored" and "lasts" of a record are milliseconds here, "version"
  * is the epoch.  Differences of times count, not times: they may wrap around
@@ -79,19 +72,20 @@
 #define NGX_SHOP_CACHE_KEPT        (24 * 3600 * 1000)   /* milliseconds */
 #define NGX_SHOP_CACHE_ORIGIN      3600                 /* seconds */
 #define NGX_SHOP_CACHE_ENTRIES     2                    /* of one look-up that
-                                                           may be "same" */
+                                                           may be unmoved */
 
 
-#define ngx_shop_cache_sh(zone)                                               \
-    (&((ngx_shop_zone_sh_t *) (zone)->shm_zone->data)->cache)
-
-#define ngx_shop_cache_elapsed(since)                                         \
-    ((ngx_msec_int_t) (ngx_current_msec - (ngx_msec_t) (since)))
-
-
-static ngx_uint_t ngx_shop_cache_is_same(ngx_shop_zone_sh_t *sh,
+static void ngx_shop_cache_prepare(ngx_shop_cache_entry_t *entry,
+    ngx_uint_t n);
+static ngx_uint_t ngx_shop_cache_unmoved(ngx_shop_zone_sh_t *sh,
     ngx_shop_cache_entry_t *entry, ngx_uint_t n,
     ngx_shop_zone_record_t **records);
+static ngx_int_t ngx_shop_cache_judge(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record, ngx_shop_cache_entry_t *entry,
+    ngx_msec_t ttl, ngx_shop_cache_state_e want);
+static ngx_int_t ngx_shop_cache_copy(ngx_shop_zone_sh_t *sh,
+    ngx_shop_zone_record_t *record, ngx_shop_zone_cursor_t *cursor,
+    ngx_pool_t *pool, ngx_shop_cache_entry_t *entry);
 static ngx_shop_cache_state_e ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
     ngx_shop_zone_record_t *record, ngx_uint_t part, ngx_msec_t ttl);
 static ngx_uint_t ngx_shop_cache_may_keep(ngx_shop_cache_sh_t *cache,
@@ -100,14 +94,6 @@ static ngx_uint_t ngx_shop_cache_is_ended(ngx_shop_zone_record_t *record);
 static ngx_shop_cache_part_t *ngx_shop_cache_part(ngx_shop_cache_sh_t *cache,
     ngx_uint_t part);
 static ngx_uint_t ngx_shop_cache_alive(ngx_shop_cache_link_t *link);
-static void ngx_shop_cache_unlink(ngx_shop_cache_sh_t *cache,
-    ngx_uint_t link);
-static void ngx_shop_cache_unlink_all(ngx_shop_cache_sh_t *cache);
-static void ngx_shop_cache_part_unlink(ngx_shop_cache_sh_t *cache,
-    ngx_shop_cache_part_t *place);
-static ngx_shop_cache_link_t *ngx_shop_cache_lock_link(ngx_shop_zone_t *zone,
-    ngx_uint_t link);
-static void ngx_shop_cache_unlock(ngx_shop_zone_t *zone);
 
 
 u_char *
@@ -156,8 +142,8 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
     ngx_shop_cache_entry_t *entry, ngx_uint_t n, ngx_msec_t ttl,
     ngx_shop_cache_state_e want)
 {
-    ngx_int_t                rc;
-    ngx_uint_t               i, same;
+    ngx_int_t                rc, found;
+    ngx_uint_t               i, unmoved;
     ngx_slab_pool_t         *shpool;
     ngx_shop_zone_sh_t      *sh;
     ngx_shop_cache_sh_t     *cache;
@@ -168,22 +154,7 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
     sh = zone->shm_zone->data;
     cache = &sh->cache;
 
-    for (i = 0; i < n; i++) {
-
-        entry[i].hash = entry[i].origin.since
-                        ? entry[i].origin.hash
-                        : ngx_murmur_hash2(entry[i].key.data,
-                                           entry[i].key.len);
-
-        entry[i].same = 0;
-        entry[i].state = NGX_SHOP_CACHE_ABSENT;
-        entry[i].epoch = 0;
-        entry[i].missing = 0;
-        entry[i].marked = 0;
-        entry[i].seen = 0;
-        entry[i].asked = ngx_current_msec;
-        ngx_str_null(&entry[i].value);
-    }
+    ngx_shop_cache_prepare(entry, n);
 
     rc = NGX_OK;
 
@@ -204,71 +175,36 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
                            cache->generations[entry[i].hash & cache->mask];
     }
 
-    same = ngx_shop_cache_is_same(sh, entry, n, records);
+    unmoved = ngx_shop_cache_unmoved(sh, entry, n, records);
 
     for (i = 0; i < n; i++) {
 
-        record = same ? records[i]
-                      : ngx_shop_zone_lookup(sh, &entry[i].key, entry[i].hash,
-                                             entry[i].kind, &cursor);
+        record = unmoved ? records[i]
+                         : ngx_shop_zone_lookup(sh, &entry[i].key,
+                                                entry[i].hash, entry[i].kind,
+                                                &cursor);
 
-        if (record == NULL) {
+        found = ngx_shop_cache_judge(sh, record, &entry[i], ttl, want);
+
+        if (found == NGX_DECLINED) {
             rc = NGX_DECLINED;
             continue;
         }
 
-        entry[i].marked = record->marked;
-        entry[i].seen = record->seen;
-        record->seen = (uint32_t) ngx_time();
-
-        /* once a second: its neighbours in the queue are written to */
-
-        if (entry[i].seen != (time_t) record->seen) {
-            ngx_shop_zone_touch(sh, record);
-        }
-
-        entry[i].state = ngx_shop_cache_state(cache, record, entry[i].part,
-                                              ttl);
-
-        if (entry[i].state < want || entry[i].state == NGX_SHOP_CACHE_ABSENT)
-        {
-            rc = NGX_DECLINED;
-            continue;
-        }
-
-        if (record->flags & NGX_SHOP_CACHE_IS_MISSING) {
-
-            if (entry[i].state == NGX_SHOP_CACHE_VALID) {
-                entry[i].missing = 1;
-                cache->negative++;
-                break;
-            }
-
-            entry[i].state = NGX_SHOP_CACHE_ABSENT;
-            rc = NGX_DECLINED;
-            continue;
-        }
-
-        entry[i].same = same;
-
-        if (same) {
-            continue;
-        }
-
-        entry[i].origin.since = ngx_time();
-        entry[i].origin.hash = entry[i].hash;
-        entry[i].origin.number = ngx_shop_zone_number(sh, record);
-        entry[i].origin.serial = record->serial;
-
-        entry[i].value.data = ngx_pnalloc(pool, record->value_len);
-        if (entry[i].value.data == NULL) {
-            rc = NGX_ERROR;
+        if (found == NGX_DONE) {
+            cache->negative++;
             break;
         }
 
-        entry[i].value.len = record->value_len;
+        entry[i].unmoved = unmoved;
 
-        ngx_shop_zone_cursor_read(&cursor, &entry[i].value);
+        if (!unmoved
+            && ngx_shop_cache_copy(sh, record, &cursor, pool, &entry[i])
+               != NGX_OK)
+        {
+            rc = NGX_ERROR;
+            break;
+        }
     }
 
     if (want == NGX_SHOP_CACHE_STALE) {
@@ -287,13 +223,39 @@ ngx_shop_cache_get(ngx_shop_zone_t *zone, ngx_pool_t *pool,
 }
 
 
+static void
+ngx_shop_cache_prepare(ngx_shop_cache_entry_t *entry, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+
+        entry[i].hash = entry[i].origin.since
+                        ? entry[i].origin.hash
+                        : ngx_murmur_hash2(entry[i].key.data,
+                                           entry[i].key.len);
+
+        entry[i].unmoved = 0;
+        entry[i].state = NGX_SHOP_CACHE_ABSENT;
+        entry[i].epoch = 0;
+        entry[i].missing = 0;
+        entry[i].marked = 0;
+        entry[i].seen = 0;
+        entry[i].asked = ngx_current_msec;
+        ngx_str_null(&entry[i].value);
+    }
+}
+
+
 /*
+ * 1: all records are where they were found at the "origin" of their entry.
+ *
  * Serials come round again, after 2^32 records, which takes far longer than
  * an origin is of use.
  */
 
 static ngx_uint_t
-ngx_shop_cache_is_same(ngx_shop_zone_sh_t *sh, ngx_shop_cache_entry_t *entry,
+ngx_shop_cache_unmoved(ngx_shop_zone_sh_t *sh, ngx_shop_cache_entry_t *entry,
     ngx_uint_t n, ngx_shop_zone_record_t **records)
 {
     ngx_uint_t                i;
@@ -322,6 +284,51 @@ ngx_shop_cache_is_same(ngx_shop_zone_sh_t *sh, ngx_shop_cache_entry_t *entry,
     }
 
     return 1;
+}
+
+
+/*
+ * NGX_OK: the record is one that was wanted; NGX_DECLINED: it is not, or
+ * there is none; NGX_DONE: the store is known to have none.
+ */
+
+static ngx_int_t
+ngx_shop_cache_judge(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record,
+    ngx_shop_cache_entry_t *entry, ngx_msec_t ttl,
+    ngx_shop_cache_state_e want)
+{
+    if (record == NULL) {
+        return NGX_DECLINED;
+    }
+
+    entry->marked = record->marked;
+    entry->seen = record->seen;
+    record->seen = (uint32_t) ngx_time();
+
+    /* once a second: its neighbours in the queue are written to */
+
+    if (entry->seen != (time_t) record->seen) {
+        ngx_shop_zone_touch(sh, record);
+    }
+
+    entry->state = ngx_shop_cache_state(&sh->cache, record, entry->part, ttl);
+
+    if (entry->state < want || entry->state == NGX_SHOP_CACHE_ABSENT) {
+        return NGX_DECLINED;
+    }
+
+    if (!(record->flags & NGX_SHOP_CACHE_IS_MISSING)) {
+        return NGX_OK;
+    }
+
+    if (entry->state != NGX_SHOP_CACHE_VALID) {
+        entry->state = NGX_SHOP_CACHE_ABSENT;
+        return NGX_DECLINED;
+    }
+
+    entry->missing = 1;
+
+    return NGX_DONE;
 }
 
 
@@ -366,6 +373,31 @@ ngx_shop_cache_state(ngx_shop_cache_sh_t *cache,
     }
 
     return NGX_SHOP_CACHE_VALID;
+}
+
+
+/* the value of the record, and where it is, for the next time */
+
+static ngx_int_t
+ngx_shop_cache_copy(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record,
+    ngx_shop_zone_cursor_t *cursor, ngx_pool_t *pool,
+    ngx_shop_cache_entry_t *entry)
+{
+    entry->origin.since = ngx_time();
+    entry->origin.hash = entry->hash;
+    entry->origin.number = ngx_shop_zone_number(sh, record);
+    entry->origin.serial = record->serial;
+
+    entry->value.data = ngx_pnalloc(pool, record->value_len);
+    if (entry->value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    entry->value.len = record->value_len;
+
+    ngx_shop_zone_cursor_read(cursor, &entry->value);
+
+    return NGX_OK;
 }
 
 
@@ -505,7 +537,7 @@ ngx_shop_cache_part(ngx_shop_cache_sh_t *cache, ngx_uint_t part)
 
 
 ngx_uint_t
-ngx_shop_cache_same(ngx_shop_cache_entry_t *entry,
+ngx_shop_cache_unheard(ngx_shop_cache_entry_t *entry,
     ngx_shop_cache_entry_t *now, ngx_uint_t n)
 {
     ngx_uint_t  i;
@@ -654,292 +686,6 @@ done:
 }
 
 
-ngx_int_t
-ngx_shop_cache_hold(ngx_shop_zone_t *zone)
-{
-    ngx_int_t             rc;
-    ngx_slab_pool_t      *shpool;
-    ngx_shop_cache_sh_t  *cache;
-
-    shpool = ngx_shop_zone_pool(zone);
-    cache = ngx_shop_cache_sh(zone);
-
-    rc = NGX_DECLINED;
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    if (cache->source != zone->source) {
-        goto done;
-    }
-
-    if (cache->holder != ngx_pid) {
-
-        if (cache->holder != 0
-            && ngx_shop_cache_elapsed(cache->renewed) < NGX_SHOP_CACHE_HELD)
-        {
-            goto done;
-        }
-
-        cache->holder = ngx_pid;
-        ngx_shop_cache_unlink_all(cache);
-        rc = NGX_DONE;
-
-    } else {
-        rc = NGX_OK;
-    }
-
-    cache->renewed = ngx_current_msec;
-
-done:
-
-    ngx_shmtx_unlock(&shpool->mutex);
-
-    return rc;
-}
-
-
-void
-ngx_shop_cache_release(ngx_shop_zone_t *zone)
-{
-    ngx_slab_pool_t      *shpool;
-    ngx_shop_cache_sh_t  *cache;
-
-    shpool = ngx_shop_zone_pool(zone);
-    cache = ngx_shop_cache_sh(zone);
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    if (cache->holder == ngx_pid) {
-        cache->holder = 0;
-        ngx_shop_cache_unlink_all(cache);
-    }
-
-    ngx_shmtx_unlock(&shpool->mutex);
-}
-
-
-ngx_uint_t
-ngx_shop_cache_links(ngx_shop_zone_t *zone)
-{
-    return ngx_shop_cache_sh(zone)->nlinks;
-}
-
-
-void
-ngx_shop_cache_open(ngx_shop_zone_t *zone, ngx_uint_t link, uint32_t server)
-{
-    ngx_shop_cache_sh_t    *cache;
-    ngx_shop_cache_link_t  *mine;
-
-    cache = ngx_shop_cache_sh(zone);
-    mine = ngx_shop_cache_lock_link(zone, link);
-
-    if (mine == NULL) {
-        return;
-    }
-
-    ngx_shop_cache_unlink(cache, link);
-    mine->server = server;
-
-    ngx_shop_cache_unlock(zone);
-}
-
-
-void
-ngx_shop_cache_close(ngx_shop_zone_t *zone, ngx_uint_t link)
-{
-    ngx_shop_cache_sh_t  *cache;
-
-    cache = ngx_shop_cache_sh(zone);
-
-    if (ngx_shop_cache_lock_link(zone, link) == NULL) {
-        return;
-    }
-
-    ngx_shop_cache_unlink(cache, link);
-
-    ngx_shop_cache_unlock(zone);
-}
-
-
-ngx_int_t
-ngx_shop_cache_assign(ngx_shop_zone_t *zone, uint32_t *links, ngx_uint_t n,
-    ngx_msec_t when)
-{
-    ngx_int_t               rc;
-    ngx_uint_t              i, late;
-    ngx_slab_pool_t        *shpool;
-    ngx_shop_cache_sh_t    *cache;
-    ngx_shop_cache_part_t  *place;
-
-    shpool = ngx_shop_zone_pool(zone);
-    cache = ngx_shop_cache_sh(zone);
-
-    rc = NGX_OK;
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    if (cache->holder != ngx_pid) {
-        goto done;
-    }
-
-    late = cache->moves && (ngx_msec_int_t) (cache->moved - when) >= 0;
-
-    for (i = 0; i < n && i < cache->nparts; i++) {
-
-        place = &cache->parts[i];
-
-        if (place->link == links[i]) {
-            continue;
-        }
-
-        if (place->link != NGX_SHOP_CACHE_NONE) {
-            place->since = ++cache->epoch;
-
-        } else if (late) {
-            rc = NGX_DECLINED;
-            continue;
-
-        } else if (cache->links[links[i]].since) {
-
-            /* one that has not begun yet will, with an epoch of its own */
-
-            place->since = ++cache->epoch;
-        }
-
-        place->link = links[i];
-    }
-
-done:
-
-    ngx_shmtx_unlock(&shpool->mutex);
-
-    return rc;
-}
-
-
-void
-ngx_shop_cache_armed(ngx_shop_zone_t *zone, ngx_uint_t link)
-{
-    ngx_shop_cache_sh_t    *cache;
-    ngx_shop_cache_link_t  *mine;
-
-    cache = ngx_shop_cache_sh(zone);
-    mine = ngx_shop_cache_lock_link(zone, link);
-
-    if (mine == NULL) {
-        return;
-    }
-
-    mine->since = ++cache->epoch;
-    cache->arms++;
-
-    ngx_shop_cache_unlock(zone);
-}
-
-
-void
-ngx_shop_cache_proven(ngx_shop_zone_t *zone, ngx_uint_t link, ngx_msec_t when)
-{
-    ngx_shop_cache_sh_t    *cache;
-    ngx_shop_cache_link_t  *mine;
-
-    cache = ngx_shop_cache_sh(zone);
-    mine = ngx_shop_cache_lock_link(zone, link);
-
-    if (mine == NULL) {
-        return;
-    }
-
-    mine->proven = when;
-    mine->armed = 1;
-
-    cache->proven = when;
-    cache->armed = 1;
-
-    ngx_shop_cache_unlock(zone);
-}
-
-
-/* parts without a link may have been on that server, too */
-
-void
-ngx_shop_cache_flush(ngx_shop_zone_t *zone, ngx_uint_t link)
-{
-    ngx_uint_t              i;
-    ngx_shop_cache_sh_t    *cache;
-    ngx_shop_cache_part_t  *place;
-
-    cache = ngx_shop_cache_sh(zone);
-
-    if (ngx_shop_cache_lock_link(zone, link) == NULL) {
-        return;
-    }
-
-    cache->epoch++;
-    cache->invalidations++;
-
-    for (i = 0; i < cache->nparts; i++) {
-
-        place = &cache->parts[i];
-
-        if (place->link == link || place->link == NGX_SHOP_CACHE_NONE) {
-            place->floor = cache->epoch;
-        }
-    }
-
-    ngx_shop_cache_unlock(zone);
-}
-
-
-void
-ngx_shop_cache_lost(ngx_shop_zone_t *zone, ngx_uint_t link)
-{
-    ngx_shop_cache_link_t  *mine;
-
-    mine = ngx_shop_cache_lock_link(zone, link);
-
-    if (mine == NULL) {
-        return;
-    }
-
-    mine->armed = 0;
-
-    ngx_shop_cache_unlock(zone);
-}
-
-
-void
-ngx_shop_cache_moved(ngx_shop_zone_t *zone, ngx_uint_t part)
-{
-    ngx_slab_pool_t      *shpool;
-    ngx_shop_cache_sh_t  *cache;
-
-    shpool = ngx_shop_zone_pool(zone);
-    cache = ngx_shop_cache_sh(zone);
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    if (cache->source == zone->source && part < cache->nparts) {
-        cache->parts[part].link = NGX_SHOP_CACHE_NONE;
-        cache->parts[part].since = ++cache->epoch;
-        cache->moves++;
-        cache->moved = ngx_current_msec;
-    }
-
-    ngx_shmtx_unlock(&shpool->mutex);
-}
-
-
-/* without the lock: who misses one sees it the next time */
-
-ngx_uint_t
-ngx_shop_cache_moves(ngx_shop_zone_t *zone)
-{
-    return *(volatile ngx_uint_t *) &ngx_shop_cache_sh(zone)->moves;
-}
-
-
 void
 ngx_shop_cache_stats(ngx_shop_zone_t *zone, ngx_shop_cache_stats_t *stats)
 {
@@ -995,79 +741,4 @@ ngx_shop_cache_alive(ngx_shop_cache_link_t *link)
 {
     return link->armed
            && ngx_shop_cache_elapsed(link->proven) < NGX_SHOP_CACHE_PROVEN;
-}
-
-
-static void
-ngx_shop_cache_unlink(ngx_shop_cache_sh_t *cache, ngx_uint_t link)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < cache->nparts; i++) {
-        if (cache->parts[i].link == link) {
-            ngx_shop_cache_part_unlink(cache, &cache->parts[i]);
-        }
-    }
-
-    ngx_memzero(&cache->links[link], sizeof(ngx_shop_cache_link_t));
-}
-
-
-static void
-ngx_shop_cache_unlink_all(ngx_shop_cache_sh_t *cache)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < cache->nparts; i++) {
-        ngx_shop_cache_part_unlink(cache, &cache->parts[i]);
-    }
-
-    ngx_memzero(cache->links, cache->nlinks * sizeof(ngx_shop_cache_link_t));
-}
-
-
-/* what was old because its link had begun later stays old without it */
-
-static void
-ngx_shop_cache_part_unlink(ngx_shop_cache_sh_t *cache,
-    ngx_shop_cache_part_t *place)
-{
-    uint32_t  since;
-
-    if (place->link == NGX_SHOP_CACHE_NONE) {
-        return;
-    }
-
-    since = (uint32_t) cache->links[place->link].since;
-
-    place->since = ngx_max(place->since, since);
-    place->link = NGX_SHOP_CACHE_NONE;
-}
-
-
-/* NULL, without a lock: it is another worker's by now */
-
-static ngx_shop_cache_link_t *
-ngx_shop_cache_lock_link(ngx_shop_zone_t *zone, ngx_uint_t link)
-{
-    ngx_shop_cache_sh_t  *cache;
-
-    cache = ngx_shop_cache_sh(zone);
-
-    ngx_shmtx_lock(&ngx_shop_zone_pool(zone)->mutex);
-
-    if (cache->holder == ngx_pid) {
-        return &cache->links[link];
-    }
-
-    ngx_shop_cache_unlock(zone);
-
-    return NULL;
-}
-
-
-static void
-ngx_shop_cache_unlock(ngx_shop_zone_t *zone)
-{
-    ngx_shmtx_unlock(&ngx_shop_zone_pool(zone)->mutex);
 }

@@ -16,7 +16,8 @@
 
 /*
  * The memory of the zone, for ngx_shop_zone.c, whose essay draws it,
- * ngx_shop_cache.c and ngx_shop_figures.c; nobody else includes this.
+ * ngx_shop_cache.c, ngx_shop_cache_link.c and ngx_shop_figures.c; nobody
+ * else includes this.
  */
 
 
@@ -26,9 +27,7 @@
 /* kinds of records; equal keys of two kinds do not meet */
 
 #define NGX_SHOP_ZONE_PLAIN         0
-#define NGX_SHOP_ZONE_LEASE         1
-#define NGX_SHOP_ZONE_CACHE         2       /* and the kinds of the cache
-                                               above it */
+#define NGX_SHOP_ZONE_LEASE         1       /* those of the cache follow */
 
 #define NGX_SHOP_CACHE_GENERATIONS  4096    /* at most, a power of two */
 #define NGX_SHOP_CACHE_LINKS        512     /* at most */
@@ -148,16 +147,29 @@ typedef struct {
 } ngx_shop_zone_cursor_t;
 
 
+#define ngx_shop_zone_pool(zone)                                              \
+    ((ngx_slab_pool_t *) (zone)->shm_zone->shm.addr)
+
+#define ngx_shop_cache_sh(zone)                                               \
+    (&((ngx_shop_zone_sh_t *) (zone)->shm_zone->data)->cache)
+
+/* in milliseconds; below 0 where "since" is still to come */
+
+#define ngx_shop_cache_elapsed(since)                                         \
+    ((ngx_msec_int_t) (ngx_current_msec - (ngx_msec_t) (since)))
+
+
 /* ngx_shop_cache.c: what it needs, from "p" on, in a zone of so many
  * buckets; returns the end of it, all of which is to be zero */
 u_char *ngx_shop_cache_init(ngx_shop_cache_sh_t *cache, u_char *p,
     ngx_uint_t nbuckets, ngx_uint_t nparts);
 
 
-/* all of these are called with the lock held */
+/* ngx_shop_cache_link.c, with the lock held: no part has a link */
+void ngx_shop_cache_unlink_all(ngx_shop_cache_sh_t *cache);
 
-#define ngx_shop_zone_pool(zone)                                              \
-    ((ngx_slab_pool_t *) (zone)->shm_zone->shm.addr)
+
+/* ngx_shop_zone.c: all of these are called with the lock held */
 
 /* the record of a key, and where its value begins; NULL: none */
 ngx_shop_zone_record_t *ngx_shop_zone_lookup(ngx_shop_zone_sh_t *sh,

@@ -305,7 +305,7 @@ ngx_http_shop_cached(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    if (entries[0].same) {
+    if (entries[0].unmoved) {
         return ngx_http_shop_copy_take(pool, ctx);
     }
 
@@ -381,8 +381,8 @@ ngx_http_shop_read_find(ngx_http_shop_main_conf_t *smcf,
             && ngx_memcmp(customer->data, ctx->session.customer.data,
                           customer->len)
                == 0
-            && ngx_shop_cache_same(read->entries, ctx->entries,
-                                   NGX_HTTP_SHOP_ENTRIES))
+            && ngx_shop_cache_unheard(read->entries, ctx->entries,
+                                      NGX_HTTP_SHOP_ENTRIES))
         {
             return read;
         }

@@ -60,10 +60,10 @@ static void ngx_shop_unit_cache_flushed(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_other_source(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_lease(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_marks(ngx_shop_unit_t *u);
-static void ngx_shop_unit_cache_same(ngx_shop_unit_t *u);
+static void ngx_shop_unit_cache_unmoved(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_again(ngx_shop_unit_t *u,
     ngx_shop_zone_t *zone, ngx_shop_cache_entry_t *entry, ngx_int_t rc,
-    ngx_uint_t same, const char *name);
+    ngx_uint_t unmoved, const char *name);
 static void ngx_shop_unit_cache_full(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_numbers(ngx_shop_unit_t *u);
 static void ngx_shop_unit_cache_packed(ngx_shop_unit_t *u);
@@ -90,7 +90,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_cache_tests[] = {
     { "another store", ngx_shop_unit_cache_other_source },
     { "one worker holds the channel", ngx_shop_unit_cache_lease },
     { "marks", ngx_shop_unit_cache_marks },
-    { "copies that are still the same", ngx_shop_unit_cache_same },
+    { "copies that are where they were", ngx_shop_unit_cache_unmoved },
     { "a full zone", ngx_shop_unit_cache_full },
     { "packed numbers and texts", ngx_shop_unit_cache_numbers },
     { "packed sessions and views", ngx_shop_unit_cache_packed },
@@ -849,14 +849,14 @@ ngx_shop_unit_cache_in_flight(ngx_shop_unit_t *u)
     (void) ngx_shop_unit_cache_get(u, zone, entry, 2);
     (void) ngx_shop_unit_cache_get(u, zone, later, 2);
 
-    ngx_shop_unit_ok(u, ngx_shop_cache_same(entry, later, 2),
+    ngx_shop_unit_ok(u, ngx_shop_cache_unheard(entry, later, 2),
                      "nothing was heard, a read can be shared");
 
     ngx_shop_cache_drop(zone, NGX_SHOP_CACHE_SESSION, &entry[0].key);
 
     (void) ngx_shop_unit_cache_get(u, zone, later, 2);
 
-    ngx_shop_unit_ok(u, !ngx_shop_cache_same(entry, later, 2),
+    ngx_shop_unit_ok(u, !ngx_shop_cache_unheard(entry, later, 2),
                      "something was heard, it cannot");
 
     ngx_shop_cache_set(zone, entry, 2);
@@ -1055,7 +1055,7 @@ ngx_shop_unit_cache_marks(ngx_shop_unit_t *u)
 
 
 static void
-ngx_shop_unit_cache_same(ngx_shop_unit_t *u)
+ngx_shop_unit_cache_unmoved(ngx_shop_unit_t *u)
 {
     time_t                   since;
     ngx_shop_zone_t         *zone;
@@ -1094,7 +1094,7 @@ ngx_shop_unit_cache_same(ngx_shop_unit_t *u)
     entry[1].origin.serial++;
     ngx_shop_unit_cache_again(u, zone, entry, NGX_OK, 0, "a later record");
 
-    /* what may not be used is not the same, either */
+    /* what may not be used is not unmoved, either */
 
     since = entry[0].origin.since;
     entry[0].origin.since -= 3601;
@@ -1116,14 +1116,14 @@ ngx_shop_unit_cache_same(ngx_shop_unit_t *u)
 
 static void
 ngx_shop_unit_cache_again(ngx_shop_unit_t *u, ngx_shop_zone_t *zone,
-    ngx_shop_cache_entry_t *entry, ngx_int_t rc, ngx_uint_t same,
+    ngx_shop_cache_entry_t *entry, ngx_int_t rc, ngx_uint_t unmoved,
     const char *name)
 {
     ngx_shop_unit_is_int(u, ngx_shop_cache_get(zone, u->pool, entry, 2,
                                                NGX_SHOP_UNIT_CACHE_TTL,
                                                NGX_SHOP_CACHE_VALID),
                          rc, "%s", name);
-    ngx_shop_unit_is_int(u, entry[1].same, same, "%s: same", name);
+    ngx_shop_unit_is_int(u, entry[1].unmoved, unmoved, "%s: unmoved", name);
 }
 
 
