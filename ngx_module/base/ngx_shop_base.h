@@ -226,18 +226,10 @@ ngx_int_t ngx_shop_json_dump(ngx_pool_t *pool, ngx_shop_json_t *json,
     ngx_str_t *text);
 
 
-/* ngx_shop_crypt.c: OpenSSL's EVP; its types stay in that file */
+/* ngx_shop_crypt.c: OpenSSL's EVP, whose types stay there */
 
-#define NGX_SHOP_KEY_LEN     32
 #define NGX_SHOP_SHA256_LEN  32
 #define NGX_SHOP_SHA2_MAX    64
-
-typedef struct ngx_shop_sealer_s  ngx_shop_sealer_t;
-
-typedef struct {
-    u_char                     data[NGX_SHOP_KEY_LEN];
-} ngx_shop_key_t;
-
 
 /* at most 512 bytes; NGX_ERROR: logged */
 ngx_int_t ngx_shop_random(u_char *p, size_t len, ngx_log_t *log);
@@ -265,6 +257,12 @@ ngx_int_t ngx_shop_aes_cbc_open(ngx_pool_t *pool, u_char *key,
 /* constant time for equal lengths; 1 equal, 0 not */
 ngx_uint_t ngx_shop_equal(ngx_str_t *a, ngx_str_t *b);
 
+/* zeroes memory in a way the compiler keeps */
+void ngx_shop_zero(void *p, size_t len);
+
+
+/* ngx_shop_encode.c: bytes as text */
+
 /* base64url without padding (RFC 4648 5); the strict decoder refuses
  * padding, foreign bytes and bits left over; memory from "pool" */
 ngx_int_t ngx_shop_base64url(ngx_pool_t *pool, ngx_str_t *src,
@@ -279,6 +277,18 @@ ngx_int_t ngx_shop_hex(ngx_pool_t *pool, u_char *src, size_t len,
 /* the "len" bytes that "src" is the hex of, in any case; NGX_ERROR: it is
  * not */
 ngx_int_t ngx_shop_unhex(ngx_str_t *src, u_char *dst, size_t len);
+
+
+/* ngx_shop_seal.c: what a browser keeps for us */
+
+#define NGX_SHOP_KEY_LEN  32
+
+typedef struct ngx_shop_sealer_s  ngx_shop_sealer_t;
+
+typedef struct {
+    u_char                     data[NGX_SHOP_KEY_LEN];
+} ngx_shop_key_t;
+
 
 /*
  * Reads the key file of "shop_secret_file" at configuration time into an
@@ -311,9 +321,6 @@ ngx_int_t ngx_shop_seal(ngx_shop_sealer_t *sealer, ngx_pool_t *pool,
  */
 ngx_int_t ngx_shop_open(ngx_shop_sealer_t *sealer, ngx_pool_t *pool,
     ngx_str_t *context, ngx_str_t *sealed, ngx_str_t *plain, ngx_log_t *log);
-
-/* zeroes memory in a way the compiler keeps */
-void ngx_shop_zero(void *p, size_t len);
 
 
 /* ngx_shop_zone.c: records in shared memory, oldest evicted when full */

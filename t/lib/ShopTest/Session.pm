@@ -33,7 +33,7 @@ ShopTest::Session - a customer who is signed in, made without a login
 
 =head1 DESCRIPTION
 
-Sealed as the essay in base/ngx_shop_crypt.c says, of the content that
+Sealed as the essay in base/ngx_shop_seal.c says, of the content that
 session/ngx_shop_session_seal.c lays out.  Other arguments:
 
     name       => 'shop'                        # of the cookie
