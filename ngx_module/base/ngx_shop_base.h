@@ -75,14 +75,6 @@ typedef struct {
 } ngx_shop_url_t;
 
 
-/* walks "a=1&b=2"; start with ngx_shop_query_init() */
-
-typedef struct {
-    u_char                    *pos;
-    u_char                    *last;
-} ngx_shop_query_t;
-
-
 /*
  * Parses an absolute http or https URL (RFC 3986) strictly: no user
  * information, no fragment, no control or non-ASCII bytes, port 1..65535,
@@ -91,6 +83,28 @@ typedef struct {
  */
 ngx_int_t ngx_shop_url_parse(ngx_pool_t *pool, ngx_str_t *text,
     ngx_shop_url_t *url, const char **err);
+
+/*
+ * Decides where a login may return to, as browsers would read "text"
+ * (WHATWG URL): a path of our own site, or an absolute URL with the scheme
+ * of "base" whose host is that of "base" (same port) or one of "hosts"
+ * (ngx_str_t array or NULL, default port only).  At most 1024 bytes.
+ * NGX_OK: "*path" is a copy, safe in a Location header; NGX_DECLINED:
+ * refused, the caller takes "/".
+ */
+ngx_int_t ngx_shop_return_check(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_shop_url_t *base, ngx_array_t *hosts, ngx_str_t *path);
+
+
+/* ngx_shop_query.c: fields of forms */
+
+/* walks "a=1&b=2"; start with ngx_shop_query_init() */
+
+typedef struct {
+    u_char                    *pos;
+    u_char                    *last;
+} ngx_shop_query_t;
+
 
 /*
  * Percent-encodes everything but the unreserved characters of RFC 3986 2.3.
@@ -125,16 +139,8 @@ ngx_int_t ngx_shop_query_next(ngx_shop_query_t *query, ngx_str_t *name,
 ngx_int_t ngx_shop_query_get(ngx_pool_t *pool, ngx_str_t *args,
     const char *name, ngx_str_t *value);
 
-/*
- * Decides where a login may return to, as browsers would read "text"
- * (WHATWG URL): a path of our own site, or an absolute URL with the scheme
- * of "base" whose host is that of "base" (same port) or one of "hosts"
- * (ngx_str_t array or NULL, default port only).  At most 1024 bytes.
- * NGX_OK: "*path" is a copy, safe in a Location header; NGX_DECLINED:
- * refused, the caller takes "/".
- */
-ngx_int_t ngx_shop_return_check(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_shop_url_t *base, ngx_array_t *hosts, ngx_str_t *path);
+
+/* ngx_shop_time.c: dates as text */
 
 /*
  * ISO 8601 to UNIX seconds: "2026-09-01" (00:00 UTC), "2026-09-01T10:00Z",

@@ -37,21 +37,16 @@
 #define NGX_SHOP_LABEL_MAX   63
 
 
+static ngx_int_t ngx_shop_url_authority(u_char **pp, u_char *last,
+    ngx_str_t *host, ngx_shop_url_t *url, const char **err);
 static ngx_int_t ngx_shop_url_uri_check(u_char *p, u_char *last);
 static ngx_int_t ngx_shop_url_host(ngx_str_t *host, ngx_shop_url_t *url);
 static ngx_int_t ngx_shop_url_host_name(ngx_str_t *host, ngx_shop_url_t *url);
 static ngx_uint_t ngx_shop_url_number(u_char *p, u_char *last);
 static ngx_int_t ngx_shop_url_host_ipv6(ngx_str_t *host, ngx_shop_url_t *url);
-static ngx_int_t ngx_shop_unescape_byte(u_char **pp, u_char *last);
-static ngx_uint_t ngx_shop_query_named(ngx_str_t *raw, const char *name);
 static ngx_int_t ngx_shop_return_uri_check(u_char *p, u_char *last);
 static ngx_uint_t ngx_shop_return_host(ngx_shop_url_t *url,
     ngx_shop_url_t *base, ngx_array_t *hosts);
-static ngx_int_t ngx_shop_time_date(u_char **pp, u_char *last, time_t *t);
-static ngx_int_t ngx_shop_time_clock(u_char **pp, u_char *last, time_t *t);
-static ngx_int_t ngx_shop_time_zone(u_char **pp, u_char *last, time_t *t);
-static ngx_int_t ngx_shop_time_number(u_char **pp, u_char *last,
-    u_char before, size_t n);
 
 
 /* bytes that a URL may hold, RFC 3986 section 2; "%" is looked at apart */
@@ -75,19 +70,11 @@ static uint32_t  ngx_shop_url_bytes[] = {
 };
 
 
-/* days before each month of a common year */
-
-static ngx_int_t  ngx_shop_time_days[] = {
-    0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365
-};
-
-
 ngx_int_t
 ngx_shop_url_parse(ngx_pool_t *pool, ngx_str_t *text, ngx_shop_url_t *url,
     const char **err)
 {
-    u_char     *p, *last, *start, *colon;
-    ngx_int_t   port;
+    u_char     *p, *last, *dst;
     ngx_str_t   host;
 
     ngx_memzero(url, sizeof(ngx_shop_url_t));
@@ -116,49 +103,8 @@ ngx_shop_url_parse(ngx_pool_t *pool, ngx_str_t *text, ngx_shop_url_t *url,
         return NGX_ERROR;
     }
 
-    /* the authority */
-
-    start = p;
-    colon = NULL;
-
-    for ( /* void */ ; p < last && *p != '/' && *p != '?'; p++) {
-
-        switch (*p) {
-
-        case '@':
-            *err = "user information is not allowed";
-            return NGX_ERROR;
-
-        case '#':
-            *err = "a fragment is not allowed";
-            return NGX_ERROR;
-
-        case ']':
-            colon = NULL;
-            break;
-
-        case ':':
-            if (colon == NULL) {
-                colon = p;
-            }
-
-            break;
-        }
-    }
-
-    host.data = start;
-    host.len = (colon ? colon : p) - start;
-
-    if (colon) {
-        port = (p - colon - 1 > 5) ? NGX_ERROR
-                                   : ngx_atoi(colon + 1, p - colon - 1);
-
-        if (port < 1 || port > 65535) {
-            *err = "the port is not a number from 1 to 65535";
-            return NGX_ERROR;
-        }
-
-        url->port = (in_port_t) port;
+    if (ngx_shop_url_authority(&p, last, &host, url, err) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (ngx_strlchr(p, last, '#') != NULL) {
@@ -195,21 +141,79 @@ ngx_shop_url_parse(ngx_pool_t *pool, ngx_str_t *text, ngx_shop_url_t *url,
         return NGX_ERROR;
     }
 
-    start = url->host.data + url->host.len;
+    dst = url->host.data + url->host.len;
 
     if (url->port != (url->secure ? 443 : 80)) {
-        start = ngx_sprintf(start, ":%ui", (ngx_uint_t) url->port);
+        dst = ngx_sprintf(dst, ":%ui", (ngx_uint_t) url->port);
     }
 
-    url->origin.len = start - url->origin.data;
-    url->uri.data = start;
+    url->origin.len = dst - url->origin.data;
+    url->uri.data = dst;
 
     if (p == last || *p != '/') {
-        *start++ = '/';
+        *dst++ = '/';
     }
 
-    start = ngx_cpymem(start, p, last - p);
-    url->uri.len = start - url->uri.data;
+    dst = ngx_cpymem(dst, p, last - p);
+    url->uri.len = dst - url->uri.data;
+
+    return NGX_OK;
+}
+
+
+/* the host as it was written, and the port; "*pp" stands behind both then */
+
+static ngx_int_t
+ngx_shop_url_authority(u_char **pp, u_char *last, ngx_str_t *host,
+    ngx_shop_url_t *url, const char **err)
+{
+    u_char     *p, *colon;
+    ngx_int_t   port;
+
+    host->data = *pp;
+    colon = NULL;
+
+    for (p = *pp; p < last && *p != '/' && *p != '?'; p++) {
+
+        switch (*p) {
+
+        case '@':
+            *err = "user information is not allowed";
+            return NGX_ERROR;
+
+        case '#':
+            *err = "a fragment is not allowed";
+            return NGX_ERROR;
+
+        case ']':
+            colon = NULL;
+            break;
+
+        case ':':
+            if (colon == NULL) {
+                colon = p;
+            }
+
+            break;
+        }
+    }
+
+    host->len = (colon ? colon : p) - host->data;
+    *pp = p;
+
+    if (colon == NULL) {
+        return NGX_OK;
+    }
+
+    port = (p - colon - 1 > 5) ? NGX_ERROR
+                               : ngx_atoi(colon + 1, p - colon - 1);
+
+    if (port < 1 || port > 65535) {
+        *err = "the port is not a number from 1 to 65535";
+        return NGX_ERROR;
+    }
+
+    url->port = (in_port_t) port;
 
     return NGX_OK;
 }
@@ -379,203 +383,6 @@ ngx_shop_url_host_ipv6(ngx_str_t *host, ngx_shop_url_t *url)
 }
 
 
-size_t
-ngx_shop_escaped_len(ngx_str_t *src)
-{
-    return src->len + 2 * ngx_escape_uri(NULL, src->data, src->len,
-                                         NGX_ESCAPE_URI_COMPONENT);
-}
-
-
-u_char *
-ngx_shop_escape(u_char *dst, ngx_str_t *src)
-{
-    return (u_char *) ngx_escape_uri(dst, src->data, src->len,
-                                     NGX_ESCAPE_URI_COMPONENT);
-}
-
-
-ngx_int_t
-ngx_shop_escape_str(ngx_pool_t *pool, ngx_str_t *src, ngx_str_t *dst)
-{
-    dst->len = ngx_shop_escaped_len(src);
-
-    dst->data = ngx_pnalloc(pool, dst->len);
-    if (dst->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_shop_escape(dst->data, src);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_shop_unescape_form(ngx_pool_t *pool, ngx_str_t *src, ngx_str_t *dst)
-{
-    u_char     *p, *s, *last;
-    ngx_int_t   ch;
-
-    p = ngx_pnalloc(pool, src->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    dst->data = p;
-
-    s = src->data;
-    last = s + src->len;
-
-    while (s < last) {
-
-        ch = ngx_shop_unescape_byte(&s, last);
-
-        if (ch == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        *p++ = (u_char) ch;
-    }
-
-    dst->len = p - dst->data;
-
-    return NGX_OK;
-}
-
-
-/* the next byte of a form field, or NGX_ERROR */
-
-static ngx_int_t
-ngx_shop_unescape_byte(u_char **pp, u_char *last)
-{
-    u_char     *p;
-    ngx_int_t   ch;
-
-    p = *pp;
-    ch = *p++;
-
-    if (ch == '+') {
-        ch = ' ';
-
-    } else if (ch == '%') {
-
-        if (last - p < 2) {
-            return NGX_ERROR;
-        }
-
-        ch = ngx_hextoi(p, 2);
-        p += 2;
-    }
-
-    *pp = p;
-
-    return (ch == '\0') ? NGX_ERROR : ch;
-}
-
-
-void
-ngx_shop_query_init(ngx_shop_query_t *query, ngx_str_t *args)
-{
-    query->pos = args->data;
-    query->last = args->len ? args->data + args->len : args->data;
-}
-
-
-ngx_int_t
-ngx_shop_query_next(ngx_shop_query_t *query, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    u_char  *p, *end, *eq;
-
-    while (query->pos < query->last) {
-
-        p = query->pos;
-
-        end = ngx_strlchr(p, query->last, '&');
-
-        if (end == NULL) {
-            end = query->last;
-        }
-
-        query->pos = (end < query->last) ? end + 1 : end;
-
-        if (p == end) {
-            continue;
-        }
-
-        eq = ngx_strlchr(p, end, '=');
-
-        if (eq == NULL) {
-            eq = end;
-        }
-
-        name->data = p;
-        name->len = eq - p;
-
-        value->data = (eq == end) ? end : eq + 1;
-        value->len = end - value->data;
-
-        return NGX_OK;
-    }
-
-    return NGX_DONE;
-}
-
-
-ngx_int_t
-ngx_shop_query_get(ngx_pool_t *pool, ngx_str_t *args, const char *name,
-    ngx_str_t *value)
-{
-    ngx_str_t         key, raw, found;
-    ngx_shop_query_t  query;
-
-    ngx_str_null(&found);
-
-    ngx_shop_query_init(&query, args);
-
-    while (ngx_shop_query_next(&query, &key, &raw) == NGX_OK) {
-
-        if (!ngx_shop_query_named(&key, name)) {
-            continue;
-        }
-
-        if (found.data) {
-            return NGX_ERROR;
-        }
-
-        found = raw;
-    }
-
-    if (found.data == NULL) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_shop_unescape_form(pool, &found, value);
-}
-
-
-static ngx_uint_t
-ngx_shop_query_named(ngx_str_t *raw, const char *name)
-{
-    u_char  *p, *last;
-
-    p = raw->data;
-    last = p + raw->len;
-
-    while (p < last) {
-
-        /* neither NGX_ERROR nor the final NUL of the name is ever equal */
-
-        if (ngx_shop_unescape_byte(&p, last) != (u_char) *name++) {
-            return 0;
-        }
-    }
-
-    return *name == '\0';
-}
-
-
 ngx_int_t
 ngx_shop_return_check(ngx_pool_t *pool, ngx_str_t *text, ngx_shop_url_t *base,
     ngx_array_t *hosts, ngx_str_t *path)
@@ -727,166 +534,4 @@ ngx_shop_return_host(ngx_shop_url_t *url, ngx_shop_url_t *base,
     }
 
     return 0;
-}
-
-
-time_t
-ngx_shop_parse_time(ngx_str_t *text)
-{
-    u_char  *p, *last;
-    time_t   t, clock, zone;
-
-    p = text->data;
-    last = p + text->len;
-
-    if (ngx_shop_time_date(&p, last, &t) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (p == last) {
-        return t;
-    }
-
-    /* a time without a zone means another one on every machine */
-
-    if (*p++ != 'T'
-        || ngx_shop_time_clock(&p, last, &clock) != NGX_OK
-        || ngx_shop_time_zone(&p, last, &zone) != NGX_OK
-        || p != last)
-    {
-        return NGX_ERROR;
-    }
-
-    t += clock - zone;
-
-    return (t < 0) ? NGX_ERROR : t;
-}
-
-
-/* "2026-09-01" */
-
-static ngx_int_t
-ngx_shop_time_date(u_char **pp, u_char *last, time_t *t)
-{
-    ngx_int_t  year, month, day, leap;
-
-    year = ngx_shop_time_number(pp, last, '\0', 4);
-    month = ngx_shop_time_number(pp, last, '-', 2);
-    day = ngx_shop_time_number(pp, last, '-', 2);
-
-    if (year < 1970 || month < 1 || month > 12) {
-        return NGX_ERROR;
-    }
-
-    leap = (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
-
-    if (day < 1
-        || day > ngx_shop_time_days[month] - ngx_shop_time_days[month - 1]
-                 + (month == 2 && leap))
-    {
-        return NGX_ERROR;
-    }
-
-    day += ngx_shop_time_days[month - 1] - 1 + (month > 2 && leap);
-
-    /* leap days of the years before this one; 477 came before 1970 */
-
-    year -= 1;
-    day += 365 * (year - 1969) + year / 4 - year / 100 + year / 400 - 477;
-
-    *t = (time_t) day * 86400;
-
-    return NGX_OK;
-}
-
-
-/* "10:00" or "10:00:00" */
-
-static ngx_int_t
-ngx_shop_time_clock(u_char **pp, u_char *last, time_t *t)
-{
-    ngx_int_t  hour, min, sec;
-
-    hour = ngx_shop_time_number(pp, last, '\0', 2);
-    min = ngx_shop_time_number(pp, last, ':', 2);
-    sec = 0;
-
-    if (*pp < last && **pp == ':') {
-        sec = ngx_shop_time_number(pp, last, ':', 2);
-    }
-
-    if (hour < 0 || hour > 23 || min < 0 || min > 59 || sec < 0 || sec > 59) {
-        return NGX_ERROR;
-    }
-
-    *t = (hour * 60 + min) * 60 + sec;
-
-    return NGX_OK;
-}
-
-
-/* "Z", "+02:00" or "-02:00" */
-
-static ngx_int_t
-ngx_shop_time_zone(u_char **pp, u_char *last, time_t *t)
-{
-    u_char     ch;
-    ngx_int_t  hour, min;
-
-    if (*pp == last) {
-        return NGX_ERROR;
-    }
-
-    ch = **pp;
-
-    if (ch == 'Z') {
-        (*pp)++;
-        *t = 0;
-        return NGX_OK;
-    }
-
-    if (ch != '+' && ch != '-') {
-        return NGX_ERROR;
-    }
-
-    hour = ngx_shop_time_number(pp, last, ch, 2);
-    min = ngx_shop_time_number(pp, last, ':', 2);
-
-    if (hour < 0 || hour > 23 || min < 0 || min > 59) {
-        return NGX_ERROR;
-    }
-
-    *t = (hour * 60 + min) * 60;
-
-    if (ch == '-') {
-        *t = -*t;
-    }
-
-    return NGX_OK;
-}
-
-
-/* exactly "n" digits, behind the byte "before" where that is not NUL */
-
-static ngx_int_t
-ngx_shop_time_number(u_char **pp, u_char *last, u_char before, size_t n)
-{
-    u_char     *p;
-    ngx_int_t   number;
-
-    p = *pp;
-
-    if ((size_t) (last - p) < n + (before != '\0')
-        || (before != '\0' && *p++ != before))
-    {
-        return NGX_ERROR;
-    }
-
-    number = ngx_atoi(p, n);
-
-    if (number != NGX_ERROR) {
-        *pp = p + n;
-    }
-
-    return number;
 }
