@@ -256,7 +256,7 @@ configure_and_make() {
 
         if [ "$target" = modules ]; then
             cat config t/{unit,check}/config ngx_module/redis/*.{awk,lua} \
-                ngx_module/http/texts/*
+                ngx_module/redis/*/*.lua ngx_module/http/texts/*
             echo t/fuzz/*.[ch]
         fi
     } | sha256sum)

@@ -565,6 +565,9 @@ for my $number ($first .. $last) {
     is_deeply($is, $expected, '... and what there is') if $is;
 }
 
+is(ShopTest::Ledger::script('ledger'), $shop->{module}->script,
+   'the script of the module is the one that other tests book by');
+
 is_deeply([ sort keys %statuses ],
           [ 'booked', 'duplicate', 'kept', 'refused id_reused',
             'refused in_future', 'refused order_booked',

@@ -7,6 +7,9 @@
 #
 # customer.lua becomes ngx_shop_redis_script_customer; the table of all of
 # them ends with NULL.  The digests are computed when a worker starts.
+#
+# A line "-- part: NAME" of ledger.lua stands for ledger/NAME.lua, indented as
+# the line is.
 
 
 BEGIN {
@@ -47,7 +50,7 @@ function name(path)
 }
 
 
-function script(path,    line, rc)
+function script(path)
 {
     print ""
     print ""
@@ -55,8 +58,29 @@ function script(path,    line, rc)
     print "    ngx_string(\"" name(path) "\"),"
     print "    ngx_string("
 
+    embed(path, "")
+
+    print "    ),"
+    print "    ngx_null_string,"
+    print "    { 0 }"
+    print "};"
+}
+
+
+function embed(path, indent,    line, rc, part)
+{
     while ((rc = (getline line < path)) > 0) {
-        print "        \"" quoted(line) "\\n\""
+
+        if (line ~ /^ *-- part: [a-z]+$/) {
+            part = path
+            sub(/\.lua$/, "/", part)
+            part = part substr(line, index(line, ":") + 2) ".lua"
+
+            embed(part, indent substr(line, 1, index(line, "-") - 1))
+            continue
+        }
+
+        print "        \"" (line == "" ? "" : indent quoted(line)) "\\n\""
     }
 
     if (rc < 0) {
@@ -65,11 +89,6 @@ function script(path,    line, rc)
     }
 
     close(path)
-
-    print "    ),"
-    print "    ngx_null_string,"
-    print "    { 0 }"
-    print "};"
 }
 
 

@@ -20,6 +20,8 @@ ShopTest::Ledger - the script that books, and what it leaves in Redis
     $customer->key('seen');
     $customer->{reply};                 # all that the script has returned
 
+    ShopTest::Ledger::script('ledger'); # its text
+
     # with module => ShopTest::Simulate->new(...)
 
     my ($status, @replies) = $customer->told($now, \%event, [ 'GET', 'key' ]);
@@ -112,12 +114,27 @@ sub ledger {
 }
 
 
+# a script with its parts, as ngx_module/redis/embed.awk makes it
+
+sub script {
+    my ($name) = @_;
+    my $path = ShopTest::root() . "/ngx_module/redis/$name";
+    my $text = ShopTest::read_file("$path.lua");
+
+    $text =~ s{^( *)-- part: ([a-z]+)\n}
+              { my ($indent, $part) = ($1, $2);
+                ShopTest::read_file("$path/$part.lua")
+                    =~ s/^(?=.)/$indent/gmr }gme;
+
+    return $text;
+}
+
+
 sub sha {
     my ($self, $name) = @_;
-    my $path = ShopTest::root() . "/ngx_module/redis/$name.lua";
 
     return $self->{sha}{$name} ||= $self->{redis}->command(
-        'SCRIPT', 'LOAD', $self->{prefix} . ShopTest::read_file($path));
+        'SCRIPT', 'LOAD', $self->{prefix} . script($name));
 }
 
 

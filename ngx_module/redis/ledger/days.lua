@@ -1,0 +1,189 @@
+-- What counts towards tiers, and when it did.
+--
+-- reads    windowed, tiers, asked, calendar
+-- sets     past; count
+-- changes  is
+--
+-- By day: the number of a day, points, spend and orders, and so on; "since",
+-- in front, is the day on which all that was counted before is taken together.
+-- It is kept where a tier looks back a part of it.
+
+local past = {}
+
+if windowed then
+    local known
+    local year_start = calendar()
+
+    local function all_days()
+        local text
+
+        if known then
+            return known
+        end
+
+        text = redis.call('GET', days)
+
+        if text then
+            known = cmsgpack.unpack(text)
+
+        elseif is.qualifying == 0 and is.orders == 0 then
+            known = { 0 }
+
+        else
+            known = { today, today, is.qualifying, is.spend,
+                      is.orders - is.nothing }
+            past.changed = true
+        end
+
+        return known
+    end
+
+
+    function past.count(at, points, spend, ordered)
+        local list = all_days()
+        local date = math.max(math.floor(at / day), list[1])
+        local i = #list - 3
+
+        while i > 1 and list[i] > date do
+            i = i - 4
+        end
+
+        if i < 2 or list[i] ~= date then
+            i = math.max(i + 4, 2)
+
+            for n, value in ipairs({ date, 0, 0, 0 }) do
+                table.insert(list, i + n - 1, value)
+            end
+        end
+
+        list[i + 1] = list[i + 1] + points
+        list[i + 2] = list[i + 2] + spend
+        list[i + 3] = list[i + 3] + ordered
+        past.changed = true
+
+        if past.first and date >= past.first and date <= past.last then
+            past.points = past.points + points
+            past.spend = past.spend + spend
+            past.ordered = past.ordered + ordered
+        end
+    end
+
+
+    -- the first and the last day that count for a tier at "at"; "ended": when
+    -- a validity ended that is looked back at
+
+    local function period(asks, at, ended)
+        local date = math.floor(at / day)
+
+        if asks.window == 'calendar' then
+            local year = math.floor((ended and ended - 1 or at) / day)
+
+            return year_start(year, 0),
+                   math.max(math.floor((at - 1) / day),
+                            year_start(year, 1) - 1)
+        end
+
+        return date - asks.window, date + days_kept
+    end
+
+
+    function past.counted(asks, at, ended)
+        local first, last = period(asks, at, ended)
+        local list, points, spend, ordered = all_days(), 0, 0, 0
+
+        -- most tiers look back equally far
+
+        if past.first == first and past.last == last then
+            return past.points, past.spend, past.ordered
+        end
+
+        for i = 2, #list, 4 do
+            if list[i] >= first and list[i] <= last then
+                points = points + list[i + 1]
+                spend = spend + list[i + 2]
+                ordered = ordered + list[i + 3]
+            end
+        end
+
+        past.first, past.last = first, last
+        past.points, past.spend, past.ordered = points, spend, ordered
+
+        return points, spend, ordered
+    end
+
+
+    -- those days on which a tier may still look back
+
+    function past.kept()
+        local list, oldest, grace, yearly = known, today, 0, false
+
+        for _, tier in ipairs(tiers) do
+            local asks = asked(tier)
+
+            grace = math.max(grace, asks.grace or 0)
+
+            if asks.window == 'calendar' then
+                yearly = true
+
+            else
+                oldest = math.min(oldest, today - (asks.window or 0))
+            end
+        end
+
+        if yearly then
+            local before = math.floor((now - 1 - grace) / day) - spare
+
+            oldest = math.min(oldest, year_start(before, 0))
+        end
+
+        -- they are in order, so mostly there is none to leave out
+
+        if #list == 1 or list[2] >= oldest - spare then
+            return list
+        end
+
+        local kept = { list[1] }
+
+        for i = 2, #list, 4 do
+            if list[i] >= oldest - spare then
+                for n = i, i + 3 do
+                    kept[#kept + 1] = list[n]
+                end
+            end
+        end
+
+        return kept
+    end
+
+
+    -- the points that count for a tier now, and when time changes them
+
+    function past.toward(asks)
+        local points = past.counted(asks, now)
+        local first, last = period(asks, now)
+
+        if asks.window == 'calendar' then
+            return points, points ~= 0 and (last + 1) * day or 0
+        end
+
+        local list = all_days()
+
+        for i = 2, #list, 4 do
+            if list[i] >= first and list[i + 1] ~= 0 then
+                return points, (list[i] + asks.window + 1) * day
+            end
+        end
+
+        return points, 0
+    end
+end
+
+
+local function count(at, points, spend, ordered)
+    if windowed then
+        past.count(at, points, spend, ordered)
+    end
+
+    is.qualifying = is.qualifying + points
+    is.spend = is.spend + spend
+end

@@ -1,0 +1,93 @@
+-- An order: what is kept of it, and what it is worth.
+--
+-- reads    nothing
+-- sets     read_order, write_order, net, worth, convert
+-- changes  record, conversions
+--
+-- It is kept as "TOTAL REFUNDED TIME MULTIPLIER", then "PER POINTS LOT" of
+-- each rule that paid; TOTAL is "-" where only refunds have come.  Its points
+-- are always worked out anew of what is left, so nothing drifts.
+--
+-- An order is a conversion of each promotion that the customer was shown, or
+-- that was held back, so shortly before: see activity.lua.
+
+local function read_order()
+    local text = redis.call('HGET', orders, order)
+
+    if not text then
+        return { refunded = 0, lines = {} }
+    end
+
+    local list = words(text)
+    local it = { total = tonumber(list[1]), refunded = tonumber(list[2]),
+                 time = list[3], multiplier = tonumber(list[4]),
+                 lines = {} }
+
+    for i = 5, #list, 3 do
+        it.lines[#it.lines + 1] = {
+            per = list[i] + 0, points = list[i + 1] + 0, lot = list[i + 2],
+            record = ' ' .. list[i] .. ' ' .. list[i + 1] .. ' '
+                     .. list[i + 2]
+        }
+    end
+
+    return it
+end
+
+
+local function write_order(it)
+    if not it.total then
+        record = '- ' .. decimal(it.refunded)
+        return
+    end
+
+    record = decimal(it.total) .. ' ' .. decimal(it.refunded) .. ' '
+             .. it.time .. ' ' .. decimal(it.multiplier)
+
+    for _, line in ipairs(it.lines) do
+        record = record .. line.record
+    end
+end
+
+
+-- what is left of an order
+
+local function net(it)
+    return math.max(it.total - it.refunded, 0)
+end
+
+
+-- its points, of which nil: too many
+
+local function worth(it, line)
+    local left = net(it)
+    local times = line.per == 0 and math.min(left, 1)
+                  or math.floor(left / line.per)
+
+    local n = times * line.points * it.multiplier
+
+    return n <= max and math.floor(n / 1000) or nil
+end
+
+
+local function convert()
+    if not redis.call('HGET', activity, 'shown') then
+        return
+    end
+
+    local held = redis.call('HGETALL', activity)
+
+    for i = 1, #held, 2 do
+        local code = string.match(held[i], '^shown:(.+)$')
+
+        for arm, since, last, kept in string.gmatch(
+            code and held[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
+        do
+            if time >= since + 0 and time < last + kept then
+                conversions[#conversions + 1] = code .. ':' .. arm
+                                                .. ':conversions'
+                break
+            end
+        end
+    end
+end

@@ -1,0 +1,134 @@
+-- How points are paid, and which rules pay for this event.
+--
+-- reads    rules, known_lots, known_all, lot_add, move, expire, enter
+-- sets     put, fits, factor, rules_for, has_paid
+-- changes  is, paid
+--
+-- The pace of a rule is "FIELD EVERY LIMIT START": it pays again after so many
+-- seconds, and so often in the period that begins with that day.  The field of
+-- "activity" holds what it has paid, "LAST START:TIMES ...": when it did so
+-- last, and how often in each period.
+
+local function one_lot(name)
+    for _, lot in ipairs(known_lots) do
+        if lot.name == name then
+            return lot
+        end
+    end
+
+    if known_all then
+        return lot_add(name)
+    end
+
+    local left = name ~= '-' and redis.call('ZSCORE', lots, name)
+
+    return lot_add(name, left and tonumber(left))
+end
+
+
+local function put(name, points, word, event)
+    local lot = one_lot(name)
+
+    move(lot, points)
+    enter(word, points, name, event)
+
+    if lot.expires ~= 0 and lot.expires <= now then
+        expire(lot)
+    end
+end
+
+
+local function fits(points)
+    return is.points + is.pending + points <= max
+           and is.qualifying + points <= max
+end
+
+
+local function factor(rule)
+    if not find(rule.multiply, is.tier, 1, true) then
+        return 1000
+    end
+
+    for name, thousandths in string.gmatch(rule.multiply, '(%S+):(%d+)') do
+        if name == is.tier then
+            return tonumber(thousandths)
+        end
+    end
+
+    return 1000
+end
+
+
+local function may_pay(rule)
+    if rule.tier ~= '' and rule.tier ~= is.tier or amount < rule.min
+        or rule.what == 'streak'
+           and (amount == 0 or amount % rule.per ~= 0)
+    then
+        return false
+    end
+
+    if rule.pace == '' then
+        return true
+    end
+
+    local field, every, limit, start = unpack(words(rule.pace))
+    local text = redis.call('HGET', activity, field) or ''
+    local last = tonumber(string.match(text, '^%d+'))
+    local times = string.match(text, ' ' .. start .. ':(%d+)')
+
+    every, limit = tonumber(every), tonumber(limit)
+    times = tonumber(times or 0)
+
+    rule.paid = { field = field, limit = limit, start = start,
+                  times = times,
+                  periods = string.match(text, '^%d+(.*)$') or '' }
+
+    return (every == 0 or not last or time - last >= every)
+           and (limit == 0 or times < limit)
+end
+
+
+local function rules_for(what)
+    local list = {}
+
+    for _, rule in ipairs(rules) do
+        if rule.what == what and may_pay(rule) then
+            list[#list + 1] = rule
+        end
+    end
+
+    return list
+end
+
+
+local function has_paid(rule)
+    local it = rule.paid
+
+    if not it then
+        return
+    end
+
+    local periods, found = '', 0
+
+    if it.limit > 0 then
+        local period = ' ' .. it.start .. ':'
+
+        periods, found = string.gsub(it.periods, period .. '%d+',
+                                     period .. decimal(it.times + 1))
+
+        if found == 0 then
+            periods = periods .. period .. '1'
+        end
+    end
+
+    -- no event is so old any more
+
+    local first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
+
+    while first and tonumber(first) < today - days_kept - 366 do
+        periods = rest
+        first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
+    end
+
+    paid[it.field] = ARGV[4] .. periods
+end

@@ -1,0 +1,46 @@
+-- Tiers and earning rules, as ARGV has them.
+--
+-- reads    nothing
+-- sets     tiers, tier_at, windowed, rules; asked
+-- changes  nothing
+--
+-- What a tier asks for are words of NAME=VALUE: points, spend, orders; window,
+-- "calendar" or a number of days (for ever without it); match=all; valid,
+-- "calendar", or seconds or months ("12M"), after which that day ends (for
+-- ever without it); grace, in seconds; downgrade, "one" or "none".
+
+local tiers, rules = {}, {}
+local at, windowed = 10, false
+local tier_at = {}
+
+for i = 1, tonumber(ARGV[9]) do
+    tiers[i] = { name = ARGV[at], words = ARGV[at + 1] }
+    tier_at[ARGV[at]] = i
+    windowed = windowed or find(ARGV[at + 1], 'window=', 1, true)
+    at = at + 2
+end
+
+while at <= #ARGV do
+    rules[#rules + 1] = {
+        what = ARGV[at], points = ARGV[at + 1] + 0,
+        per = ARGV[at + 2] + 0, min = ARGV[at + 3] + 0,
+        pace = ARGV[at + 4], tier = ARGV[at + 5],
+        multiply = ARGV[at + 6], lot = ARGV[at + 7],
+        record = ' ' .. ARGV[at + 2] .. ' ' .. ARGV[at + 1] .. ' '
+                 .. ARGV[at + 7]
+    }
+    at = at + 8
+end
+
+
+local function asked(tier)
+    if not tier.asked then
+        tier.asked = {}
+
+        for name, value in string.gmatch(tier.words, '(%a+)=(%S+)') do
+            tier.asked[name] = tonumber(value) or value
+        end
+    end
+
+    return tier.asked
+end
