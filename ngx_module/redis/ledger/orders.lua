@@ -75,13 +75,13 @@ local function convert()
         return
     end
 
-    local held = redis.call('HGETALL', activity)
+    local list = redis.call('HGETALL', activity)
 
-    for i = 1, #held, 2 do
-        local code = string.match(held[i], '^shown:(.+)$')
+    for i = 1, #list, 2 do
+        local code = string.match(list[i], '^shown:(.+)$')
 
         for arm, since, last, kept in string.gmatch(
-            code and held[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
+            code and list[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
         do
             if time >= since + 0 and time < last + kept then
                 conversions[#conversions + 1] = code .. ':' .. arm

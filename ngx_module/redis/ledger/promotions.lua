@@ -84,9 +84,9 @@ if ARGV[8] ~= '' then
     -- whether something is leased; then it is as if it was used
 
     local function reserve(it)
-        local held = redis.call('HGET', budgets, it.code) or '0 0 0 0'
+        local text = redis.call('HGET', budgets, it.code) or '0 0 0 0'
         local leased, returned, used, budget
-            = string.match(held, '^(%d+) (%d+) (%d+) (%d+)$')
+            = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
 
         -- what cannot be understood gives nothing away
 
@@ -197,9 +197,9 @@ if ARGV[8] ~= '' then
 
     function promoted.tell()
         for _, it in ipairs(promotions) do
-            local held = it.budget > 0
+            local text = it.budget > 0
                          and redis.call('HGET', budgets, it.code)
-            local used = string.match(held or '', '^(%d+ %d+ %d+) %d+$')
+            local used = string.match(text or '', '^(%d+ %d+ %d+) %d+$')
 
             if used then
                 figures[#figures + 1] = it.code .. ' ' .. used
