@@ -393,6 +393,19 @@ wrong(program("@segments\nsegment more points>1; # here"),
       'too many segments with "more", at most 256 are allowed',
       '257 segments');
 
+# a preset is one when it is named
+
+for my $audience ('active', 'segment=active', 'new') {
+    my $http = program("@segments\npromotion A {\n"
+                       . "audience $audience; # here\n}");
+    my ($code, $text) = check($http);
+
+    wrong($http, "too many segments with \"@{[ $audience =~ /(\w+)$/ ]}\", at "
+                 . 'most 256 are allowed', "256, and \"audience $audience\"");
+    is(() = $text =~ /\[emerg\]/g, 1, '... which is said once')
+        or diag($text);
+}
+
 
 # audiences
 

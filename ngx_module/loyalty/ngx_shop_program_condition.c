@@ -29,6 +29,12 @@ typedef struct {
 } ngx_shop_condition_field_t;
 
 
+typedef struct {
+    const char          *name;
+    const char          *words[3];   /* the conditions of its one line */
+} ngx_shop_segment_preset_t;
+
+
 static char *ngx_shop_condition_parse(ngx_conf_t *cf,
     ngx_shop_program_t *program, const char *where, ngx_uint_t audience,
     ngx_str_t *word, ngx_shop_condition_t *condition);
@@ -51,13 +57,14 @@ static ngx_shop_segment_t *ngx_shop_segment_find(
 static char *ngx_shop_segment_add(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_str_t *name,
     ngx_shop_segment_t **segment, ngx_uint_t *n);
-static char *ngx_shop_segment_use(ngx_conf_t *cf,
+static ngx_int_t ngx_shop_segment_use(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_str_t *name, ngx_uint_t *n);
+static ngx_shop_segment_preset_t *ngx_shop_segment_preset_find(
+    ngx_str_t *name);
 static char *ngx_shop_segment_preset(ngx_conf_t *cf,
-    ngx_shop_program_t *program, ngx_str_t *name,
+    ngx_shop_program_t *program, ngx_shop_segment_preset_t *preset,
     ngx_shop_segment_t *segment);
-static char *ngx_shop_segment_unknown(ngx_conf_t *cf,
-    ngx_shop_program_t *program, ngx_str_t *name);
+static char *ngx_shop_segment_unknown(ngx_conf_t *cf, ngx_str_t *name);
 
 
 static ngx_shop_condition_field_t  ngx_shop_condition_fields[] = {
@@ -110,12 +117,9 @@ static ngx_shop_program_words_t  ngx_shop_audience_words = {
 };
 
 
-/* each is one line; "champion" is recent, frequent and more than once */
+/* a champion has at least five orders, the last one within 90 days */
 
-static struct {
-    const char  *name;
-    const char  *words[3];
-} ngx_shop_segment_presets[] = {
+static ngx_shop_segment_preset_t  ngx_shop_segment_presets[] = {
     { "new", { "new", NULL } },
     { "active", { "recency<=90d", NULL } },
     { "at-risk", { "recency>90d", "recency<=180d", NULL } },
@@ -129,9 +133,10 @@ char *
 ngx_shop_program_segment(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_array_t *words)
 {
-    ngx_str_t           *value;
-    ngx_uint_t           n;
-    ngx_shop_segment_t  *segment;
+    ngx_str_t                  *value;
+    ngx_uint_t                  n;
+    ngx_shop_segment_t         *segment;
+    ngx_shop_segment_preset_t  *preset;
 
     value = words->elts;
 
@@ -169,16 +174,26 @@ ngx_shop_program_segment(ngx_conf_t *cf, ngx_shop_program_t *program,
                                            &segment->lines);
     }
 
-    if (segment->lines == NULL) {
-        return ngx_shop_segment_preset(cf, program, &value[1], segment);
+    if (segment->preset) {
+        return NGX_CONF_OK;
     }
 
-    if (!segment->preset) {
+    if (segment->lines != NULL) {
         return ngx_shop_program_usage(cf, &value[0],
                                       "segment NAME CONDITION ...;");
     }
 
-    return NGX_CONF_OK;
+    preset = ngx_shop_segment_preset_find(&value[1]);
+
+    if (preset == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "segment \"%V\" has no condition, only \"new\", "
+                           "\"active\", \"at-risk\", \"lapsed\" and "
+                           "\"champion\" need none", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_shop_segment_preset(cf, program, preset, segment);
 }
 
 
@@ -323,9 +338,10 @@ ngx_shop_condition_bare(ngx_conf_t *cf, ngx_shop_program_t *program,
     const char *where, ngx_uint_t audience, ngx_str_t *word,
     ngx_shop_condition_t *condition)
 {
-    ngx_str_t    name;
-    ngx_uint_t   n;
-    const char **later;
+    ngx_int_t     rc;
+    ngx_str_t     name;
+    ngx_uint_t    n;
+    const char  **later;
 
     condition->op = NGX_SHOP_OP_EQ;
 
@@ -337,9 +353,14 @@ ngx_shop_condition_bare(ngx_conf_t *cf, ngx_shop_program_t *program,
             }
         }
 
-        if (*later == NULL
-            && ngx_shop_segment_use(cf, program, word, &n) == NGX_CONF_OK)
-        {
+        rc = (*later == NULL) ? ngx_shop_segment_use(cf, program, word, &n)
+                              : NGX_DECLINED;
+
+        if (rc == NGX_ERROR) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (rc == NGX_OK) {
             condition->field = NGX_SHOP_FIELD_SEGMENT;
             condition->number = n;
             return NGX_CONF_OK;
@@ -412,6 +433,7 @@ ngx_shop_condition_value(ngx_conf_t *cf, ngx_shop_program_t *program,
     const char *where, ngx_shop_condition_field_t *field, ngx_str_t *word,
     ngx_str_t *value, ngx_shop_condition_t *condition)
 {
+    ngx_int_t   rc;
     ngx_uint_t  n;
 
     switch (field->field) {
@@ -430,8 +452,14 @@ ngx_shop_condition_value(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     case NGX_SHOP_FIELD_SEGMENT:
 
-        if (ngx_shop_segment_use(cf, program, value, &n) != NGX_CONF_OK) {
-            return ngx_shop_segment_unknown(cf, program, value);
+        rc = ngx_shop_segment_use(cf, program, value, &n);
+
+        if (rc == NGX_ERROR) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+            return ngx_shop_segment_unknown(cf, value);
         }
 
         condition->number = n;
@@ -564,64 +592,65 @@ ngx_shop_segment_add(ngx_conf_t *cf, ngx_shop_program_t *program,
 }
 
 
-/* the number of one that an audience names; without a message there is none */
+/* the number of one that an audience names: NGX_OK; NGX_DECLINED: there is no
+ * such segment; NGX_ERROR: reported */
 
-static char *
+static ngx_int_t
 ngx_shop_segment_use(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_str_t *name, ngx_uint_t *n)
 {
-    ngx_uint_t           i;
-    ngx_shop_segment_t  *segment;
+    ngx_shop_segment_t         *segment;
+    ngx_shop_segment_preset_t  *preset;
 
     if (ngx_shop_segment_find(program, name, n) != NULL) {
-        return NGX_CONF_OK;
+        return NGX_OK;
     }
 
-    for (i = 0; ngx_shop_segment_presets[i].name; i++) {
-        if (ngx_shop_word_is(name, ngx_shop_segment_presets[i].name)) {
-            break;
+    preset = ngx_shop_segment_preset_find(name);
+
+    if (preset == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_shop_segment_add(cf, program, name, &segment, n) != NGX_CONF_OK
+        || ngx_shop_segment_preset(cf, program, preset, segment)
+           != NGX_CONF_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_shop_segment_preset_t *
+ngx_shop_segment_preset_find(ngx_str_t *name)
+{
+    ngx_shop_segment_preset_t  *preset;
+
+    for (preset = ngx_shop_segment_presets; preset->name; preset++) {
+        if (ngx_shop_word_is(name, preset->name)) {
+            return preset;
         }
     }
 
-    if (ngx_shop_segment_presets[i].name == NULL
-        || ngx_shop_segment_add(cf, program, name, &segment, n)
-           != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_shop_segment_preset(cf, program, name, segment);
+    return NULL;
 }
 
 
 static char *
 ngx_shop_segment_preset(ngx_conf_t *cf, ngx_shop_program_t *program,
-    ngx_str_t *name, ngx_shop_segment_t *segment)
+    ngx_shop_segment_preset_t *preset, ngx_shop_segment_t *segment)
 {
     ngx_str_t     *word;
-    ngx_uint_t     i;
     ngx_array_t    words;
     const char   **text;
-
-    for (i = 0; ngx_shop_segment_presets[i].name; i++) {
-        if (ngx_shop_word_is(name, ngx_shop_segment_presets[i].name)) {
-            break;
-        }
-    }
-
-    if (ngx_shop_segment_presets[i].name == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "segment \"%V\" has no condition, only \"new\", "
-                           "\"active\", \"at-risk\", \"lapsed\" and "
-                           "\"champion\" need none", name);
-        return NGX_CONF_ERROR;
-    }
 
     if (ngx_array_init(&words, cf->pool, 2, sizeof(ngx_str_t)) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
-    for (text = ngx_shop_segment_presets[i].words; *text; text++) {
+    for (text = preset->words; *text; text++) {
 
         word = ngx_array_push(&words);
         if (word == NULL) {
@@ -640,8 +669,7 @@ ngx_shop_segment_preset(ngx_conf_t *cf, ngx_shop_program_t *program,
 
 
 static char *
-ngx_shop_segment_unknown(ngx_conf_t *cf, ngx_shop_program_t *program,
-    ngx_str_t *name)
+ngx_shop_segment_unknown(ngx_conf_t *cf, ngx_str_t *name)
 {
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "unknown segment \"%V\" in \"audience\", it must be "

@@ -71,8 +71,6 @@ static char *ngx_shop_earn_remember(ngx_conf_t *cf,
 
 static const char  *ngx_shop_earn_later[] = { "fan", NULL };
 
-static const char  *ngx_shop_earn_none_later[] = { NULL };
-
 static ngx_shop_program_words_t  ngx_shop_earn_rules = {
     "rule", "earn",
     "\"signup\", \"login\", \"visit\", \"streak\", \"order\", "
@@ -105,31 +103,31 @@ static struct {
 
     { "signup", { "parameter", "earn signup",
       "\"tier=NAME\", \"pending=T\", \"expires=T\"",
-      ngx_shop_earn_none_later } },
+      NULL } },
 
     { "login", { "parameter", "earn login",
       "\"every=T\", \"limit=N/T\", \"tier=NAME\", \"pending=T\", "
       "\"expires=T\"",
-      ngx_shop_earn_none_later } },
+      NULL } },
 
     { "visit", { "parameter", "earn visit",
       "\"every=T\", \"limit=N/T\", \"tier=NAME\", \"pending=T\", "
       "\"expires=T\"",
-      ngx_shop_earn_none_later } },
+      NULL } },
 
     { "streak", { "parameter", "earn streak",
       "\"days=N\", \"tier=NAME\", \"pending=T\", \"expires=T\"",
-      ngx_shop_earn_none_later } },
+      NULL } },
 
     { "order", { "parameter", "earn order",
       "\"per=AMOUNT\", \"min=AMOUNT\", \"every=T\", \"limit=N/T\", "
       "\"tier=NAME\", \"multiply=TIER:N\", \"pending=T\", \"expires=T\"",
-      ngx_shop_earn_none_later } },
+      NULL } },
 
     { "custom", { "parameter", "earn custom",
       "\"min=AMOUNT\", \"every=T\", \"limit=N/T\", \"tier=NAME\", "
       "\"pending=T\", \"expires=T\"",
-      ngx_shop_earn_none_later } },
+      NULL } },
 
     { NULL, { NULL, NULL, NULL, NULL } }
 };

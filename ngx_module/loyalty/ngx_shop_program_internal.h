@@ -62,7 +62,8 @@ typedef struct {
     const char         *kind;       /* "parameter" */
     const char         *where;      /* "tier" */
     const char         *allowed;    /* for the message */
-    const char        **later;      /* words of the grammar, not here yet */
+    const char        **later;      /* words of the grammar, not here yet, to
+                                       NULL; NULL: there are none */
 } ngx_shop_program_words_t;
 
 

@@ -38,9 +38,6 @@ static char *ngx_shop_promotion_priority(ngx_conf_t *cf,
 #define NGX_SHOP_CONVERT_MIN  86400     /* exposures are known by the day */
 
 
-static const char  *ngx_shop_promotion_later[] = { NULL };
-
-
 /* shorter names of variables, for "match" */
 
 static struct {
@@ -54,7 +51,7 @@ static struct {
 };
 
 static ngx_shop_program_words_t  ngx_shop_promotion_lines = {
-    "line", "promotion", NGX_SHOP_PROMOTION_LINES, ngx_shop_promotion_later
+    "line", "promotion", NGX_SHOP_PROMOTION_LINES, NULL
 };
 
 

@@ -80,15 +80,13 @@ static char *ngx_shop_program_tier_words(ngx_conf_t *cf,
     ngx_shop_tier_form_t *form);
 
 
-static const char  *ngx_shop_tier_later[] = { NULL };
-
 static ngx_shop_program_words_t  ngx_shop_tier_parameters = {
     "parameter", "tier",
     "\"points=N\", \"spend=AMOUNT\", \"orders=N\", "
     "\"window=DAYS|calendar|lifetime\", \"match=all\", "
     "\"valid=TIME|calendar|lifetime\", \"grace=TIME\", "
     "\"downgrade=balance|one|none\"",
-    ngx_shop_tier_later
+    NULL
 };
 
 static struct {

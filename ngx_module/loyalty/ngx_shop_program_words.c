@@ -57,7 +57,7 @@ ngx_shop_program_unknown(ngx_conf_t *cf, ngx_shop_program_words_t *words,
     name.data = word->data;
     name.len = p - word->data;
 
-    for (later = words->later; *later; later++) {
+    for (later = words->later; later && *later; later++) {
 
         if (ngx_shop_word_is(&name, *later)) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
