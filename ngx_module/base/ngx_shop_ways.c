@@ -11,10 +11,11 @@
 
 
 /*
- * Which of some slots has what: a slot is known by a hash, and there are four
- * that may have it.  With one only, of a thousand customers in four thousand
- * slots a fifth would drive each other out again and again; of four, it is
- * one in fifty.
+ * A small hash table that forgets: each hash may be in one of four slots, and
+ * where all of them are taken one has to go.  With one slot for each hash, of
+ * a thousand customers in four thousand slots a fifth would drive each other
+ * out again and again; with four it is one in fifty.  The slots themselves are
+ * the caller's; here is only which of them has what.
  *
  *     hash 0x5a0317c2 --> tags  [ ... | 9b3c17c2 5a0317c2 00000000 ... | ... ]
  *                                       one of mask + 1 sets of four

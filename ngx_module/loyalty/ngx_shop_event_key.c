@@ -10,6 +10,29 @@
 #include "loyalty/ngx_shop_loyalty.h"
 
 
+/*
+ * Who may tell of events: programs of the shop, each by a key of its own, so
+ * that one can be taken back without the others.  The file of keys is
+ *
+ *     # the checkout
+ *     checkout:6b1d0f...a4
+ *     warehouse:0c77e2...19
+ *
+ * a line for each: KEYID, a colon, the secret in hex.  A request brings
+ *
+ *     Shop-Signature: t=1790164800,k=checkout,v1=5f0c...
+ *
+ * when it was signed, by which key, and the HMAC-SHA256, in hex, under its
+ * secret, of that time as it stands there, a dot, and the body.  The time is
+ * signed, so who has seen a request cannot send it later than
+ * NGX_SHOP_EVENT_SIGNED allows; before that the id of each event tells that it
+ * was there.  "v1" leaves room for another way to sign beside it.
+ *
+ * Key and time are looked at before there is a body, so that nobody can have
+ * a large one read for nothing; the signature is compared in constant time.
+ */
+
+
 #define NGX_SHOP_EVENT_KEY_FILE_MAX  65536
 #define NGX_SHOP_EVENT_KEY_MIN       16     /* bytes */
 #define NGX_SHOP_EVENT_KEY_MAX       128
@@ -19,8 +42,9 @@ static ngx_int_t ngx_shop_event_key_parse(ngx_pool_t *pool, ngx_str_t *line,
     ngx_array_t *keys);
 static ngx_shop_event_key_t *ngx_shop_event_key_find(ngx_array_t *keys,
     ngx_str_t *id);
-static ngx_int_t ngx_shop_event_hex(ngx_str_t *hex, u_char *dst);
 static void ngx_shop_event_keys_cleanup(void *data);
+static ngx_int_t ngx_shop_event_signature_fields(ngx_str_t *header,
+    ngx_str_t *time, ngx_str_t *id, ngx_str_t *mac);
 
 
 ngx_array_t *
@@ -109,7 +133,7 @@ static ngx_int_t
 ngx_shop_event_key_parse(ngx_pool_t *pool, ngx_str_t *line, ngx_array_t *keys)
 {
     u_char                *colon;
-    ngx_str_t              id, hex, copy;
+    ngx_str_t              id, hex, secret;
     ngx_shop_event_key_t  *key;
 
     colon = ngx_strlchr(line->data, line->data + line->len, ':');
@@ -133,29 +157,28 @@ ngx_shop_event_key_parse(ngx_pool_t *pool, ngx_str_t *line, ngx_array_t *keys)
         return NGX_DECLINED;
     }
 
-    copy.len = id.len;
-    copy.data = ngx_pstrdup(pool, &id);
+    id.data = ngx_pstrdup(pool, &id);
 
-    id.len = hex.len / 2;
-    id.data = ngx_pnalloc(pool, id.len);
+    secret.len = hex.len / 2;
+    secret.data = ngx_pnalloc(pool, secret.len);
 
-    if (copy.data == NULL || id.data == NULL) {
+    if (id.data == NULL || secret.data == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_shop_event_hex(&hex, id.data) != NGX_OK) {
-        ngx_shop_zero(id.data, id.len);
+    if (ngx_shop_unhex(&hex, secret.data, secret.len) != NGX_OK) {
+        ngx_shop_zero(secret.data, secret.len);
         return NGX_DECLINED;
     }
 
     key = ngx_array_push(keys);
     if (key == NULL) {
-        ngx_shop_zero(id.data, id.len);
+        ngx_shop_zero(secret.data, secret.len);
         return NGX_ERROR;
     }
 
-    key->id = copy;
-    key->secret = id;
+    key->id = id;
+    key->secret = secret;
 
     return NGX_OK;
 }
@@ -179,27 +202,6 @@ ngx_shop_event_key_find(ngx_array_t *keys, ngx_str_t *id)
 }
 
 
-static ngx_int_t
-ngx_shop_event_hex(ngx_str_t *hex, u_char *dst)
-{
-    size_t     i;
-    ngx_int_t  n;
-
-    for (i = 0; i < hex->len; i += 2) {
-
-        n = ngx_hextoi(hex->data + i, 2);
-
-        if (n == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        *dst++ = (u_char) n;
-    }
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_shop_event_keys_cleanup(void *data)
 {
@@ -216,21 +218,59 @@ ngx_shop_event_keys_cleanup(void *data)
 }
 
 
-/* unknown fields are of a later version; those that we know are there once */
-
 ngx_int_t
 ngx_shop_event_signature(ngx_array_t *keys, ngx_str_t *header, time_t now,
     ngx_shop_event_signature_t *signature, const char **reason)
 {
-    u_char     *p, *last, *end, *equal;
-    time_t      time;
-    ngx_str_t   name, value, id, mac, *field;
+    time_t     time;
+    ngx_str_t  id, mac;
 
     *reason = "hmac_malformed";
 
-    ngx_str_null(&signature->time);
-    ngx_str_null(&id);
-    ngx_str_null(&mac);
+    if (ngx_shop_event_signature_fields(header, &signature->time, &id, &mac)
+        != NGX_OK
+        || ngx_shop_unhex(&mac, signature->mac, NGX_SHOP_SHA256_LEN)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    time = ngx_atotm(signature->time.data, signature->time.len);
+
+    if (time == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    signature->key = ngx_shop_event_key_find(keys, &id);
+
+    if (signature->key == NULL) {
+        *reason = "hmac_key_unknown";
+        return NGX_ABORT;
+    }
+
+    if (time < now - NGX_SHOP_EVENT_SIGNED
+        || time > now + NGX_SHOP_EVENT_SIGNED)
+    {
+        *reason = "hmac_expired";
+        return NGX_ABORT;
+    }
+
+    return NGX_OK;
+}
+
+
+/* unknown fields are of a later version; those that we know are there once */
+
+static ngx_int_t
+ngx_shop_event_signature_fields(ngx_str_t *header, ngx_str_t *time,
+    ngx_str_t *id, ngx_str_t *mac)
+{
+    u_char     *p, *last, *end, *equal;
+    ngx_str_t   name, value, *field;
+
+    ngx_str_null(time);
+    ngx_str_null(id);
+    ngx_str_null(mac);
 
     p = header->data;
     last = p + header->len;
@@ -262,13 +302,13 @@ ngx_shop_event_signature(ngx_array_t *keys, ngx_str_t *header, time_t now,
         p = end + 1;
 
         if (name.len == 1 && name.data[0] == 't') {
-            field = &signature->time;
+            field = time;
 
         } else if (name.len == 1 && name.data[0] == 'k') {
-            field = &id;
+            field = id;
 
         } else if (name.len == 2 && ngx_strncmp(name.data, "v1", 2) == 0) {
-            field = &mac;
+            field = mac;
 
         } else {
             continue;
@@ -281,34 +321,7 @@ ngx_shop_event_signature(ngx_array_t *keys, ngx_str_t *header, time_t now,
         *field = value;
     }
 
-    if (id.len == 0 || mac.len != 2 * NGX_SHOP_SHA256_LEN
-        || signature->time.len == 0
-        || ngx_shop_event_hex(&mac, signature->mac) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    time = ngx_atotm(signature->time.data, signature->time.len);
-
-    if (time == NGX_ERROR) {
-        return NGX_DECLINED;
-    }
-
-    signature->key = ngx_shop_event_key_find(keys, &id);
-
-    if (signature->key == NULL) {
-        *reason = "hmac_key_unknown";
-        return NGX_ABORT;
-    }
-
-    if (time < now - NGX_SHOP_EVENT_SIGNED
-        || time > now + NGX_SHOP_EVENT_SIGNED)
-    {
-        *reason = "hmac_expired";
-        return NGX_ABORT;
-    }
-
-    return NGX_OK;
+    return (time->len && id->len && mac->len) ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -10,6 +10,36 @@
 #include "loyalty/ngx_shop_program_internal.h"
 
 
+/*
+ * How a block becomes a program.
+ *
+ *     loyalty_program {
+ *         currency EUR;                    ngx_shop_program_line()
+ *         tier gold points=1000;
+ *         earn order 1 per=1.00;
+ *         segment vip tier=gold;
+ *
+ *         promotion VIP-10 {               ngx_shop_program_promotion()
+ *             audience vip;                ngx_shop_promotion_line()
+ *         }
+ *     }                                    ngx_shop_program_finish()
+ *
+ * A line is taken as it comes, and may name only what stands above it: so an
+ * amount of money has its currency, a condition its tier, and each is a number
+ * from then on.  Lines have files of their own: ngx_shop_program_tier.c,
+ * _earn.c, _condition.c (segments and audiences), _promotion.c, _hours.c and
+ * _redeem.c; _words.c says what is wrong with them.
+ *
+ * When all is read, promotions are put into the order in which they are given,
+ * by priority, then by code; those with a holdout or a budget are numbered.
+ *
+ * Promotions and segments may also come from Redis, while nginx runs:
+ * ngx_shop_program_json.c makes the same lines of JSON, and a second program
+ * that has all else from the first.  It has a pool of its own, and goes when
+ * nobody uses it any more; a program without a pool is of the configuration.
+ */
+
+
 static char *ngx_shop_program_currency(ngx_conf_t *cf,
     ngx_shop_program_t *program, ngx_array_t *words);
 static int ngx_libc_cdecl ngx_shop_promotion_compare(const void *one,

@@ -10,6 +10,26 @@
 #include "loyalty/ngx_shop_loyalty.h"
 
 
+/*
+ * How a tier is chosen.
+ *
+ * A tier is booked: redis/ledger.lua knows when points were earned, how long a
+ * tier is held and who was granted one, and writes to the view which one the
+ * customer has.  That is done when something is booked, or is due; the program
+ * may be another one since then.  So for a request ngx_shop_evaluate() takes
+ * the higher one of
+ *
+ *     the tier of the view, if the program still has one of that name
+ *
+ *     the highest one that is everybody's, or that is reached by points alone,
+ *     those of a whole life
+ *
+ * and the second is all that is found out here.  A tier that looks back, or is
+ * reached by spend or orders, comes with the next booking.  Nobody is demoted
+ * for a request.
+ */
+
+
 static ngx_uint_t ngx_shop_tier_by_points(ngx_shop_tier_t *tier,
     int64_t qualifying);
 

@@ -20,9 +20,9 @@
  * the session lives is asked for as always.
  *
  * A slot is chosen by the end of the cookie, 96 bits of its tag.  The end is
- * compared in constant time, so that nobody finds it out bit by bit.  Who has
- * it has seen the cookie: the time that the rest takes tells him nothing, and
- * memcmp() looks at it sixty times faster.
+ * compared in constant time, so that nobody finds it out bit by bit.  Whoever
+ * knows the end knows the whole cookie, so the time of memcmp() over the rest
+ * tells nothing new, and it is sixty times faster.
  *
  * The secret is not kept, nor any cookie over a reload, since the table is of
  * one configuration, and so of its keys.
