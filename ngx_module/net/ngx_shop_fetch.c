@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "net/ngx_shop_net.h"
+#include "net/ngx_shop_net_internal.h"
 
 
 /*
@@ -29,13 +29,6 @@
  * before it has read the request.  When a write fails, what it said before
  * is still read; the answer then counts, but the connection is not kept.
  *
- * A connection is kept only if nothing at all is left on it: no byte behind
- * the response in our buffer, in the buffer of OpenSSL or in the socket.
- * What a server sends unasked would be taken for the answer to the next
- * request, which may belong to another customer.  For the same reason any
- * event on an idle connection closes it, and one that is about to be used is
- * looked at once more.
- *
  * The log is a copy of the owner's, with a handler of our own which adds the
  * host, so that nginx's own lines about the connection name it, too.  URLs,
  * header values and bodies are never logged: they hold codes and secrets.
@@ -46,47 +39,8 @@
 #define NGX_SHOP_FETCH_BUFFER_SIZE  8192
 #define NGX_SHOP_FETCH_MAX_BODY     65536
 #define NGX_SHOP_FETCH_TIMEOUT      10000
-#define NGX_SHOP_FETCH_LIFETIME     600000      /* then ask the resolver */
 
 
-/* an idle connection, allocated from its own pool; connection->data */
-
-typedef struct {
-    ngx_queue_t                queue;
-    ngx_shop_net_t            *net;
-    ngx_connection_t          *connection;
-    ngx_str_t                  origin;
-} ngx_shop_idle_t;
-
-
-typedef struct {
-    ngx_shop_fetch_t           fetch;
-
-    ngx_shop_net_t            *net;
-    ngx_shop_peer_conf_t       conf;
-    ngx_shop_peer_t            peer;
-    ngx_connection_t          *connection;
-    ngx_event_t                timer;
-    ngx_log_t                  log;
-    ngx_log_t                 *owner_log;
-
-    ngx_shop_idle_t           *idle;        /* of a kept connection */
-
-    ngx_buf_t                 *request;
-    ngx_buf_t                 *buffer;      /* what was read last */
-    u_char                    *most;        /* end of the longest read */
-    ngx_shop_fetch_parser_t    parser;
-
-    unsigned                   active:1;
-    unsigned                   kept:1;      /* the connection is not new */
-    unsigned                   received:1;  /* a byte, on this connection */
-    unsigned                   broken:1;    /* cannot be written to */
-} ngx_shop_exchange_t;
-
-
-static ngx_int_t ngx_shop_fetch_check(ngx_shop_exchange_t *x);
-static ngx_int_t ngx_shop_fetch_request(ngx_shop_exchange_t *x);
-static ngx_connection_t *ngx_shop_fetch_kept(ngx_shop_exchange_t *x);
 static ngx_int_t ngx_shop_fetch_connect(ngx_shop_exchange_t *x);
 static void ngx_shop_fetch_peer_handler(ngx_shop_peer_t *peer);
 static void ngx_shop_fetch_use(ngx_shop_exchange_t *x, ngx_connection_t *c);
@@ -98,31 +52,7 @@ static void ngx_shop_fetch_timeout_handler(ngx_event_t *ev);
 static void ngx_shop_fetch_done(ngx_shop_exchange_t *x, ngx_int_t rc,
     const char *reason);
 static void ngx_shop_fetch_clean(ngx_shop_exchange_t *x);
-static void ngx_shop_fetch_park(ngx_shop_exchange_t *x);
-static ngx_uint_t ngx_shop_fetch_quiet(ngx_connection_t *c);
-static void ngx_shop_fetch_idle_close(ngx_shop_idle_t *idle);
-static void ngx_shop_fetch_idle_handler(ngx_event_t *rev);
-static void ngx_shop_fetch_empty_handler(ngx_event_t *ev);
-static void ngx_shop_fetch_set_log(ngx_connection_t *c, ngx_log_t *log);
 static u_char *ngx_shop_fetch_log(ngx_log_t *log, u_char *buf, size_t len);
-static ngx_uint_t ngx_shop_fetch_same(ngx_str_t *value, const char *text);
-static ngx_uint_t ngx_shop_fetch_is_token(ngx_str_t *value);
-
-
-/* these frame the request, or speak for this room */
-
-static const char  *ngx_shop_fetch_reserved[] = {
-    "Host",
-    "Connection",
-    "Content-Length",
-    "Transfer-Encoding",
-    "Accept-Encoding",
-    "Expect",
-    "TE",
-    "Trailer",
-    "Upgrade",
-    NULL
-};
 
 
 /* RFC 9110 9.2.2 */
@@ -135,40 +65,6 @@ static const char  *ngx_shop_fetch_idempotent[] = {
     "OPTIONS",
     NULL
 };
-
-
-void
-ngx_shop_net_init(ngx_shop_net_t *net)
-{
-    ngx_memzero(net, sizeof(ngx_shop_net_t));
-
-    /*
-     * set by ngx_memzero():
-     *
-     *     net->ssl = NULL;
-     *     net->resolver = NULL;
-     *     net->nidle = 0;
-     */
-
-    net->resolver_timeout = 5000;
-    net->connect_timeout = 3000;
-    net->idle_timeout = 60000;
-    net->max_idle = 8;
-
-    ngx_queue_init(&net->idle);
-}
-
-
-void
-ngx_shop_net_close_idle(ngx_shop_net_t *net)
-{
-    ngx_queue_t  *q;
-
-    while (!ngx_queue_empty(&net->idle)) {
-        q = ngx_queue_head(&net->idle);
-        ngx_shop_fetch_idle_close(ngx_queue_data(q, ngx_shop_idle_t, queue));
-    }
-}
 
 
 ngx_shop_fetch_t *
@@ -228,50 +124,6 @@ failed:
 
 
 ngx_int_t
-ngx_shop_fetch_header(ngx_shop_fetch_t *fetch, const char *name,
-    ngx_str_t *value)
-{
-    size_t                    i;
-    ngx_str_t                 field;
-    ngx_shop_fetch_header_t  *header;
-
-    field.len = ngx_strlen(name);
-    field.data = (u_char *) name;
-
-    if (!ngx_shop_fetch_is_token(&field)) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; ngx_shop_fetch_reserved[i]; i++) {
-        if (ngx_shop_fetch_same(&field, ngx_shop_fetch_reserved[i])) {
-            return NGX_ERROR;
-        }
-    }
-
-    for (i = 0; i < value->len; i++) {
-
-        switch (value->data[i]) {
-
-        case CR:
-        case LF:
-        case '\0':
-            return NGX_ERROR;
-        }
-    }
-
-    header = ngx_array_push(&fetch->headers);
-    if (header == NULL) {
-        return NGX_ERROR;
-    }
-
-    header->name = field;
-    header->value = *value;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
 ngx_shop_fetch_start(ngx_shop_fetch_t *fetch)
 {
     ngx_int_t             rc;
@@ -287,12 +139,18 @@ ngx_shop_fetch_start(ngx_shop_fetch_t *fetch)
 
     fetch->reason = "internal";
 
-    if (ngx_shop_fetch_check(x) != NGX_OK
-        || ngx_shop_fetch_request(x) != NGX_OK)
-    {
+    if (ngx_shop_fetch_request(x) != NGX_OK) {
         fetch->rc = NGX_ERROR;
         return NGX_ERROR;
     }
+
+    x->buffer = ngx_create_temp_buf(fetch->pool, NGX_SHOP_FETCH_BUFFER_SIZE);
+    if (x->buffer == NULL) {
+        fetch->rc = NGX_ERROR;
+        return NGX_ERROR;
+    }
+
+    x->most = x->buffer->start;
 
     x->active = 1;
 
@@ -351,214 +209,6 @@ ngx_shop_fetch_free(ngx_shop_fetch_t *fetch)
     }
 
     ngx_destroy_pool(fetch->pool);
-}
-
-
-/*
- * The URL may have been put together by the owner: what could split the
- * request line is refused here, whoever looked before.
- */
-
-static ngx_int_t
-ngx_shop_fetch_check(ngx_shop_exchange_t *x)
-{
-    size_t             i;
-    ngx_str_t         *host, *uri;
-    ngx_shop_fetch_t  *fetch;
-
-    fetch = &x->fetch;
-    host = &fetch->url.host;
-    uri = &fetch->url.uri;
-
-    if (host->len == 0
-        || uri->len == 0
-        || fetch->url.port == 0
-        || !ngx_shop_fetch_is_token(&fetch->method))
-    {
-        goto invalid;
-    }
-
-    for (i = 0; i < host->len; i++) {
-        if (host->data[i] <= ' ' || host->data[i] >= 0x7f
-            || ngx_strchr("/?#@\\", host->data[i]))
-        {
-            goto invalid;
-        }
-    }
-
-    for (i = 0; i < uri->len; i++) {
-        if (uri->data[i] <= ' ' || uri->data[i] >= 0x7f) {
-            goto invalid;
-        }
-    }
-
-    if (fetch->url.secure && x->net->ssl == NULL) {
-        ngx_log_error(NGX_LOG_ERR, &x->log, 0, "https without a TLS context");
-        fetch->reason = "tls";
-        return NGX_ERROR;
-    }
-
-    if (!fetch->url.secure && !fetch->url.loopback) {
-        ngx_log_error(NGX_LOG_ERR, &x->log, 0,
-                      "plain http is for loopback addresses only");
-        fetch->reason = "tls";
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-
-invalid:
-
-    ngx_log_error(NGX_LOG_ERR, &x->log, 0, "invalid method or URL to fetch");
-
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_shop_fetch_request(ngx_shop_exchange_t *x)
-{
-    size_t                    len;
-    u_char                   *p;
-    ngx_str_t                *name;
-    ngx_uint_t                i, accept, agent, length;
-    ngx_shop_url_t           *url;
-    ngx_shop_fetch_t         *fetch;
-    ngx_shop_fetch_header_t  *header;
-
-    fetch = &x->fetch;
-    url = &fetch->url;
-
-    accept = 0;
-    agent = 0;
-
-    /* RFC 9110 8.6: methods with a meaning for a body say that it is empty */
-
-    length = fetch->body.len
-             || ngx_shop_fetch_same(&fetch->method, "POST")
-             || ngx_shop_fetch_same(&fetch->method, "PUT");
-
-    len = fetch->method.len + 1 + url->uri.len + sizeof(" HTTP/1.1" CRLF) - 1
-          + sizeof("Host: :65535" CRLF) - 1 + url->host.len
-          + sizeof("User-Agent: ngx_shop" CRLF) - 1
-          + sizeof("Accept: application/json" CRLF) - 1
-          + sizeof("Connection: keep-alive" CRLF) - 1
-          + sizeof("Content-Length: " CRLF) - 1 + NGX_SIZE_T_LEN
-          + sizeof(CRLF) - 1
-          + fetch->body.len;
-
-    header = fetch->headers.elts;
-
-    for (i = 0; i < fetch->headers.nelts; i++) {
-        name = &header[i].name;
-
-        len += name->len + header[i].value.len + sizeof(": " CRLF) - 1;
-
-        if (ngx_shop_fetch_same(name, "Accept")) {
-            accept = 1;
-
-        } else if (ngx_shop_fetch_same(name, "User-Agent")) {
-            agent = 1;
-        }
-    }
-
-    x->buffer = ngx_create_temp_buf(fetch->pool, NGX_SHOP_FETCH_BUFFER_SIZE);
-    if (x->buffer == NULL) {
-        return NGX_ERROR;
-    }
-
-    x->most = x->buffer->start;
-
-    x->request = ngx_create_temp_buf(fetch->pool, len);
-    if (x->request == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = x->request->pos;
-
-    p = ngx_sprintf(p, "%V %V HTTP/1.1" CRLF, &fetch->method, &url->uri);
-    p = ngx_sprintf(p, "Host: %V", &url->host);
-
-    if (url->port != (url->secure ? 443 : 80)) {
-        p = ngx_sprintf(p, ":%ui", (ngx_uint_t) url->port);
-    }
-
-    p = ngx_sprintf(p, CRLF);
-
-    if (!agent) {
-        p = ngx_sprintf(p, "User-Agent: ngx_shop" CRLF);
-    }
-
-    if (!accept) {
-        p = ngx_sprintf(p, "Accept: application/json" CRLF);
-    }
-
-    p = ngx_sprintf(p, "Connection: keep-alive" CRLF);
-
-    if (length) {
-        p = ngx_sprintf(p, "Content-Length: %uz" CRLF, fetch->body.len);
-    }
-
-    for (i = 0; i < fetch->headers.nelts; i++) {
-        p = ngx_sprintf(p, "%V: %V" CRLF, &header[i].name, &header[i].value);
-    }
-
-    p = ngx_sprintf(p, CRLF);
-
-    if (fetch->body.len) {
-        p = ngx_cpymem(p, fetch->body.data, fetch->body.len);
-    }
-
-    x->request->last = p;
-
-    return NGX_OK;
-}
-
-
-/* the connection used last, if it is still good */
-
-static ngx_connection_t *
-ngx_shop_fetch_kept(ngx_shop_exchange_t *x)
-{
-    ngx_str_t         *origin;
-    ngx_queue_t       *q, *next;
-    ngx_shop_idle_t   *idle;
-    ngx_connection_t  *c;
-
-    origin = &x->fetch.url.origin;
-
-    for (q = ngx_queue_head(&x->net->idle);
-         q != ngx_queue_sentinel(&x->net->idle);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        idle = ngx_queue_data(q, ngx_shop_idle_t, queue);
-        c = idle->connection;
-
-        if (idle->origin.len != origin->len
-            || ngx_strncmp(idle->origin.data, origin->data, origin->len) != 0)
-        {
-            continue;
-        }
-
-        /* its event may be waiting in this very turn of the loop */
-
-        if (!ngx_shop_fetch_quiet(c)) {
-            ngx_shop_fetch_idle_close(idle);
-            continue;
-        }
-
-        ngx_queue_remove(q);
-        x->net->nidle--;
-        x->idle = idle;
-
-        ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &x->log, 0,
-                       "shop fetch on kept connection fd:%d", c->fd);
-
-        return c;
-    }
-
-    return NULL;
 }
 
 
@@ -643,7 +293,7 @@ ngx_shop_fetch_use(ngx_shop_exchange_t *x, ngx_connection_t *c)
 
     ngx_shop_fetch_parser_init(&x->parser, x->fetch.pool, x->fetch.max_body);
 
-    x->parser.head = ngx_shop_fetch_same(&x->fetch.method, "HEAD");
+    x->parser.head = ngx_shop_fetch_is(&x->fetch.method, "HEAD");
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
@@ -826,7 +476,7 @@ ngx_shop_fetch_repeatable(ngx_shop_exchange_t *x)
     }
 
     for (i = 0; ngx_shop_fetch_idempotent[i]; i++) {
-        if (ngx_shop_fetch_same(&x->fetch.method,
+        if (ngx_shop_fetch_is(&x->fetch.method,
                                 ngx_shop_fetch_idempotent[i]))
         {
             return 1;
@@ -908,161 +558,6 @@ ngx_shop_fetch_clean(ngx_shop_exchange_t *x)
 }
 
 
-/* gives the connection to the idle ones, if it is fit for another request */
-
-static void
-ngx_shop_fetch_park(ngx_shop_exchange_t *x)
-{
-    ngx_str_t         *origin;
-    ngx_queue_t       *q;
-    ngx_shop_net_t    *net;
-    ngx_shop_idle_t   *idle;
-    ngx_connection_t  *c;
-
-    c = x->connection;
-    net = x->net;
-    origin = &x->fetch.url.origin;
-
-    if (!x->parser.keepalive
-        || x->broken
-        || x->request->pos != x->request->last
-        || x->buffer->pos != x->buffer->last
-        || net->max_idle == 0
-        || origin->len == 0
-        || ngx_exiting
-        || ngx_terminate
-        || ngx_current_msec - c->start_time > NGX_SHOP_FETCH_LIFETIME
-        || !ngx_shop_fetch_quiet(c))
-    {
-        return;
-    }
-
-    idle = x->idle;
-
-    if (idle == NULL) {
-        idle = ngx_palloc(c->pool, sizeof(ngx_shop_idle_t));
-        if (idle == NULL) {
-            return;
-        }
-
-        idle->net = net;
-        idle->connection = c;
-        idle->origin.len = origin->len;
-        idle->origin.data = ngx_pstrdup(c->pool, origin);
-
-        if (idle->origin.data == NULL) {
-            return;
-        }
-    }
-
-    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        return;
-    }
-
-    if (net->nidle >= net->max_idle) {
-        q = ngx_queue_last(&net->idle);
-        ngx_shop_fetch_idle_close(ngx_queue_data(q, ngx_shop_idle_t, queue));
-    }
-
-    ngx_queue_insert_head(&net->idle, &idle->queue);
-    net->nidle++;
-
-    x->connection = NULL;
-    x->idle = NULL;
-
-    c->data = idle;
-    c->idle = 1;
-    c->read->handler = ngx_shop_fetch_idle_handler;
-    c->write->handler = ngx_shop_fetch_empty_handler;
-
-    ngx_shop_fetch_set_log(c, ngx_cycle->log);
-
-    ngx_add_timer(c->read, net->idle_timeout);
-}
-
-
-/* 1: open, and there is nothing to be read */
-
-static ngx_uint_t
-ngx_shop_fetch_quiet(ngx_connection_t *c)
-{
-    char     buf[1];
-    ssize_t  n;
-
-    if (c->read->eof || c->read->error || c->write->error) {
-        return 0;
-    }
-
-    /* OpenSSL reads ahead */
-
-    if (c->ssl
-        && (SSL_has_pending(c->ssl->connection)
-            || SSL_get_shutdown(c->ssl->connection)))
-    {
-        return 0;
-    }
-
-    n = recv(c->fd, buf, 1, MSG_PEEK);
-
-    return n == -1 && ngx_socket_errno == NGX_EAGAIN;
-}
-
-
-static void
-ngx_shop_fetch_idle_close(ngx_shop_idle_t *idle)
-{
-    ngx_queue_remove(&idle->queue);
-    idle->net->nidle--;
-
-    ngx_shop_peer_close(idle->connection);
-}
-
-
-/* data, the end, the timer, and nginx that wants connections closed */
-
-static void
-ngx_shop_fetch_idle_handler(ngx_event_t *rev)
-{
-    ngx_shop_idle_t   *idle;
-    ngx_connection_t  *c;
-
-    c = rev->data;
-    idle = c->data;
-
-    if (!c->close && !rev->timedout && ngx_shop_fetch_quiet(c)) {
-
-        rev->ready = 0;
-
-        if (ngx_handle_read_event(rev, 0) == NGX_OK) {
-            return;
-        }
-    }
-
-    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, rev->log, 0,
-                   "shop fetch idle connection ends, fd:%d", c->fd);
-
-    ngx_shop_fetch_idle_close(idle);
-}
-
-
-static void
-ngx_shop_fetch_empty_handler(ngx_event_t *ev)
-{
-    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0,
-                   "shop fetch empty handler");
-}
-
-
-static void
-ngx_shop_fetch_set_log(ngx_connection_t *c, ngx_log_t *log)
-{
-    c->log = log;
-    c->read->log = log;
-    c->write->log = log;
-    c->pool->log = log;
-}
-
-
 /* " while ..., peer: ..." and what the owner adds, but for its action */
 
 static u_char *
@@ -1096,38 +591,4 @@ ngx_shop_fetch_log(ngx_log_t *log, u_char *buf, size_t len)
     }
 
     return p;
-}
-
-
-static ngx_uint_t
-ngx_shop_fetch_same(ngx_str_t *value, const char *text)
-{
-    return value->len == ngx_strlen(text)
-           && ngx_strncasecmp(value->data, (u_char *) text, value->len) == 0;
-}
-
-
-/* RFC 9110 5.6.2 */
-
-static ngx_uint_t
-ngx_shop_fetch_is_token(ngx_str_t *value)
-{
-    size_t  i;
-    u_char  ch;
-
-    for (i = 0; i < value->len; i++) {
-        ch = value->data[i];
-
-        if ((ch >= 'a' && ch <= 'z')
-            || (ch >= 'A' && ch <= 'Z')
-            || (ch >= '0' && ch <= '9')
-            || (ch != '\0' && ngx_strchr("!#$%&'*+-.^_`|~", ch)))
-        {
-            continue;
-        }
-
-        return 0;
-    }
-
-    return value->len != 0;
 }

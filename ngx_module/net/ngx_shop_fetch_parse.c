@@ -7,7 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "net/ngx_shop_net.h"
+#include "net/ngx_shop_net_internal.h"
 
 
 /*
@@ -79,7 +79,6 @@ static ngx_int_t ngx_shop_fetch_run(ngx_shop_fetch_parser_t *parser,
 static ngx_int_t ngx_shop_fetch_reserve(ngx_shop_fetch_parser_t *parser,
     size_t size);
 static ngx_uint_t ngx_shop_fetch_element(ngx_str_t *list, ngx_str_t *element);
-static ngx_uint_t ngx_shop_fetch_is(ngx_str_t *value, const char *text);
 static void ngx_shop_fetch_trim(ngx_str_t *value);
 
 
@@ -378,7 +377,7 @@ ngx_shop_fetch_status(ngx_shop_fetch_parser_t *parser, ngx_str_t *line)
 static ngx_int_t
 ngx_shop_fetch_field(ngx_shop_fetch_parser_t *parser, ngx_str_t *line)
 {
-    u_char     *p, *last;
+    u_char     *colon, *last;
     ngx_str_t   name, value;
 
     if (line->len == 0) {
@@ -391,18 +390,15 @@ ngx_shop_fetch_field(ngx_shop_fetch_parser_t *parser, ngx_str_t *line)
         return ngx_shop_fetch_headers_end(parser);
     }
 
-    p = line->data;
     last = line->data + line->len;
+    colon = ngx_strlchr(line->data, last, ':');
+
+    name.data = line->data;
+    name.len = colon ? colon - line->data : 0;
 
     /* this also catches folded lines and a blank before the colon */
 
-    while (p < last
-           && (ngx_shop_fetch_tchar[*p >> 5] & (1U << (*p & 0x1f))))
-    {
-        p++;
-    }
-
-    if (p == line->data || p == last || *p != ':') {
+    if (!ngx_shop_fetch_is_token(&name)) {
         return ngx_shop_fetch_parse_error(parser, "malformed",
                                           "not a header field");
     }
@@ -411,10 +407,7 @@ ngx_shop_fetch_field(ngx_shop_fetch_parser_t *parser, ngx_str_t *line)
         return NGX_OK;
     }
 
-    name.data = line->data;
-    name.len = p - line->data;
-
-    value.data = p + 1;
+    value.data = colon + 1;
     value.len = last - value.data;
 
     ngx_shop_fetch_trim(&value);
@@ -807,7 +800,25 @@ ngx_shop_fetch_element(ngx_str_t *list, ngx_str_t *element)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
+ngx_shop_fetch_is_token(ngx_str_t *value)
+{
+    size_t  i;
+    u_char  ch;
+
+    for (i = 0; i < value->len; i++) {
+        ch = value->data[i];
+
+        if (!(ngx_shop_fetch_tchar[ch >> 5] & (1U << (ch & 0x1f)))) {
+            return 0;
+        }
+    }
+
+    return value->len != 0;
+}
+
+
+ngx_uint_t
 ngx_shop_fetch_is(ngx_str_t *value, const char *text)
 {
     return value->len == ngx_strlen(text)

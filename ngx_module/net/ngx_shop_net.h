@@ -117,7 +117,7 @@ void ngx_shop_peer_cancel(ngx_shop_peer_t *peer);
 void ngx_shop_peer_close(ngx_connection_t *c);
 
 
-/* ngx_shop_fetch.c: one HTTP/1.1 exchange */
+/* ngx_shop_fetch.c, _request.c, _idle.c: one HTTP/1.1 exchange */
 
 typedef struct ngx_shop_fetch_s  ngx_shop_fetch_t;
 
@@ -176,7 +176,7 @@ struct ngx_shop_fetch_s {
                                                dies with it */
     ngx_log_t                 *log;         /* adds the host to lines */
 
-    void                      *state;       /* of ngx_shop_fetch.c */
+    void                      *state;       /* the room's own */
 };
 
 
