@@ -22,7 +22,7 @@
  */
 
 
-/* ngx_shop_peer.c: resolve, connect, handshake */
+/* ngx_shop_peer.c, _addrs.c, _tls.c: resolve, connect, handshake */
 
 typedef struct ngx_shop_peer_s  ngx_shop_peer_t;
 

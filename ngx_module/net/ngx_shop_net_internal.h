@@ -20,6 +20,9 @@
  */
 
 
+#define NGX_SHOP_PEER_ADDRS_MAX  16         /* of a name */
+
+
 /* an idle connection, allocated from its own pool; connection->data */
 
 typedef struct {
@@ -55,6 +58,57 @@ typedef struct {
     unsigned                   received:1;  /* a byte, on this connection */
     unsigned                   broken:1;    /* cannot be written to */
 } ngx_shop_exchange_t;
+
+
+/* ngx_shop_peer.c */
+
+/*
+ * The connection in peer->pc can be used.  Always NGX_OK, which is what a
+ * step returns then.
+ */
+ngx_int_t ngx_shop_peer_ready(ngx_shop_peer_t *peer);
+
+/*
+ * Goes on after an event, as event handlers do last: NGX_DECLINED: to the
+ * next address; NGX_AGAIN: waits; NGX_OK, NGX_ERROR: out, and the owner hears
+ * of it.
+ */
+void ngx_shop_peer_next(ngx_shop_peer_t *peer, ngx_int_t rc);
+
+/* the log level of a failure for peer->reason */
+ngx_uint_t ngx_shop_peer_level(ngx_shop_peer_t *peer);
+
+
+/* ngx_shop_peer_addrs.c */
+
+/*
+ * Fills peer->addrs.  NGX_OK; NGX_DECLINED: only a resolver knows the
+ * addresses; NGX_ERROR: no memory, or logged with "reason" set.
+ */
+ngx_int_t ngx_shop_peer_local(ngx_shop_peer_t *peer);
+
+/*
+ * Asks the resolver for them.  NGX_AGAIN: peer->event is posted when it has
+ * answered, with NGX_ERROR in peer->rc where that was no answer.  NGX_ERROR:
+ * it could not be asked; "reason" is set where it is not "internal".
+ */
+ngx_int_t ngx_shop_peer_resolve(ngx_shop_peer_t *peer);
+
+/*
+ * Without the brackets of an IPv6 address, or the final dot of a name; the
+ * bytes are those of "host".
+ */
+ngx_str_t ngx_shop_peer_bare(ngx_str_t *host);
+
+
+/* ngx_shop_peer_tls.c */
+
+/*
+ * Begins TLS on the connection in peer->pc.  NGX_OK: it is ready; NGX_AGAIN:
+ * ngx_shop_peer_next() comes later; NGX_DECLINED: not this address;
+ * NGX_ERROR: none will do.
+ */
+ngx_int_t ngx_shop_peer_handshake(ngx_shop_peer_t *peer);
 
 
 /* ngx_shop_fetch_request.c */
