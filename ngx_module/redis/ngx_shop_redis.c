@@ -452,6 +452,30 @@ ngx_shop_redis_free(ngx_shop_redis_op_t *op)
 
 
 void
+ngx_shop_redis_enqueue(ngx_queue_t *queue, ngx_shop_redis_state_t *state)
+{
+    ngx_queue_t             *q;
+    ngx_shop_redis_state_t  *other;
+
+    /* the last one, unless it was elsewhere before */
+
+    for (q = ngx_queue_last(queue);
+         q != ngx_queue_sentinel(queue);
+         q = ngx_queue_prev(q))
+    {
+        other = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
+
+        if ((ngx_msec_int_t) (other->deadline - state->deadline) <= 0) {
+            break;
+        }
+    }
+
+    ngx_queue_insert_after(q, &state->queue);
+    state->queued = 1;
+}
+
+
+void
 ngx_shop_redis_finish(ngx_shop_redis_op_t *op, ngx_int_t rc,
     const char *reason)
 {

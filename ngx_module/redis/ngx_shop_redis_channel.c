@@ -160,8 +160,6 @@ static void ngx_shop_redis_channel_fail(ngx_shop_redis_channel_t *channel,
     const char *why);
 static void ngx_shop_redis_channel_close(ngx_shop_redis_channel_t *channel);
 static void ngx_shop_redis_channel_close_half(ngx_shop_redis_half_t *half);
-static u_char *ngx_shop_redis_channel_log(ngx_log_t *log, u_char *buf,
-    size_t len);
 
 
 static ngx_str_t  ngx_shop_redis_channel_name =
@@ -195,8 +193,8 @@ ngx_shop_redis_channel_create(ngx_shop_redis_track_t *track,
     channel->tracker.channel = channel;
 
     channel->log = *track->redis->cycle->log;
-    channel->log.handler = ngx_shop_redis_channel_log;
-    channel->log.data = channel;
+    channel->log.handler = ngx_shop_redis_node_log;
+    channel->log.data = node;
     channel->log.action = NULL;
 
     node->channel = channel;
@@ -909,24 +907,15 @@ ngx_shop_redis_channel_is(ngx_shop_redis_reply_t *array, ngx_uint_t i,
 static void
 ngx_shop_redis_channel_fail(ngx_shop_redis_channel_t *channel, const char *why)
 {
-    ngx_uint_t  i;
     ngx_msec_t  wait;
 
     ngx_shop_redis_channel_close(channel);
 
-    wait = NGX_SHOP_REDIS_CHANNEL_WAIT_MIN;
+    wait = ngx_shop_redis_backoff(channel->failures++,
+                                  NGX_SHOP_REDIS_CHANNEL_WAIT_MIN,
+                                  NGX_SHOP_REDIS_CHANNEL_WAIT_MAX);
 
-    for (i = 0;
-         i < channel->failures && wait < NGX_SHOP_REDIS_CHANNEL_WAIT_MAX;
-         i++)
-    {
-        wait *= 2;
-    }
-
-    wait = ngx_min(wait, NGX_SHOP_REDIS_CHANNEL_WAIT_MAX);
-
-    channel->failures++;
-    channel->retry_at = ngx_current_msec + (ngx_msec_t) ngx_random() % wait;
+    channel->retry_at = ngx_current_msec + wait;
 
     ngx_shop_redis_topology_want(channel->node->redis);
 
@@ -989,23 +978,4 @@ ngx_shop_redis_channel_close_half(ngx_shop_redis_half_t *half)
     half->pos = half->out;
     half->last = half->out;
     half->nexpected = 0;
-}
-
-
-static u_char *
-ngx_shop_redis_channel_log(ngx_log_t *log, u_char *buf, size_t len)
-{
-    u_char                    *p;
-    ngx_shop_redis_channel_t  *channel;
-
-    p = buf;
-
-    if (log->action) {
-        p = ngx_snprintf(buf, len, " while %s", log->action);
-        len -= p - buf;
-    }
-
-    channel = log->data;
-
-    return ngx_snprintf(p, len, ", redis: \"%V\"", &channel->node->text);
 }

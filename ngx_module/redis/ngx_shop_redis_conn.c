@@ -76,8 +76,6 @@ static void ngx_shop_redis_conn_timer_handler(ngx_event_t *ev);
 static void ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn);
 static void ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn,
     const char *reason);
-static u_char *ngx_shop_redis_conn_log(ngx_log_t *log, u_char *buf,
-    size_t len);
 
 
 void
@@ -89,8 +87,8 @@ ngx_shop_redis_conn_init(ngx_shop_redis_node_t *node,
     conn->state = NGX_SHOP_REDIS_CLOSED;
 
     conn->log = *node->redis->cycle->log;
-    conn->log.handler = ngx_shop_redis_conn_log;
-    conn->log.data = conn;
+    conn->log.handler = ngx_shop_redis_node_log;
+    conn->log.data = node;
     conn->log.action = NULL;
 
     ngx_queue_init(&conn->ops);
@@ -156,9 +154,8 @@ void
 ngx_shop_redis_conn_add(ngx_shop_redis_conn_t *conn, ngx_shop_redis_op_t *op,
     ngx_shop_redis_run_t *run)
 {
-    ngx_queue_t             *q;
     ngx_msec_int_t           left;
-    ngx_shop_redis_state_t  *state, *other;
+    ngx_shop_redis_state_t  *state;
 
     state = ngx_shop_redis_state(op);
 
@@ -166,26 +163,12 @@ ngx_shop_redis_conn_add(ngx_shop_redis_conn_t *conn, ngx_shop_redis_op_t *op,
     state->added = ngx_shop_redis_usec();
     state->pending = 1;
 
-    /* the last one, unless it was elsewhere before */
-
-    for (q = ngx_queue_last(&conn->ops);
-         q != ngx_queue_sentinel(&conn->ops);
-         q = ngx_queue_prev(q))
-    {
-        other = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
-
-        if ((ngx_msec_int_t) (other->deadline - state->deadline) <= 0) {
-            break;
-        }
-    }
-
-    ngx_queue_insert_after(q, &state->queue);
-    state->queued = 1;
+    ngx_shop_redis_enqueue(&conn->ops, state);
 
     left = (ngx_msec_int_t) (state->deadline - ngx_current_msec);
 
     if (!conn->timer.timer_set
-        || (q == ngx_queue_sentinel(&conn->ops)
+        || (ngx_queue_head(&conn->ops) == &state->queue
             && (ngx_msec_int_t) (conn->timer.timer.key - state->deadline) > 0))
     {
         ngx_add_timer(&conn->timer, ngx_max(left, 1));
@@ -848,8 +831,6 @@ void
 ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn, const char *reason,
     const char *why, ngx_uint_t slow)
 {
-    ngx_uint_t              i;
-    ngx_msec_t              backoff;
     ngx_shop_redis_node_t  *node;
 
     node = conn->node;
@@ -862,23 +843,15 @@ ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn, const char *reason,
         slow = 1;
     }
 
-    backoff = NGX_SHOP_REDIS_BACKOFF_MIN;
-
-    for (i = 0; i < node->failures; i++) {
-        backoff *= 2;
-
-        if (backoff >= NGX_SHOP_REDIS_BACKOFF_MAX) {
-            backoff = NGX_SHOP_REDIS_BACKOFF_MAX;
-            break;
-        }
-    }
+    node->retry_at = ngx_current_msec
+                     + ngx_shop_redis_backoff(node->failures,
+                                              NGX_SHOP_REDIS_BACKOFF_MIN,
+                                              NGX_SHOP_REDIS_BACKOFF_MAX);
 
     if (node->failures++ == 0) {
         node->failed_at = ngx_current_msec;
     }
 
-    node->retry_at = ngx_current_msec
-                      + (ngx_msec_t) ngx_random() % (backoff + 1);
     node->reason = reason;
     node->why = why;
     node->slow = slow;
@@ -997,23 +970,4 @@ ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn, const char *why)
     last = conn->node->why;
 
     return last && ngx_strcmp(last, why) == 0 ? NGX_LOG_INFO : NGX_LOG_ERR;
-}
-
-
-static u_char *
-ngx_shop_redis_conn_log(ngx_log_t *log, u_char *buf, size_t len)
-{
-    u_char                 *p;
-    ngx_shop_redis_conn_t  *conn;
-
-    p = buf;
-
-    if (log->action) {
-        p = ngx_snprintf(buf, len, " while %s", log->action);
-        len -= p - buf;
-    }
-
-    conn = log->data;
-
-    return ngx_snprintf(p, len, ", redis: \"%V\"", &conn->node->text);
 }

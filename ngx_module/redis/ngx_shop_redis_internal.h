@@ -228,6 +228,10 @@ struct ngx_shop_redis_track_s {
 
 #define ngx_shop_redis_state(op)  ((ngx_shop_redis_state_t *) (op)->state)
 
+/* puts an operation in no queue into this one, in the order of deadlines */
+void ngx_shop_redis_enqueue(ngx_queue_t *queue,
+    ngx_shop_redis_state_t *state);
+
 /* the connection is through with "op": it goes to redis->done, or away */
 void ngx_shop_redis_finish(ngx_shop_redis_op_t *op, ngx_int_t rc,
     const char *reason);
@@ -354,6 +358,17 @@ void ngx_shop_redis_node_say(ngx_shop_redis_node_t *node);
 
 /* microseconds of a clock that nobody sets */
 uint64_t ngx_shop_redis_usec(void);
+
+/*
+ * How long to wait after a failure, when there were "failures" in a row before
+ * it: a random time up to "min", which doubles with each of them, up to
+ * "max"; all in milliseconds.
+ */
+ngx_msec_t ngx_shop_redis_backoff(ngx_uint_t failures, ngx_msec_t min,
+    ngx_msec_t max);
+
+/* a log handler that adds action and address; log->data is the node */
+u_char *ngx_shop_redis_node_log(ngx_log_t *log, u_char *buf, size_t len);
 
 
 /* ngx_shop_redis_route.c */

@@ -328,3 +328,35 @@ ngx_shop_redis_usec(void)
 
     return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }
+
+
+ngx_msec_t
+ngx_shop_redis_backoff(ngx_uint_t failures, ngx_msec_t min, ngx_msec_t max)
+{
+    ngx_msec_t  most;
+
+    for (most = min; failures && most < max; failures--) {
+        most *= 2;
+    }
+
+    return (ngx_msec_t) ngx_random() % (ngx_min(most, max) + 1);
+}
+
+
+u_char *
+ngx_shop_redis_node_log(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char                 *p;
+    ngx_shop_redis_node_t  *node;
+
+    p = buf;
+
+    if (log->action) {
+        p = ngx_snprintf(buf, len, " while %s", log->action);
+        len -= p - buf;
+    }
+
+    node = log->data;
+
+    return ngx_snprintf(p, len, ", redis: \"%V\"", &node->text);
+}

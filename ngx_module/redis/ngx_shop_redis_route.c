@@ -456,9 +456,8 @@ ngx_shop_redis_route_run(ngx_shop_redis_op_t *op, ngx_uint_t asking)
 static void
 ngx_shop_redis_route_wait(ngx_shop_redis_op_t *op, ngx_msec_t delay)
 {
-    ngx_queue_t             *q;
     ngx_shop_redis_t        *redis;
-    ngx_shop_redis_state_t  *state, *other;
+    ngx_shop_redis_state_t  *state;
 
     state = ngx_shop_redis_state(op);
     redis = state->redis;
@@ -468,19 +467,7 @@ ngx_shop_redis_route_wait(ngx_shop_redis_op_t *op, ngx_msec_t delay)
     state->timed = (delay != 0);
     state->retry_at = ngx_current_msec + delay;
 
-    for (q = ngx_queue_last(&redis->waiting);
-         q != ngx_queue_sentinel(&redis->waiting);
-         q = ngx_queue_prev(q))
-    {
-        other = ngx_queue_data(q, ngx_shop_redis_state_t, queue);
-
-        if ((ngx_msec_int_t) (other->deadline - state->deadline) <= 0) {
-            break;
-        }
-    }
-
-    ngx_queue_insert_after(q, &state->queue);
-    state->queued = 1;
+    ngx_shop_redis_enqueue(&redis->waiting, state);
 
     redis->timer.cancelable = 0;
 

@@ -479,29 +479,17 @@ ngx_shop_redis_topology_known(ngx_shop_redis_t *redis)
 void
 ngx_shop_redis_topology_failed(ngx_shop_redis_t *redis, const char *reason)
 {
-    ngx_uint_t                  i;
-    ngx_msec_t                  backoff;
     ngx_shop_redis_topology_t  *topology;
 
     topology = redis->topology;
 
     ngx_shop_redis_topology_end(redis);
 
-    backoff = NGX_SHOP_REDIS_BACKOFF_MIN;
-
-    for (i = 0; i < topology->failures; i++) {
-        backoff *= 2;
-
-        if (backoff >= NGX_SHOP_REDIS_BACKOFF_MAX) {
-            backoff = NGX_SHOP_REDIS_BACKOFF_MAX;
-            break;
-        }
-    }
-
-    topology->failures++;
     topology->wanted = 0;
     topology->retry_at = ngx_current_msec
-                         + (ngx_msec_t) ngx_random() % (backoff + 1);
+                         + ngx_shop_redis_backoff(topology->failures++,
+                                                  NGX_SHOP_REDIS_BACKOFF_MIN,
+                                                  NGX_SHOP_REDIS_BACKOFF_MAX);
     topology->reason = reason;
     topology->slow = (ngx_current_msec - topology->asked
                       > redis->timeout / 2);
