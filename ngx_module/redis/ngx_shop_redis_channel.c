@@ -52,15 +52,6 @@
 #define NGX_SHOP_REDIS_CHANNEL_ROLE      4    /* looks */
 #define NGX_SHOP_REDIS_CHANNEL_WAIT_MIN  250  /* milliseconds */
 #define NGX_SHOP_REDIS_CHANNEL_WAIT_MAX  2000
-#define NGX_SHOP_REDIS_CHANNEL_EXPECTED  8
-
-
-typedef struct ngx_shop_redis_half_s  ngx_shop_redis_half_t;
-
-/* takes a reply; what it returns is wrong with it, NULL: nothing */
-
-typedef const char *(*ngx_shop_redis_expect_pt)(
-    ngx_shop_redis_channel_t *channel, ngx_shop_redis_reply_t *reply);
 
 
 typedef enum {
@@ -69,24 +60,6 @@ typedef enum {
     NGX_SHOP_REDIS_CHANNEL_ARMING,
     NGX_SHOP_REDIS_CHANNEL_ARMED
 } ngx_shop_redis_channel_state_e;
-
-
-/* one of the two connections */
-
-struct ngx_shop_redis_half_s {
-    ngx_shop_redis_channel_t     *channel;
-    ngx_shop_peer_t               peer;
-    ngx_connection_t             *connection;
-    ngx_shop_redis_reader_t      *reader;
-    ngx_pool_t                   *pool;     /* of the reply being read */
-
-    ngx_shop_redis_expect_pt      expected[NGX_SHOP_REDIS_CHANNEL_EXPECTED];
-    ngx_uint_t                    nexpected;
-
-    u_char                       *pos;      /* what of "out" is to be sent */
-    u_char                       *last;
-    u_char                        out[NGX_SHOP_REDIS_BUFFER_SIZE];
-};
 
 
 struct ngx_shop_redis_channel_s {
@@ -147,19 +120,10 @@ static const char *ngx_shop_redis_channel_role(
 
 static const char *ngx_shop_redis_channel_send(ngx_shop_redis_half_t *half,
     ngx_uint_t argc, ngx_str_t *argv, ngx_shop_redis_expect_pt expect);
-static void ngx_shop_redis_channel_write_handler(ngx_event_t *wev);
-static const char *ngx_shop_redis_channel_write(ngx_shop_redis_half_t *half);
-static void ngx_shop_redis_channel_read_handler(ngx_event_t *rev);
-static const char *ngx_shop_redis_channel_read(ngx_shop_redis_half_t *half);
-static const char *ngx_shop_redis_channel_replies(ngx_shop_redis_half_t *half);
-
 static ngx_uint_t ngx_shop_redis_channel_is(ngx_shop_redis_reply_t *array,
     ngx_uint_t i, const char *text);
 
-static void ngx_shop_redis_channel_fail(ngx_shop_redis_channel_t *channel,
-    const char *why);
 static void ngx_shop_redis_channel_close(ngx_shop_redis_channel_t *channel);
-static void ngx_shop_redis_channel_close_half(ngx_shop_redis_half_t *half);
 
 
 static ngx_str_t  ngx_shop_redis_channel_name =
@@ -314,29 +278,13 @@ ngx_shop_redis_channel_connected(ngx_shop_peer_t *peer)
 
     c = peer->connection;
 
-    c->data = half;
-    c->idle = 1;
-    c->log = &channel->log;
-    c->read->log = c->log;
-    c->write->log = c->log;
-    c->read->handler = ngx_shop_redis_channel_read_handler;
-    c->write->handler = ngx_shop_redis_channel_write_handler;
-
-    half->connection = c;
-    half->pos = half->out;
-    half->last = half->out;
-
-    half->reader = ngx_shop_redis_reader_create();
-    half->pool = ngx_create_pool(NGX_SHOP_REDIS_POOL_SIZE, ngx_cycle->log);
-
-    if (half->reader == NULL || half->pool == NULL) {
-        ngx_shop_redis_channel_fail(channel, "no memory");
-        return;
-    }
-
     channel->log.action = "setting up the channel of changes";
 
-    err = ngx_shop_redis_channel_introduce(half);
+    err = ngx_shop_redis_half_init(half, c, &channel->log);
+
+    if (err == NULL) {
+        err = ngx_shop_redis_channel_introduce(half);
+    }
 
     if (err == NULL) {
         err = (half == &channel->listener)
@@ -681,208 +629,44 @@ ngx_shop_redis_channel_role(ngx_shop_redis_channel_t *channel,
 }
 
 
-/* bytes */
-
 static const char *
 ngx_shop_redis_channel_send(ngx_shop_redis_half_t *half, ngx_uint_t argc,
     ngx_str_t *argv, ngx_shop_redis_expect_pt expect)
 {
-    ngx_str_t                  wire;
     ngx_shop_redis_channel_t  *channel;
 
     channel = half->channel;
-
-    if (half->pos == half->last) {
-        half->pos = half->out;
-        half->last = half->out;
-    }
-
-    if (half->nexpected == NGX_SHOP_REDIS_CHANNEL_EXPECTED
-        || ngx_shop_redis_format(half->pool, argc, argv, &wire) != NGX_OK
-        || wire.len > (size_t) (half->out + sizeof(half->out) - half->last))
-    {
-        return "has no room";
-    }
-
-    half->last = ngx_cpymem(half->last, wire.data, wire.len);
-
-    /* the password may be in there */
-
-    ngx_shop_zero(wire.data, wire.len);
-
-    half->expected[half->nexpected++] = expect;
-
     channel->deadline = ngx_current_msec + channel->node->timeout;
 
-    return ngx_shop_redis_channel_write(half);
+    return ngx_shop_redis_half_send(half, argc, argv, expect);
 }
 
 
-static void
-ngx_shop_redis_channel_write_handler(ngx_event_t *wev)
+ngx_uint_t
+ngx_shop_redis_channel_told(ngx_shop_redis_half_t *half,
+    ngx_shop_redis_reply_t *reply)
 {
-    const char             *err;
-    ngx_connection_t       *c;
-    ngx_shop_redis_half_t  *half;
-
-    c = wev->data;
-    half = c->data;
-
-    err = ngx_shop_redis_channel_write(half);
-
-    if (err) {
-        ngx_shop_redis_channel_fail(half->channel, err);
-    }
-}
-
-
-static const char *
-ngx_shop_redis_channel_write(ngx_shop_redis_half_t *half)
-{
-    ssize_t            n;
-    ngx_connection_t  *c;
-
-    c = half->connection;
-
-    while (half->pos < half->last && c->write->ready) {
-
-        n = c->send(c, half->pos, half->last - half->pos);
-
-        if (n == NGX_ERROR) {
-            return "was closed";
-        }
-
-        if (n == NGX_AGAIN || n == 0) {
-            break;
-        }
-
-        ngx_shop_zero(half->pos, n);
-        half->pos += n;
-    }
-
-    return ngx_handle_write_event(c->write, 0) == NGX_OK ? NULL
-                                                         : "was closed";
-}
-
-
-static void
-ngx_shop_redis_channel_read_handler(ngx_event_t *rev)
-{
-    const char                *err;
-    ngx_connection_t          *c;
-    ngx_shop_redis_half_t     *half;
     ngx_shop_redis_channel_t  *channel;
-
-    c = rev->data;
-    half = c->data;
-    channel = half->channel;
-
-    if (c->close) {
-
-        /* the worker shuts down, another may begin at once */
-
-        ngx_shop_redis_track_stop(channel->track->redis);
-        return;
-    }
-
-    err = ngx_shop_redis_channel_read(half);
-
-    if (err) {
-        ngx_shop_redis_channel_fail(channel, err);
-    }
-}
-
-
-static const char *
-ngx_shop_redis_channel_read(ngx_shop_redis_half_t *half)
-{
-    ssize_t            n;
-    const char        *err;
-    ngx_connection_t  *c;
-    u_char             buf[NGX_SHOP_REDIS_BUFFER_SIZE];
-
-    c = half->connection;
-
-    do {
-        n = c->recv(c, buf, NGX_SHOP_REDIS_BUFFER_SIZE);
-
-        if (n == NGX_AGAIN) {
-            break;
-        }
-
-        if (n == 0 || n == NGX_ERROR) {
-            return "was closed";
-        }
-
-        if (ngx_shop_redis_reader_feed(half->reader, buf, n) != NGX_OK) {
-            return "sent what is no reply";
-        }
-
-        err = ngx_shop_redis_channel_replies(half);
-
-        if (err) {
-            return err;
-        }
-
-    } while (c->read->ready);
-
-    return ngx_handle_read_event(c->read, 0) == NGX_OK ? NULL : "was closed";
-}
-
-
-static const char *
-ngx_shop_redis_channel_replies(ngx_shop_redis_half_t *half)
-{
-    ngx_int_t                  rc;
-    const char                *err;
-    ngx_shop_redis_reply_t    *reply;
-    ngx_shop_redis_channel_t  *channel;
-    ngx_shop_redis_expect_pt   expect;
 
     channel = half->channel;
 
-    while (ngx_shop_redis_reader_more(half->reader)) {
-
-        rc = ngx_shop_redis_reader_next(half->reader, half->pool, &reply);
-
-        if (rc == NGX_AGAIN) {
-            break;
-        }
-
-        if (rc == NGX_ERROR) {
-            return "sent what is no reply";
-        }
-
-        if (half == &channel->listener
-            && ngx_shop_redis_channel_is(reply, 0, "message")
-            && reply->nelts == 3)
-        {
-            ngx_shop_redis_track_told(channel->track, channel->link,
-                                      reply->elts[2]);
-
-        } else {
-
-            if (half->nexpected == 0) {
-                return "sent a reply that nobody asked for";
-            }
-
-            expect = half->expected[0];
-
-            half->nexpected--;
-            ngx_memmove(&half->expected[0], &half->expected[1],
-                        half->nexpected * sizeof(half->expected[0]));
-
-            err = expect(channel, reply);
-
-            if (err) {
-                return err;
-            }
-        }
-
-        ngx_reset_pool(half->pool);
+    if (half != &channel->listener
+        || !ngx_shop_redis_channel_is(reply, 0, "message")
+        || reply->nelts != 3)
+    {
+        return 0;
     }
 
-    return NULL;
+    ngx_shop_redis_track_told(channel->track, channel->link, reply->elts[2]);
+
+    return 1;
+}
+
+
+void
+ngx_shop_redis_channel_stop(ngx_shop_redis_channel_t *channel)
+{
+    ngx_shop_redis_track_stop(channel->track->redis);
 }
 
 
@@ -902,9 +686,7 @@ ngx_shop_redis_channel_is(ngx_shop_redis_reply_t *array, ngx_uint_t i,
 }
 
 
-/* the end of both, for now; after the first line it fails in silence */
-
-static void
+void
 ngx_shop_redis_channel_fail(ngx_shop_redis_channel_t *channel, const char *why)
 {
     ngx_msec_t  wait;
@@ -918,6 +700,8 @@ ngx_shop_redis_channel_fail(ngx_shop_redis_channel_t *channel, const char *why)
     channel->retry_at = ngx_current_msec + wait;
 
     ngx_shop_redis_topology_want(channel->node->redis);
+
+    /* after the first line it fails in silence */
 
     if (channel->told) {
         return;
@@ -941,41 +725,9 @@ ngx_shop_redis_channel_close(ngx_shop_redis_channel_t *channel)
 {
     ngx_shop_cache_lost(channel->track->zone, channel->link);
 
-    ngx_shop_redis_channel_close_half(&channel->listener);
-    ngx_shop_redis_channel_close_half(&channel->tracker);
+    ngx_shop_redis_half_close(&channel->listener);
+    ngx_shop_redis_half_close(&channel->tracker);
 
     channel->state = NGX_SHOP_REDIS_CHANNEL_IDLE;
     channel->unanswered = 0;
-}
-
-
-static void
-ngx_shop_redis_channel_close_half(ngx_shop_redis_half_t *half)
-{
-    ngx_shop_peer_cancel(&half->peer);
-
-    if (half->connection) {
-        ngx_shop_peer_close(half->connection);
-        half->connection = NULL;
-    }
-
-    /* the reader before the pool, which holds what it has half-read */
-
-    if (half->reader) {
-        ngx_shop_redis_reader_free(half->reader);
-        half->reader = NULL;
-    }
-
-    if (half->pool) {
-        ngx_destroy_pool(half->pool);
-        half->pool = NULL;
-    }
-
-    if (half->pos < half->last) {
-        ngx_shop_zero(half->pos, half->last - half->pos);
-    }
-
-    half->pos = half->out;
-    half->last = half->out;
-    half->nexpected = 0;
 }

@@ -26,6 +26,8 @@
 #define NGX_SHOP_REDIS_BUFFER_SIZE  16384
 #define NGX_SHOP_REDIS_POOL_SIZE    4096
 
+#define NGX_SHOP_REDIS_HALF_EXPECTED  8     /* replies */
+
 #define NGX_SHOP_REDIS_BACKOFF_MIN  50      /* milliseconds */
 #define NGX_SHOP_REDIS_BACKOFF_MAX  2000
 #define NGX_SHOP_REDIS_CODES        15      /* worth a line in the log */
@@ -36,6 +38,7 @@
 
 
 typedef struct ngx_shop_redis_channel_s  ngx_shop_redis_channel_t;
+typedef struct ngx_shop_redis_half_s     ngx_shop_redis_half_t;
 typedef struct ngx_shop_redis_reader_s   ngx_shop_redis_reader_t;
 
 
@@ -198,6 +201,30 @@ struct ngx_shop_redis_conn_s {
 
     unsigned                      created:1;  /* shop:meta was written */
     unsigned                      served:1; /* it was connected before */
+};
+
+
+/* takes a reply; what it returns is wrong with it, NULL: nothing */
+
+typedef const char *(*ngx_shop_redis_expect_pt)(
+    ngx_shop_redis_channel_t *channel, ngx_shop_redis_reply_t *reply);
+
+
+/* one of the two connections of a channel; see ngx_shop_redis_channel.c */
+
+struct ngx_shop_redis_half_s {
+    ngx_shop_redis_channel_t     *channel;
+    ngx_shop_peer_t               peer;
+    ngx_connection_t             *connection;
+    ngx_shop_redis_reader_t      *reader;
+    ngx_pool_t                   *pool;     /* of the reply being read */
+
+    ngx_shop_redis_expect_pt      expected[NGX_SHOP_REDIS_HALF_EXPECTED];
+    ngx_uint_t                    nexpected;
+
+    u_char                       *pos;      /* what of "out" is to be sent */
+    u_char                       *last;
+    u_char                        out[NGX_SHOP_REDIS_BUFFER_SIZE];
 };
 
 
@@ -546,6 +573,32 @@ ngx_shop_redis_node_t *ngx_shop_redis_channel_node(
 
 /* 1: changes are told, as far as is known */
 ngx_uint_t ngx_shop_redis_channel_tells(ngx_shop_redis_channel_t *channel);
+
+/* 1: the reply came by itself, and was taken; 0: it belongs to a command */
+ngx_uint_t ngx_shop_redis_channel_told(ngx_shop_redis_half_t *half,
+    ngx_shop_redis_reply_t *reply);
+
+/* the end of both connections, for now; "why" goes on in the log where "the
+ * channel of changes" ends */
+void ngx_shop_redis_channel_fail(ngx_shop_redis_channel_t *channel,
+    const char *why);
+
+/* the worker shuts down: the end of all its channels */
+void ngx_shop_redis_channel_stop(ngx_shop_redis_channel_t *channel);
+
+
+/* ngx_shop_redis_half.c; each of these returns what failed, NULL: nothing */
+
+/* takes over a connection that can be used, even where it fails */
+const char *ngx_shop_redis_half_init(ngx_shop_redis_half_t *half,
+    ngx_connection_t *c, ngx_log_t *log);
+
+/* sends a command; "expect" is given its reply */
+const char *ngx_shop_redis_half_send(ngx_shop_redis_half_t *half,
+    ngx_uint_t argc, ngx_str_t *argv, ngx_shop_redis_expect_pt expect);
+
+/* idempotent; nothing is expected any more */
+void ngx_shop_redis_half_close(ngx_shop_redis_half_t *half);
 
 
 /* ngx_shop_redis_reply.c */
