@@ -313,10 +313,20 @@ void ngx_shop_redis_conn_close(ngx_shop_redis_conn_t *conn,
 void ngx_shop_redis_conn_fail(ngx_shop_redis_conn_t *conn,
     const char *reason, const char *why, ngx_uint_t slow);
 
+/* the peer closed, or the socket failed: closes, and fails if that harms */
+void ngx_shop_redis_conn_closed(ngx_shop_redis_conn_t *conn);
+
 /* of a line about a failure: an error when it is new, less when repeated;
  * to be asked before ngx_shop_redis_conn_fail() */
 ngx_uint_t ngx_shop_redis_conn_level(ngx_shop_redis_conn_t *conn,
     const char *why);
+
+
+/* ngx_shop_redis_conn_io.c */
+
+/* the handlers of a connection from when it can be used */
+void ngx_shop_redis_conn_write_handler(ngx_event_t *wev);
+void ngx_shop_redis_conn_read_handler(ngx_event_t *rev);
 
 
 /* ngx_shop_redis_setup.c */
