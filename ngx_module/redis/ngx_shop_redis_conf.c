@@ -20,6 +20,10 @@
 #define NGX_SHOP_REDIS_ADDRS_MAX  16
 
 
+static char *ngx_shop_redis_url_unix(ngx_conf_t *cf, ngx_shop_redis_t *redis,
+    u_char *p, u_char *last);
+static char *ngx_shop_redis_url_host(ngx_shop_redis_t *redis, u_char *p,
+    u_char *end);
 static char *ngx_shop_redis_url_db(ngx_shop_redis_t *redis, u_char *p,
     u_char *last);
 static ngx_int_t ngx_shop_redis_addrs(ngx_conf_t *cf,
@@ -29,11 +33,8 @@ static ngx_int_t ngx_shop_redis_addrs(ngx_conf_t *cf,
 char *
 ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
 {
-    u_char     *p, *c, *last, *end, *colon;
-    ngx_int_t   port;
-#if (NGX_HAVE_INET6)
-    u_char      addr[16];
-#endif
+    char    *err;
+    u_char  *p, *last, *end;
 
     redis->text = *url;
     redis->db = 0;
@@ -49,36 +50,7 @@ ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
     }
 
     if (url->len > 5 && ngx_strncasecmp(p, (u_char *) "unix:", 5) == 0) {
-        p += 5;
-
-        /* nginx's own rule: a colon ends the path */
-
-        colon = ngx_strlchr(p, last, ':');
-        end = colon ? colon : last;
-
-        if (end == p || *p != '/') {
-            return "has no absolute path of a socket after \"unix:\"";
-        }
-
-        if ((size_t) (end - p) >= sizeof(((struct sockaddr_un *) 0)->sun_path))
-        {
-            return "has too long a path for a unix socket";
-        }
-
-        redis->peer.path.len = end - p;
-
-        redis->peer.path.data = ngx_pnalloc(cf->pool, end - p + 1);
-        if (redis->peer.path.data == NULL) {
-            return "cannot be stored: no memory";
-        }
-
-        (void) ngx_cpystrn(redis->peer.path.data, p, end - p + 1);
-
-        ngx_str_null(&redis->peer.host);
-        redis->peer.port = 0;
-
-        return colon ? ngx_shop_redis_url_db(redis, colon + 1, last)
-                     : NGX_CONF_OK;
+        return ngx_shop_redis_url_unix(cf, redis, p + 5, last);
     }
 
     if (url->len >= 8 && ngx_strncasecmp(p, (u_char *) "redis://", 8) == 0) {
@@ -108,6 +80,64 @@ ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
     if (end == NULL) {
         end = last;
     }
+
+    err = ngx_shop_redis_url_host(redis, p, end);
+
+    if (err != NGX_CONF_OK) {
+        return err;
+    }
+
+    return end < last ? ngx_shop_redis_url_db(redis, end + 1, last)
+                      : NGX_CONF_OK;
+}
+
+
+static char *
+ngx_shop_redis_url_unix(ngx_conf_t *cf, ngx_shop_redis_t *redis, u_char *p,
+    u_char *last)
+{
+    u_char  *end, *colon;
+
+    /* nginx's own rule: a colon ends the path */
+
+    colon = ngx_strlchr(p, last, ':');
+    end = colon ? colon : last;
+
+    if (end == p || *p != '/') {
+        return "has no absolute path of a socket after \"unix:\"";
+    }
+
+    if ((size_t) (end - p) >= sizeof(((struct sockaddr_un *) 0)->sun_path)) {
+        return "has too long a path for a unix socket";
+    }
+
+    redis->peer.path.len = end - p;
+
+    redis->peer.path.data = ngx_pnalloc(cf->pool, end - p + 1);
+    if (redis->peer.path.data == NULL) {
+        return "cannot be stored: no memory";
+    }
+
+    (void) ngx_cpystrn(redis->peer.path.data, p, end - p + 1);
+
+    ngx_str_null(&redis->peer.host);
+    redis->peer.port = 0;
+
+    return colon ? ngx_shop_redis_url_db(redis, colon + 1, last)
+                 : NGX_CONF_OK;
+}
+
+
+/* "host:port", "[address]:port"; either may be missing */
+
+static char *
+ngx_shop_redis_url_host(ngx_shop_redis_t *redis, u_char *p, u_char *end)
+{
+    u_char     *c, *colon;
+    ngx_int_t   port;
+#if (NGX_HAVE_INET6)
+    u_char      addr[16];
+#endif
 
     if (p < end && *p == '[') {
         colon = ngx_strlchr(p, end, ']');
@@ -161,8 +191,7 @@ ngx_shop_redis_url(ngx_conf_t *cf, ngx_shop_redis_t *redis, ngx_str_t *url)
         redis->peer.port = (in_port_t) port;
     }
 
-    return end < last ? ngx_shop_redis_url_db(redis, end + 1, last)
-                      : NGX_CONF_OK;
+    return NGX_CONF_OK;
 }
 
 

@@ -53,6 +53,11 @@ static void ngx_shop_redis_route_wait(ngx_shop_redis_op_t *op,
     ngx_msec_t delay);
 static ngx_shop_redis_node_t *ngx_shop_redis_route_node(
     ngx_shop_redis_op_t *op, const char **reason);
+static ngx_shop_redis_redirect_e ngx_shop_redis_route_found(
+    ngx_shop_redis_op_t *op, ngx_shop_redis_redirect_t *last);
+static ngx_shop_redis_node_t *ngx_shop_redis_route_target(
+    ngx_shop_redis_op_t *op, ngx_shop_redis_redirect_e found,
+    ngx_shop_redis_redirect_t *redirect);
 static ngx_shop_redis_run_t *ngx_shop_redis_route_run(
     ngx_shop_redis_op_t *op, ngx_uint_t asking);
 static void ngx_shop_redis_route_due(ngx_shop_redis_t *redis,
@@ -265,16 +270,14 @@ ngx_shop_redis_route_passes(ngx_shop_redis_op_t *op,
 ngx_int_t
 ngx_shop_redis_route_again(ngx_shop_redis_op_t *op)
 {
-    ngx_msec_t                  delay;
     const char                 *reason;
-    ngx_uint_t                  i;
     ngx_msec_int_t              left;
     ngx_shop_redis_t           *redis;
-    ngx_shop_redis_node_t      *node, *from;
+    ngx_shop_redis_node_t      *node;
     ngx_shop_redis_conn_t      *conn;
     ngx_shop_redis_state_t     *state;
-    ngx_shop_redis_redirect_e   kind, found;
-    ngx_shop_redis_redirect_t   redirect, last;
+    ngx_shop_redis_redirect_e   found;
+    ngx_shop_redis_redirect_t   last;
 
     state = ngx_shop_redis_state(op);
     redis = state->redis;
@@ -285,25 +288,7 @@ ngx_shop_redis_route_again(ngx_shop_redis_op_t *op)
         return NGX_DECLINED;
     }
 
-    ngx_memzero(&last, sizeof(ngx_shop_redis_redirect_t));
-    found = NGX_SHOP_REDIS_STAY;
-
-    for (i = 0; i < op->ncommands; i++) {
-
-        kind = ngx_shop_redis_redirect(op->replies[i], &redirect);
-
-        if (kind == NGX_SHOP_REDIS_STAY) {
-            continue;
-        }
-
-        if (kind == NGX_SHOP_REDIS_MOVED || kind == NGX_SHOP_REDIS_ASK) {
-            last = redirect;
-            found = kind;
-
-        } else if (found == NGX_SHOP_REDIS_STAY) {
-            found = kind;
-        }
-    }
+    found = ngx_shop_redis_route_found(op, &last);
 
     if (found == NGX_SHOP_REDIS_STAY) {
         redis->lost = 0;
@@ -331,26 +316,13 @@ ngx_shop_redis_route_again(ngx_shop_redis_op_t *op)
     }
 
     node = NULL;
-    from = state->conn->node;
-    delay = (found == NGX_SHOP_REDIS_LOST) ? NGX_SHOP_REDIS_NODE_DELAY
-                                           : NGX_SHOP_REDIS_SLOT_DELAY;
 
     if (found == NGX_SHOP_REDIS_MOVED || found == NGX_SHOP_REDIS_ASK) {
 
-        if (last.addr.host.len == 0) {
-            last.addr.host = from->peer.host;
-        }
-
-        node = ngx_shop_redis_cluster_node(redis, &last.addr);
+        node = ngx_shop_redis_route_target(op, found, &last);
 
         if (node == NULL) {
             return NGX_DECLINED;
-        }
-
-        if (found == NGX_SHOP_REDIS_MOVED && redis->slots[last.slot] != node)
-        {
-            redis->slots[last.slot] = node;
-            ngx_shop_redis_track_moved(redis, last.slot);
         }
     }
 
@@ -365,8 +337,9 @@ ngx_shop_redis_route_again(ngx_shop_redis_op_t *op)
 
     if (node == NULL) {
         state->conn = NULL;
-        ngx_shop_redis_route_wait(op, delay);
-
+        ngx_shop_redis_route_wait(op, found == NGX_SHOP_REDIS_LOST
+                                      ? NGX_SHOP_REDIS_NODE_DELAY
+                                      : NGX_SHOP_REDIS_SLOT_DELAY);
         return NGX_OK;
     }
 
@@ -381,6 +354,74 @@ ngx_shop_redis_route_again(ngx_shop_redis_op_t *op)
     ngx_shop_redis_conn_add(conn, op, state->again);
 
     return NGX_OK;
+}
+
+
+/* what the replies say together; MOVED and ASK, of which the last one counts,
+ * set "last" */
+
+static ngx_shop_redis_redirect_e
+ngx_shop_redis_route_found(ngx_shop_redis_op_t *op,
+    ngx_shop_redis_redirect_t *last)
+{
+    ngx_uint_t                  i;
+    ngx_shop_redis_redirect_e   kind, found;
+    ngx_shop_redis_redirect_t   redirect;
+
+    ngx_memzero(last, sizeof(ngx_shop_redis_redirect_t));
+    found = NGX_SHOP_REDIS_STAY;
+
+    for (i = 0; i < op->ncommands; i++) {
+
+        kind = ngx_shop_redis_redirect(op->replies[i], &redirect);
+
+        if (kind == NGX_SHOP_REDIS_STAY) {
+            continue;
+        }
+
+        if (kind == NGX_SHOP_REDIS_MOVED || kind == NGX_SHOP_REDIS_ASK) {
+            *last = redirect;
+            found = kind;
+
+        } else if (found == NGX_SHOP_REDIS_STAY) {
+            found = kind;
+        }
+    }
+
+    return found;
+}
+
+
+/* the node that MOVED or ASK names; the former is written into the map */
+
+static ngx_shop_redis_node_t *
+ngx_shop_redis_route_target(ngx_shop_redis_op_t *op,
+    ngx_shop_redis_redirect_e found, ngx_shop_redis_redirect_t *redirect)
+{
+    ngx_shop_redis_t        *redis;
+    ngx_shop_redis_node_t   *node;
+    ngx_shop_redis_state_t  *state;
+
+    state = ngx_shop_redis_state(op);
+    redis = state->redis;
+
+    if (redirect->addr.host.len == 0) {
+        redirect->addr.host = state->conn->node->peer.host;
+    }
+
+    node = ngx_shop_redis_cluster_node(redis, &redirect->addr);
+
+    if (node == NULL) {
+        return NULL;
+    }
+
+    if (found == NGX_SHOP_REDIS_MOVED && redis->slots[redirect->slot] != node)
+    {
+        redis->slots[redirect->slot] = node;
+        ngx_shop_redis_track_moved(redis, redirect->slot);
+    }
+
+    return node;
 }
 
 
