@@ -33,7 +33,7 @@ static void ngx_shop_redis_cluster_meta_handler(ngx_shop_redis_op_t *op);
 
 
 ngx_int_t
-ngx_shop_redis_cluster_ask(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op)
+ngx_shop_redis_cluster_ask(ngx_shop_redis_op_t *op)
 {
     ngx_str_t  argv[2];
 

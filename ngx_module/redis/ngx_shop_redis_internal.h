@@ -266,8 +266,10 @@ void ngx_shop_redis_finish(ngx_shop_redis_op_t *op, ngx_int_t rc,
 /* calls back whoever is in redis->done; event handlers end with it */
 void ngx_shop_redis_deliver(ngx_shop_redis_t *redis);
 
+/* frees an operation that is in no queue, and zeroes a password in it */
 void ngx_shop_redis_destroy(ngx_shop_redis_op_t *op);
 
+/* CRC-16 XMODEM, as a cluster takes it of keys */
 ngx_uint_t ngx_shop_redis_crc16(ngx_str_t *text);
 
 /* logs a fault reply once an incident, by its code alone */
@@ -377,6 +379,7 @@ void ngx_shop_redis_node_destroy(ngx_shop_redis_node_t *node);
 /* asks it nothing more, and destroys it when all is answered */
 void ngx_shop_redis_node_retire(ngx_shop_redis_node_t *node);
 
+/* 1: it is at this address */
 ngx_uint_t ngx_shop_redis_node_is(ngx_shop_redis_node_t *node,
     ngx_shop_redis_addr_t *addr);
 
@@ -449,13 +452,20 @@ void ngx_shop_redis_route_writes(ngx_shop_redis_t *redis);
 /* they cannot be found out now: those who wait for that are told */
 void ngx_shop_redis_route_fail(ngx_shop_redis_t *redis, const char *reason);
 
+/* redis->timer fires at "at", as ngx_current_msec counts, or before */
 void ngx_shop_redis_route_timer(ngx_shop_redis_t *redis, ngx_msec_t at);
+
+/* of that timer: those who waited long enough, and nodes that go away */
 void ngx_shop_redis_route_handler(ngx_event_t *ev);
 
 
 /* ngx_shop_redis_topology.c */
 
+/* makes redis->topology, of sentinels or a cluster; asks nobody yet.
+ * NGX_ERROR: no memory */
 ngx_int_t ngx_shop_redis_topology_init(ngx_shop_redis_t *redis);
+
+/* the worker ends: nothing is asked or heard any more */
 void ngx_shop_redis_topology_exit(ngx_shop_redis_t *redis);
 
 /* something looks old: asks for the servers soon */
@@ -488,19 +498,35 @@ ngx_shop_redis_op_t *ngx_shop_redis_topology_op(ngx_shop_redis_t *redis,
     ngx_uint_t max, ngx_shop_redis_handler_pt handler);
 
 
-/* ngx_shop_redis_sentinel.c, ngx_shop_redis_cluster.c */
+/* ngx_shop_redis_sentinel.c */
 
-/* add the question; take the answer of topology->asker: NGX_OK, or
- * NGX_ERROR: the next should be asked */
-
+/* adds the question who is the master; NGX_ERROR: no memory */
 ngx_int_t ngx_shop_redis_sentinel_ask(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op);
+
+/*
+ * Takes the answer of topology->asker; the operation stays the caller's.
+ * NGX_OK: redis->node is the master, and the round is over; NGX_ERROR: the
+ * next one should be asked, which is logged but for want of memory.
+ */
 ngx_int_t ngx_shop_redis_sentinel_answer(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op);
+
+/* of topology->listen, once a second: hears one of them, or the next */
 void ngx_shop_redis_sentinel_listen(ngx_event_t *ev);
 
-ngx_int_t ngx_shop_redis_cluster_ask(ngx_shop_redis_t *redis,
-    ngx_shop_redis_op_t *op);
+
+/* ngx_shop_redis_cluster.c */
+
+/* adds the question which node has which slots; NGX_ERROR: no memory */
+ngx_int_t ngx_shop_redis_cluster_ask(ngx_shop_redis_op_t *op);
+
+/*
+ * Takes the answer of topology->asker; the operation stays the caller's.
+ * NGX_OK: it is the map, and "shop:meta" is asked for, with which the round
+ * ends; NGX_ERROR: the next one should be asked, which is logged but for want
+ * of memory.
+ */
 ngx_int_t ngx_shop_redis_cluster_answer(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op);
 
@@ -539,12 +565,13 @@ typedef struct {
 ngx_shop_redis_redirect_e ngx_shop_redis_redirect(
     ngx_shop_redis_reply_t *reply, ngx_shop_redis_redirect_t *redirect);
 
-/* host and port of an array: NGX_OK, NGX_ERROR; a nil or empty host is
- * empty */
+/* host and port of an array, which point into it; a nil or empty host is
+ * empty.  NGX_ERROR: malformed */
 ngx_int_t ngx_shop_redis_addr_parse(ngx_shop_redis_reply_t *reply,
     ngx_shop_redis_addr_t *addr);
 
-/* of CLUSTER SLOTS, appended to "ranges" of ngx_shop_redis_range_t */
+/* of CLUSTER SLOTS, appended to "ranges" of ngx_shop_redis_range_t, which
+ * point into it.  NGX_ERROR: malformed, empty, or no memory */
 ngx_int_t ngx_shop_redis_slots_parse(ngx_shop_redis_reply_t *reply,
     ngx_array_t *ranges);
 
@@ -617,6 +644,8 @@ void ngx_shop_redis_half_close(ngx_shop_redis_half_t *half);
 ngx_shop_redis_reader_t *ngx_shop_redis_reader_create(void);
 void ngx_shop_redis_reader_free(ngx_shop_redis_reader_t *reader);
 
+/* takes bytes from the socket, as a copy; NGX_ERROR: no memory, or the reader
+ * has failed before */
 ngx_int_t ngx_shop_redis_reader_feed(ngx_shop_redis_reader_t *reader,
     u_char *data, size_t len);
 
@@ -633,13 +662,15 @@ ngx_int_t ngx_shop_redis_reader_next(ngx_shop_redis_reader_t *reader,
 /* what was wrong */
 const char *ngx_shop_redis_reader_error(ngx_shop_redis_reader_t *reader);
 
-/* a command as it goes over the wire, from "pool" */
+/* a command as it goes over the wire, from "pool"; NGX_ERROR: no memory, or
+ * no words or too many of them */
 ngx_int_t ngx_shop_redis_format(ngx_pool_t *pool, ngx_uint_t argc,
     ngx_str_t *argv, ngx_str_t *wire);
 
 
 /* ngx_shop_redis_script.c */
 
+/* takes its digest; NGX_ERROR: OpenSSL failed, which is logged */
 ngx_int_t ngx_shop_redis_script_init(ngx_shop_redis_script_t *script,
     ngx_log_t *log);
 

@@ -115,8 +115,6 @@ ngx_shop_redis_sentinel_answer(ngx_shop_redis_t *redis,
 }
 
 
-/* once a second: is somebody heard? */
-
 void
 ngx_shop_redis_sentinel_listen(ngx_event_t *ev)
 {

@@ -372,7 +372,7 @@ ngx_shop_redis_topology_next(ngx_shop_redis_t *redis)
 
         rc = (redis->mode == NGX_SHOP_REDIS_SENTINEL)
              ? ngx_shop_redis_sentinel_ask(redis, op)
-             : ngx_shop_redis_cluster_ask(redis, op);
+             : ngx_shop_redis_cluster_ask(op);
 
         if (rc != NGX_OK) {
             ngx_shop_redis_destroy(op);
