@@ -209,15 +209,22 @@ ngx_int_t ngx_shop_sign_rsa(ngx_pool_t *pool, EVP_PKEY *key,
 ngx_int_t ngx_shop_sign_rsa_verify(EVP_PKEY *key, ngx_str_t *input,
     ngx_str_t *text);
 
-/*
- * Ed25519 (RFC 8032 5.1) of a whole text.  The key, as the bytes it is, is
- * freed with "pool"; NULL: it is none, or no memory.  NGX_OK: "signature" is
- * one of "input"; NGX_DECLINED: it is not, whyever.
- */
+/* 1: the public halves of both are the same */
+ngx_uint_t ngx_shop_sign_same_key(EVP_PKEY *one, EVP_PKEY *two);
+
 #define NGX_SHOP_SIGN_ED25519_KEY  32       /* bytes */
 #define NGX_SHOP_SIGN_ED25519_LEN  64
 
+/*
+ * Makes a public key of the NGX_SHOP_SIGN_ED25519_KEY bytes that it is (RFC
+ * 8032 5.1.5); it is freed with "pool".  NULL: it is none, or no memory.
+ */
 EVP_PKEY *ngx_shop_sign_ed25519_key(ngx_pool_t *pool, u_char *raw);
+
+/*
+ * NGX_OK: "signature", NGX_SHOP_SIGN_ED25519_LEN bytes, is one of the whole
+ * "input" by Ed25519 (RFC 8032 5.1.7); NGX_DECLINED: it is not, whyever.
+ */
 ngx_int_t ngx_shop_sign_ed25519_verify(EVP_PKEY *key, ngx_str_t *input,
     u_char *signature);
 

@@ -51,11 +51,11 @@ static ngx_int_t ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
     ngx_shop_json_t *json, ngx_log_t *log);
 static ngx_int_t ngx_shop_jwk_name(ngx_shop_jwks_t *jwks, ngx_str_t *text,
     ngx_str_t *name);
-static ngx_int_t ngx_shop_jwk_public(ngx_shop_json_t *json);
-static ngx_int_t ngx_shop_jwk_usable(ngx_shop_json_t *json);
+static ngx_uint_t ngx_shop_jwk_public(ngx_shop_json_t *json);
+static ngx_uint_t ngx_shop_jwk_usable(ngx_shop_json_t *json);
 static ngx_int_t ngx_shop_jwk_rsa(ngx_pool_t *temp, ngx_shop_json_t *json,
     ngx_shop_jwk_t *jwk, ngx_log_t *log);
-static ngx_int_t ngx_shop_jwk_rsa_usable(BIGNUM *n, BIGNUM *e);
+static ngx_uint_t ngx_shop_jwk_rsa_usable(BIGNUM *n, BIGNUM *e);
 static ngx_int_t ngx_shop_jwk_ec(ngx_pool_t *temp, ngx_shop_json_t *json,
     ngx_shop_jwk_t *jwk, ngx_log_t *log);
 static ngx_int_t ngx_shop_jwk_okp(ngx_pool_t *temp, ngx_shop_json_t *json,
@@ -64,7 +64,7 @@ static ngx_int_t ngx_shop_jwk_make(ngx_shop_jwk_t *jwk, const char *type,
     OSSL_PARAM *params, ngx_log_t *log);
 static ngx_int_t ngx_shop_jwk_bytes(ngx_pool_t *temp, ngx_shop_json_t *json,
     const char *name, ngx_str_t *value);
-static ngx_int_t ngx_shop_jwk_is(ngx_str_t *value, const char *text);
+static ngx_uint_t ngx_shop_jwk_is(ngx_str_t *value, const char *text);
 static void ngx_shop_jwks_cleanup(void *data);
 
 
@@ -168,8 +168,8 @@ ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
     ngx_shop_jwk_t   key, *jwk;
 
     if (ngx_shop_json_string(ngx_shop_json_get(json, "kty"), &kty) != NGX_OK
-        || ngx_shop_jwk_public(json) != NGX_OK
-        || ngx_shop_jwk_usable(json) != NGX_OK)
+        || !ngx_shop_jwk_public(json)
+        || !ngx_shop_jwk_usable(json))
     {
         return NGX_DECLINED;
     }
@@ -205,13 +205,13 @@ ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
 
     ngx_memzero(&key, sizeof(ngx_shop_jwk_t));
 
-    if (ngx_shop_jwk_is(&kty, "RSA") == NGX_OK) {
+    if (ngx_shop_jwk_is(&kty, "RSA")) {
         rc = ngx_shop_jwk_rsa(temp, json, &key, log);
 
-    } else if (ngx_shop_jwk_is(&kty, "EC") == NGX_OK) {
+    } else if (ngx_shop_jwk_is(&kty, "EC")) {
         rc = ngx_shop_jwk_ec(temp, json, &key, log);
 
-    } else if (ngx_shop_jwk_is(&kty, "OKP") == NGX_OK) {
+    } else if (ngx_shop_jwk_is(&kty, "OKP")) {
         rc = ngx_shop_jwk_okp(temp, json, &key, log);
 
     } else {
@@ -265,9 +265,9 @@ ngx_shop_jwk_name(ngx_shop_jwks_t *jwks, ngx_str_t *text, ngx_str_t *name)
 }
 
 
-/* a private key that was published signs for everybody */
+/* 0: a private key that was published signs for everybody */
 
-static ngx_int_t
+static ngx_uint_t
 ngx_shop_jwk_public(ngx_shop_json_t *json)
 {
     ngx_uint_t  i;
@@ -275,15 +275,15 @@ ngx_shop_jwk_public(ngx_shop_json_t *json)
     for (i = 0; ngx_shop_jwk_private[i] != NULL; i++) {
 
         if (ngx_shop_json_get(json, ngx_shop_jwk_private[i]) != NULL) {
-            return NGX_DECLINED;
+            return 0;
         }
     }
 
-    return NGX_OK;
+    return 1;
 }
 
 
-static ngx_int_t
+static ngx_uint_t
 ngx_shop_jwk_usable(ngx_shop_json_t *json)
 {
     size_t            i;
@@ -294,31 +294,31 @@ ngx_shop_jwk_usable(ngx_shop_json_t *json)
     rc = ngx_shop_json_string(ngx_shop_json_get(json, "use"), &use);
 
     if (rc == NGX_ERROR
-        || (rc == NGX_OK && ngx_shop_jwk_is(&use, "sig") != NGX_OK))
+        || (rc == NGX_OK && !ngx_shop_jwk_is(&use, "sig")))
     {
-        return NGX_DECLINED;
+        return 0;
     }
 
     ops = ngx_shop_json_get(json, "key_ops");
 
     if (ops == NULL) {
-        return NGX_OK;
+        return 1;
     }
 
     if (!ngx_shop_json_is_array(ops)) {
-        return NGX_DECLINED;
+        return 0;
     }
 
     for (i = 0; i < ngx_shop_json_size(ops); i++) {
 
         if (ngx_shop_json_string(ngx_shop_json_at(ops, i), &op) == NGX_OK
-            && ngx_shop_jwk_is(&op, "verify") == NGX_OK)
+            && ngx_shop_jwk_is(&op, "verify"))
         {
-            return NGX_OK;
+            return 1;
         }
     }
 
-    return NGX_DECLINED;
+    return 0;
 }
 
 
@@ -351,7 +351,7 @@ ngx_shop_jwk_rsa(ngx_pool_t *temp, ngx_shop_json_t *json, ngx_shop_jwk_t *jwk,
         goto failed;
     }
 
-    if (ngx_shop_jwk_rsa_usable(n, e) != NGX_OK) {
+    if (!ngx_shop_jwk_rsa_usable(n, e)) {
         rc = NGX_DECLINED;
         goto done;
     }
@@ -391,24 +391,24 @@ done:
 }
 
 
-static ngx_int_t
+static ngx_uint_t
 ngx_shop_jwk_rsa_usable(BIGNUM *n, BIGNUM *e)
 {
     if (BN_num_bits(n) < NGX_SHOP_JWK_RSA_MIN
         || BN_num_bits(n) > NGX_SHOP_JWK_RSA_MAX
         || !BN_is_odd(n))
     {
-        return NGX_DECLINED;
+        return 0;
     }
 
     if (BN_num_bits(e) > NGX_SHOP_JWK_EXP_MAX
         || !BN_is_odd(e)
         || BN_is_one(e))
     {
-        return NGX_DECLINED;
+        return 0;
     }
 
-    return NGX_OK;
+    return 1;
 }
 
 
@@ -471,7 +471,7 @@ ngx_shop_jwk_okp(ngx_pool_t *temp, ngx_shop_json_t *json, ngx_shop_jwk_t *jwk,
     OSSL_PARAM  params[2];
 
     if (ngx_shop_json_string(ngx_shop_json_get(json, "crv"), &crv) != NGX_OK
-        || ngx_shop_jwk_is(&crv, "Ed25519") != NGX_OK
+        || !ngx_shop_jwk_is(&crv, "Ed25519")
         || ngx_shop_jwk_bytes(temp, json, "x", &x) != NGX_OK
         || x.len != 32)
     {
@@ -547,16 +547,11 @@ ngx_shop_jwk_bytes(ngx_pool_t *temp, ngx_shop_json_t *json, const char *name,
 }
 
 
-static ngx_int_t
+static ngx_uint_t
 ngx_shop_jwk_is(ngx_str_t *value, const char *text)
 {
-    if (value->len == ngx_strlen(text)
-        && ngx_memcmp(value->data, text, value->len) == 0)
-    {
-        return NGX_OK;
-    }
-
-    return NGX_DECLINED;
+    return value->len == ngx_strlen(text)
+           && ngx_memcmp(value->data, text, value->len) == 0;
 }
 
 

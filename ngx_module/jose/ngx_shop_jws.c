@@ -34,8 +34,6 @@
 
 #define NGX_SHOP_JWS_HEADER_MAX  8192
 #define NGX_SHOP_JWS_TRIES_MAX   16
-
-#define NGX_SHOP_JWS_ECDSA_MAX   66
 #define NGX_SHOP_JWS_DER_MAX     160
 
 

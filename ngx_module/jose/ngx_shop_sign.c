@@ -286,6 +286,21 @@ ngx_shop_sign_rsa_verify(EVP_PKEY *key, ngx_str_t *input, ngx_str_t *text)
 }
 
 
+ngx_uint_t
+ngx_shop_sign_same_key(EVP_PKEY *one, EVP_PKEY *two)
+{
+    int  rc;
+
+    rc = EVP_PKEY_eq(one, two);
+
+    /* keys of two kinds are no error */
+
+    ERR_clear_error();
+
+    return rc == 1;
+}
+
+
 EVP_PKEY *
 ngx_shop_sign_ed25519_key(ngx_pool_t *pool, u_char *raw)
 {

@@ -462,7 +462,7 @@ ngx_http_social_provider_unsigned(ngx_shop_provider_t *provider)
 
     /* a key of the application's own pair, as both are called public keys */
 
-    if (EVP_PKEY_eq(provider->secret.key, provider->verify_key) == 1) {
+    if (ngx_shop_sign_same_key(provider->secret.key, provider->verify_key)) {
         return "has a \"verify_key_file\" that belongs to \"key_file\": it "
                "must be the provider's";
     }
