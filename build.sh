@@ -36,6 +36,7 @@ usage: ./build.sh [COMMAND [ARGUMENT...]]
     bench callgrind     instructions, system calls and locks of a request
     bench events        what an event costs that is told by POST events
     bench ledger        instructions of Redis for an event that is booked
+    bench due           how fast is caught up with what time does to customers
     bench growth        memory and files over very many logins and requests
     bench soak [OPTION...]
                         full load while Redis and nginx fail at random;
@@ -582,7 +583,7 @@ cmd_bench() {
     local program=figures
 
     case ${1:-} in
-        callgrind|events|growth|ledger|soak)
+        callgrind|due|events|growth|ledger|soak)
             program=$1
             shift
             ;;

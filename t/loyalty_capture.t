@@ -455,6 +455,31 @@ END
 }
 
 
+# early hints, which nginx sends on by other filters
+
+SKIP: {
+    skip 'nginx has no early hints', 2
+        if ShopTest::Nginx::version() < 1029000;
+
+    my $backend = ShopTest::Server->new(handler => sub {
+        my $event = 'X-Shop-Event: ' . $json->encode(adjust(1)) . "\r\n";
+
+        return [ "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n$event\r\n"
+                 . "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n${event}\r\nbody" ];
+    });
+
+    my $hints = shop(redis => $redis, http => 'loyalty_capture on;',
+                     location => 'early_hints 1;', backend => $backend);
+    my $response = $hints->nginx->get('/');
+
+    is($response->body, 'body', 'an answer with early hints comes');
+    is_deeply([ map { [ $_->status, @{ $_->fields } ] }
+                @{ $response->interim } ],
+              [ [ 103, [ Link => '</a.css>' ] ] ],
+              '... and so do they, but for the event');
+}
+
+
 # where nobody asked for it, nothing is taken away
 
 {
