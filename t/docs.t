@@ -232,6 +232,45 @@ for my $name (sort keys %sources) {
          'loyalty: each word that is reserved is listed');
 }
 
+# figures as { "section json prometheus type" }; those that are alike in all
+# but who counts them come from a macro
+
+{
+    my ($table) = $sources{'modules/ngx_http_shop_status.c'}
+                =~ /ngx_http_shop_figures\[\] = \{(.*?)\n\};/s;
+    my (@is, @ought);
+
+    $table =~ s{_ends\("(\w+)"}{
+        join ' ', map { qq{_counter_of("events", "$1", "status", "$_"} }
+                  qw(booked duplicate kept refused)
+    }ge;
+
+    while ($table =~ /_(counter|gauge|micro)(_of)?\("(\w+)",\s*"(\w+)"
+                      (?:,\s*"(\w+)",\s*"(\w+)")?/xg)
+    {
+        my ($type, $section, $name, $label, $kind) = ($1, $3, $4, $5, $6);
+
+        push @ought, join ' ', $section,
+            $name . (defined $kind ? "_$kind" : ''),
+            "ngx_shop_${section}_$name"
+            . ($type eq 'counter' ? '_total' : '')
+            . (defined $kind ? qq({$label="$kind"}) : ''),
+            $type eq 'micro' ? 'gauge' : $type;
+    }
+
+    for my $part (split /^#### /m, section($page{shop}, 'shop_status')) {
+        my ($section) = $part =~ /^(\w+)\n/ or next;
+
+        next if $section =~ /^(?:budgets|promotions)$/;     # of another file
+        $section = 'redis_node' if $section eq 'nodes';
+
+        push @is, "$section $1 $2 $3"
+            while $part =~ /^\| `(\w+)` \| `(\S+)` \| (counter|gauge) \| \S/mg;
+    }
+
+    same(\@is, \@ought, 'shop_status: each figure is described');
+}
+
 
 # --- variables, headers, endpoints ----------------------------------------
 
