@@ -160,25 +160,25 @@ ngx_shop_shown_add(ngx_shop_redis_reply_t *reply, ngx_array_t *shown)
 ngx_int_t
 ngx_shop_shown_lift(ngx_shop_shown_t *shown, double *lift)
 {
-    double    given, held;
-    uint64_t  *one, *two;
+    double     with, without;
+    uint64_t  *given, *held;
 
-    one = shown->counts[NGX_SHOP_SHOWN_GIVEN];
-    two = shown->counts[NGX_SHOP_SHOWN_HELD];
+    given = shown->counts[NGX_SHOP_SHOWN_GIVEN];
+    held = shown->counts[NGX_SHOP_SHOWN_HELD];
 
-    if (one[NGX_SHOP_SHOWN_CUSTOMERS] == 0
-        || two[NGX_SHOP_SHOWN_CUSTOMERS] == 0
-        || two[NGX_SHOP_SHOWN_CONVERSIONS] == 0)
+    if (given[NGX_SHOP_SHOWN_CUSTOMERS] == 0
+        || held[NGX_SHOP_SHOWN_CUSTOMERS] == 0
+        || held[NGX_SHOP_SHOWN_CONVERSIONS] == 0)
     {
         return NGX_DECLINED;
     }
 
-    given = (double) one[NGX_SHOP_SHOWN_CONVERSIONS]
-            / (double) one[NGX_SHOP_SHOWN_CUSTOMERS];
-    held = (double) two[NGX_SHOP_SHOWN_CONVERSIONS]
-           / (double) two[NGX_SHOP_SHOWN_CUSTOMERS];
+    with = (double) given[NGX_SHOP_SHOWN_CONVERSIONS]
+           / (double) given[NGX_SHOP_SHOWN_CUSTOMERS];
+    without = (double) held[NGX_SHOP_SHOWN_CONVERSIONS]
+              / (double) held[NGX_SHOP_SHOWN_CUSTOMERS];
 
-    *lift = given / held - 1;
+    *lift = with / without - 1;
 
     return NGX_OK;
 }

@@ -12,11 +12,14 @@
 
 
 /*
- * Three rounds, each of which asks for all items that need it at once:
+ * Rounds, each of which asks for all items that need it at once:
  *
  *     find    whose is it, where an identity or an e-mail is named
  *     keep    it waits, as nobody is known by that; or somebody is, by now
  *     book    in the customer's slot, each by its id and thus once
+ *     lease   some of a budget, where an order names a promotion of which its
+ *             slot has nothing left: ngx_http_loyalty_lease.c.  Then "book"
+ *             once more: the order, and what was held back behind it
  *
  * One operation takes them all; of a cluster, one for each customer, since
  * an operation is about keys of one slot.  The commands of an operation are
@@ -32,8 +35,10 @@
 
 static ngx_int_t ngx_http_loyalty_book_run(ngx_http_loyalty_book_t *book);
 static void ngx_http_loyalty_book_count(ngx_http_loyalty_book_t *book);
+static ngx_http_loyalty_item_t *ngx_http_loyalty_book_next(
+    ngx_http_loyalty_book_t *book, ngx_uint_t *i);
 static ngx_int_t ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book);
-static ngx_int_t ngx_http_loyalty_book_known(ngx_http_loyalty_book_t *book,
+static ngx_int_t ngx_http_loyalty_book_key(ngx_http_loyalty_book_t *book,
     ngx_http_loyalty_item_t *item);
 static ngx_int_t ngx_http_loyalty_book_found(ngx_http_loyalty_book_t *book);
 static ngx_int_t ngx_http_loyalty_book_keep(ngx_http_loyalty_book_t *book);
@@ -87,7 +92,7 @@ ngx_http_loyalty_book_start(ngx_http_loyalty_book_t *book)
     book->nleased = 0;
 
     book->live = ngx_shop_live_program(book->shop->live);
-    book->known = ngx_shop_live_known(book->shop->live);
+    book->settled = ngx_shop_live_known(book->shop->live);
     ngx_shop_program_hold(book->live);
 
     return ngx_http_loyalty_book_run(book);
@@ -154,6 +159,27 @@ ngx_http_loyalty_book_count(ngx_http_loyalty_book_t *book)
 }
 
 
+/* from "*i" on, the next one of which it is not known yet whose it is; NULL:
+ * there is none */
+
+static ngx_http_loyalty_item_t *
+ngx_http_loyalty_book_next(ngx_http_loyalty_book_t *book, ngx_uint_t *i)
+{
+    ngx_http_loyalty_item_t  *item;
+
+    while (*i < book->nitems) {
+
+        item = &book->items[(*i)++];
+
+        if (item->status.len == 0 && item->owner.id.len == 0) {
+            return item;
+        }
+    }
+
+    return NULL;
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book)
 {
@@ -161,26 +187,22 @@ ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book)
     ngx_shop_redis_op_t      *op;
     ngx_http_loyalty_item_t  *item;
 
-    for (i = 0; i < book->nitems; i++) {
+    i = 0;
 
-        item = &book->items[i];
-
-        if (item->status.len || item->owner.id.len) {
-            continue;
-        }
+    while ((item = ngx_http_loyalty_book_next(book, &i)) != NULL) {
 
         if (item->owner.provider.len == 0 && item->owner.email.len == 0) {
             ngx_http_loyalty_book_decide(item, "refused", "customer_missing");
             continue;
         }
 
-        if (ngx_http_loyalty_book_known(book, item) != NGX_OK) {
+        if (ngx_http_loyalty_book_key(book, item) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        op = ngx_http_loyalty_book_item(book, item, &item->known);
+        op = ngx_http_loyalty_book_item(book, item, &item->key);
 
-        if (op == NULL || ngx_shop_kept_find(op, &item->known) != NGX_OK) {
+        if (op == NULL || ngx_shop_kept_find(op, &item->key) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -190,7 +212,7 @@ ngx_http_loyalty_book_find(ngx_http_loyalty_book_t *book)
 
 
 static ngx_int_t
-ngx_http_loyalty_book_known(ngx_http_loyalty_book_t *book,
+ngx_http_loyalty_book_key(ngx_http_loyalty_book_t *book,
     ngx_http_loyalty_item_t *item)
 {
     ngx_shop_owner_t  *owner;
@@ -199,12 +221,12 @@ ngx_http_loyalty_book_known(ngx_http_loyalty_book_t *book,
 
     if (owner->email.len) {
         return ngx_shop_customer_email_key(book->shop->redis, book->pool,
-                                           &owner->email, &item->known);
+                                           &owner->email, &item->key);
     }
 
     return ngx_shop_customer_identity_key(book->shop->redis, book->pool,
                                           &owner->provider, &owner->subject,
-                                          &item->known);
+                                          &item->key);
 }
 
 
@@ -220,13 +242,9 @@ ngx_http_loyalty_book_found(ngx_http_loyalty_book_t *book)
         return NGX_ERROR;
     }
 
-    for (i = 0; i < book->nitems; i++) {
+    i = 0;
 
-        item = &book->items[i];
-
-        if (item->status.len || item->owner.id.len) {
-            continue;
-        }
+    while ((item = ngx_http_loyalty_book_next(book, &i)) != NULL) {
 
         rc = ngx_shop_kept_found(book->ops[item->op]->replies[item->command],
                                  &id);
@@ -264,25 +282,20 @@ ngx_http_loyalty_book_keep(ngx_http_loyalty_book_t *book)
     ngx_http_loyalty_item_t  *item;
 
     now = ngx_time();
+    i = 0;
 
-    for (i = 0; i < book->nitems; i++) {
-
-        item = &book->items[i];
-
-        if (item->status.len || item->owner.id.len) {
-            continue;
-        }
+    while ((item = ngx_http_loyalty_book_next(book, &i)) != NULL) {
 
         if (ngx_shop_event_timely(&item->event, now, &reason) != NGX_OK) {
             ngx_http_loyalty_book_decide(item, "refused", reason);
             continue;
         }
 
-        op = ngx_http_loyalty_book_item(book, item, &item->known);
+        op = ngx_http_loyalty_book_item(book, item, &item->key);
 
         if (op == NULL
             || ngx_shop_event_pack(op->pool, &item->event, &line) != NGX_OK
-            || ngx_shop_kept_add(book->shop->redis, op, &item->known,
+            || ngx_shop_kept_add(book->shop->redis, op, &item->key,
                                  &item->event.id, &line, now)
                != NGX_OK)
         {
@@ -306,13 +319,9 @@ ngx_http_loyalty_book_kept(ngx_http_loyalty_book_t *book)
         return NGX_ERROR;
     }
 
-    for (i = 0; i < book->nitems; i++) {
+    i = 0;
 
-        item = &book->items[i];
-
-        if (item->status.len || item->owner.id.len) {
-            continue;
-        }
+    while ((item = ngx_http_loyalty_book_next(book, &i)) != NULL) {
 
         rc = ngx_shop_kept_added(book->ops[item->op]->replies[item->command],
                                  &id, &status, &reason);
@@ -368,7 +377,7 @@ ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book)
          */
 
         if (item->event.option.len
-            && (!book->known
+            && (!book->settled
                 || (book->live->once
                     && ngx_shop_redis_seed(book->shop->redis) == NULL)))
         {

@@ -35,7 +35,7 @@ typedef struct {
     ngx_str_t                  promotions;  /* "CODE=WORD ...", what became of
                                                those that it names */
 
-    ngx_str_t                  known;       /* by which key to be found */
+    ngx_str_t                  key;         /* of its account or address */
     ngx_uint_t                 op;          /* who asks for it now, */
     ngx_uint_t                 command;     /* and by which command */
     unsigned                   asked:1;     /* in this round */
@@ -79,7 +79,9 @@ struct ngx_http_loyalty_book_s {
     ngx_array_t                leases;      /* of ngx_shop_lease_t */
     ngx_uint_t                 nleased;     /* rounds in which some were */
 
-    unsigned                   known:1;     /* "live" is what it will be */
+    unsigned                   settled:1;   /* "live" is what Redis says, and
+                                               not what holds until it is
+                                               asked */
 };
 
 

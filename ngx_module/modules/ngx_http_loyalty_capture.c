@@ -46,10 +46,14 @@
  */
 
 
-#define NGX_HTTP_LOYALTY_CAPTURE_ANSWER  16         /* events of one */
-#define NGX_HTTP_LOYALTY_CAPTURE_MAX     1024       /* events, of a worker */
-#define NGX_HTTP_LOYALTY_CAPTURE_PAUSE   500        /* milliseconds, then */
-#define NGX_HTTP_LOYALTY_CAPTURE_LAST    16000      /* twice that, and so on */
+#define NGX_HTTP_LOYALTY_CAPTURE_ANSWER  16     /* events of an answer */
+#define NGX_HTTP_LOYALTY_CAPTURE_MAX     1024   /* events of a worker */
+
+/* until it is tried again, in milliseconds: the first pause, each one is twice
+ * the one before, and the longest one */
+
+#define NGX_HTTP_LOYALTY_CAPTURE_PAUSE   500
+#define NGX_HTTP_LOYALTY_CAPTURE_LAST    16000
 
 
 typedef struct {
@@ -255,12 +259,13 @@ static void
 ngx_http_loyalty_capture_take(ngx_http_request_t *r, ngx_str_t *values,
     ngx_uint_t n)
 {
-    ngx_uint_t                   i, most;
+    ngx_uint_t                   i, more;
     ngx_http_loyalty_capture_t  *capture;
 
-    most = NGX_HTTP_LOYALTY_CAPTURE_ANSWER;
+    more = (n > NGX_HTTP_LOYALTY_CAPTURE_ANSWER)
+           ? n - NGX_HTTP_LOYALTY_CAPTURE_ANSWER : 0;
 
-    capture = ngx_http_loyalty_capture_create(r, ngx_min(n, most));
+    capture = ngx_http_loyalty_capture_create(r, n - more);
 
     if (capture == NULL) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -269,19 +274,18 @@ ngx_http_loyalty_capture_take(ngx_http_request_t *r, ngx_str_t *values,
         return;
     }
 
-    if (n > most) {
+    if (more) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "%ui events of an answer were refused: events_too_many",
-                      n - most);
+                      more);
         ngx_shop_count_more(capture->book.shop->redis->figures,
                             NGX_SHOP_REDIS_CAPTURED
-                            + NGX_SHOP_REDIS_EVENT_REFUSED, n - most);
-        n = most;
+                            + NGX_SHOP_REDIS_EVENT_REFUSED, more);
     }
 
     ngx_http_loyalty_capture_customer(r, capture);
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < n - more; i++) {
         ngx_http_loyalty_capture_parse(capture, &values[i]);
     }
 
@@ -395,6 +399,8 @@ ngx_http_loyalty_capture_parse(ngx_http_loyalty_capture_t *capture,
     item = &book->items[book->nitems++];
 
     ngx_http_loyalty_capture_say(capture, 1);
+
+    /* also one that is refused anyhow: the log is to have its id */
 
     rc = ngx_shop_event_parse(book->pool, value, book->program, &item->event,
                               &item->owner, &reason);

@@ -505,9 +505,8 @@ ngx_http_social_callback_replay(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_callback_replayed;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op,
+                                    ngx_http_social_callback_replayed);
 }
 
 
@@ -622,9 +621,7 @@ ngx_http_social_spend(ngx_http_social_flow_t *flow,
         return NGX_ERROR;
     }
 
-    flow->step = step;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, step);
 }
 
 

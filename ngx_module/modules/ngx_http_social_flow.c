@@ -376,9 +376,11 @@ ngx_http_social_flow_op(ngx_http_social_flow_t *flow, ngx_uint_t ncommands)
 
 ngx_int_t
 ngx_http_social_flow_ask(ngx_http_social_flow_t *flow,
-    ngx_shop_redis_op_t *op)
+    ngx_shop_redis_op_t *op, ngx_http_social_step_pt step)
 {
     ngx_int_t  rc;
+
+    flow->step = step;
 
     rc = ngx_shop_redis_submit(op);
 
@@ -494,9 +496,8 @@ ngx_http_social_flow_end_session(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_flow_session_ended;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op,
+                                    ngx_http_social_flow_session_ended);
 }
 
 

@@ -128,23 +128,31 @@ ngx_int_t ngx_http_social_flow_refuse(ngx_http_social_flow_t *flow,
 ngx_int_t ngx_http_social_flow_answer(ngx_http_social_flow_t *flow,
     ngx_int_t rc);
 
-/*
- * For a step: starts an operation; the flow runs on with flow->step when all
- * replies are there.  NGX_AGAIN or NGX_ERROR.
- */
+/* a new operation, flow->op, in place of one before; NULL: no memory */
 ngx_shop_redis_op_t *ngx_http_social_flow_op(ngx_http_social_flow_t *flow,
     ngx_uint_t ncommands);
-ngx_int_t ngx_http_social_flow_ask(ngx_http_social_flow_t *flow,
-    ngx_shop_redis_op_t *op);
 
-/* for the next step: NGX_OK: flow->op has its replies; NGX_ERROR: refused */
+/* for a step: sends it; the flow runs on with "step" when all replies are
+ * there: NGX_AGAIN.  NGX_ERROR: refused */
+ngx_int_t ngx_http_social_flow_ask(ngx_http_social_flow_t *flow,
+    ngx_shop_redis_op_t *op, ngx_http_social_step_pt step);
+
+/* for the next step: NGX_OK: flow->op has its replies, and none is a fault;
+ * NGX_ERROR: refused */
 ngx_int_t ngx_http_social_flow_replies(ngx_http_social_flow_t *flow);
 
-/* the same for an HTTP exchange with the provider */
+/* a new HTTP exchange with the provider, flow->fetch, in place of one before,
+ * for as long as the flow has; NULL: no memory */
 ngx_shop_fetch_t *ngx_http_social_flow_fetch(ngx_http_social_flow_t *flow,
     ngx_shop_url_t *url, size_t max_body);
+
+/* for a step: sends it; the flow runs on with flow->step when the response is
+ * there: NGX_AGAIN.  NGX_ERROR: refused */
 ngx_int_t ngx_http_social_flow_send(ngx_http_social_flow_t *flow,
     ngx_shop_fetch_t *fetch);
+
+/* for the next step: NGX_OK: flow->fetch has the response, of any status;
+ * NGX_ERROR: refused */
 ngx_int_t ngx_http_social_flow_response(ngx_http_social_flow_t *flow);
 
 /*
@@ -186,42 +194,79 @@ ngx_int_t ngx_http_social_attempt_id(ngx_http_social_flow_t *flow,
     ngx_str_t *text);
 
 
-/* ngx_http_social_exchange.c: the first step, and where those come in who
- * have an ID token, or its claims, or an access token already; the last one
- * goes on to the sign-in */
+/*
+ * Steps, and what ends one, by the file that they are in.  A step returns what
+ * is said of steps at the top.
+ */
+
+/* ngx_http_social_exchange.c */
+
+/* flow->resp has a code: exchanges it, and goes on to all of the below */
 ngx_int_t ngx_http_social_exchange(ngx_http_social_flow_t *flow);
+
+/* flow->token has an ID token, not verified yet; flow->metadata is there */
 ngx_int_t ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow);
+
+/* flow->token has an access token of an app: asks whose it is, and goes on to
+ * exchange_identity() */
 ngx_int_t ngx_http_social_exchange_tokeninfo(ngx_http_social_flow_t *flow);
+
+/* flow->docs has what is trusted: asks for what is missing, sets
+ * flow->identity, and goes on to the sign-in */
 ngx_int_t ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow);
 
 
-/* ngx_http_social_native.c: the steps after claims that are good once, and at
- * the end */
+/* ngx_http_social_native.c */
+
+/* the token of an app was verified: uses flow->attempt_id up, and goes on to
+ * exchange_identity() */
 ngx_int_t ngx_http_social_native_spend(ngx_http_social_flow_t *flow);
+
+/* for a step: the customer, as JSON; NGX_DONE or NGX_ERROR */
 ngx_int_t ngx_http_social_native_answer(ngx_http_social_flow_t *flow);
 
 
-/* ngx_http_social_signin.c: first step of the sign-in; the step that makes
- * customer and session, and the one when they are there; and its end */
+/* ngx_http_social_signin.c */
+
+/* flow->identity is known: finds out whose it is, and goes on to the below */
 ngx_int_t ngx_http_social_signin(ngx_http_social_flow_t *flow);
+
+/* flow->customer is known: makes customer and session */
 ngx_int_t ngx_http_social_signin_create(ngx_http_social_flow_t *flow);
+
+/* both are there: ends an older session, sets the cookies, and answers */
 ngx_int_t ngx_http_social_signin_end(ngx_http_social_flow_t *flow);
+
+/* for a step: takes the attempt's cookie away and leads to "path", of this
+ * server; NGX_DONE or NGX_ERROR */
 ngx_int_t ngx_http_social_finish(ngx_http_social_flow_t *flow,
     ngx_str_t *path);
 
 
-/* ngx_http_social_kept.c: events that wait for the customer: what a reply has
- * of them; the step behind the claim of an identity; the step that books */
+/* ngx_http_social_kept.c */
+
+/* for a step: adds the events in a reply, which waited under the key "known",
+ * to flow->kept.  NGX_OK, also with a malformed one, which is logged and left
+ * where it is; NGX_ERROR: refused, or no memory */
 ngx_int_t ngx_http_social_kept_take(ngx_http_social_flow_t *flow,
     ngx_str_t *known, ngx_shop_redis_reply_t *reply);
+
+/* the identity was claimed: claims its e-mail address where that is verified,
+ * takes what waited under it, and goes on to signin_create() */
 ngx_int_t ngx_http_social_kept_email(ngx_http_social_flow_t *flow);
+
+/* books flow->kept, and goes on to signin_end() whatever becomes of it */
 ngx_int_t ngx_http_social_kept_book(ngx_http_social_flow_t *flow);
 
 
-/* ngx_http_social_notify_page.c: what the answer to a deletion says, and the
- * page that it names; a content handler */
+/* ngx_http_social_notify_page.c */
+
+/* what the answer to a deletion says: the address of the page, from the
+ * request's pool; NGX_ERROR: no memory */
 ngx_int_t ngx_http_social_notice_receipt(ngx_http_social_flow_t *flow,
     ngx_str_t *text);
+
+/* the page; what a content handler returns */
 ngx_int_t ngx_http_social_notice_page(ngx_http_request_t *r,
     ngx_http_social_provider_t *sp);
 

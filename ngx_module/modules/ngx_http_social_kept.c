@@ -123,9 +123,8 @@ ngx_http_social_kept_email(ngx_http_social_flow_t *flow)
     }
 
     flow->email_known = known;
-    flow->step = ngx_http_social_kept_emailed;
 
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_kept_emailed);
 }
 
 

@@ -395,9 +395,7 @@ ngx_http_social_notify_seen(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_notify_owner;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_owner);
 }
 
 
@@ -435,9 +433,7 @@ ngx_http_social_notify_owner(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_notify_owned;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_owned);
 }
 
 
@@ -479,9 +475,7 @@ ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_notify_sessions;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_sessions);
 }
 
 
@@ -561,9 +555,7 @@ ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_notify_left;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_left);
 }
 
 
@@ -627,9 +619,7 @@ ngx_http_social_notify_release(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_notify_released;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_released);
 }
 
 
@@ -689,9 +679,7 @@ ngx_http_social_notify_mark(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_notify_marked;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_marked);
 }
 
 

@@ -76,9 +76,7 @@ ngx_http_social_me_read(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_me_answer;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_me_answer);
 }
 
 

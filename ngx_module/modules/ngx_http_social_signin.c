@@ -77,9 +77,8 @@ ngx_http_social_signin(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_signin_same_issuer;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op,
+                                    ngx_http_social_signin_same_issuer);
 }
 
 
@@ -147,9 +146,8 @@ ngx_http_social_signin_claim(ngx_http_social_flow_t *flow)
     }
 
     flow->identity_known = known;
-    flow->step = ngx_http_social_signin_claimed;
 
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_signin_claimed);
 }
 
 
@@ -253,9 +251,7 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    flow->step = ngx_http_social_signin_created;
-
-    return ngx_http_social_flow_ask(flow, op);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_signin_created);
 }
 
 
