@@ -348,7 +348,8 @@ my %number = (
 );
 
 for my $name (sort keys %sources) {
-    next if $name =~ m{^(?:net/|loyalty/(?!ngx_shop_event_key)|base/)} || $name =~ /_conf\.c$/;
+    next if $name =~ m{^(?:net/|loyalty/(?!ngx_shop_event_key)|base/)}
+            || $name =~ /_(?:conf|provider_check)\.c$/;
 
     for my $statement (split /[;{}]/, $sources{$name}) {
 

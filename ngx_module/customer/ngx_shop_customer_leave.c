@@ -13,8 +13,8 @@
 /* an identity goes: what "leave.lua" and "release.lua" do */
 
 
-static void ngx_shop_customer_link_address(ngx_str_t *value,
-    ngx_str_t *email);
+static ngx_int_t ngx_shop_customer_link(ngx_shop_redis_reply_t *reply,
+    ngx_uint_t i, ngx_str_t *field, ngx_str_t *email);
 
 
 ngx_int_t
@@ -61,8 +61,9 @@ ngx_int_t
 ngx_shop_customer_address(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
     ngx_str_t *provider, ngx_str_t *subject, ngx_str_t *email)
 {
-    ngx_str_t   own, field, value, address;
-    ngx_uint_t  i, others;
+    ngx_int_t   rc;
+    ngx_str_t   own, field, address, other;
+    ngx_uint_t  i;
 
     ngx_str_null(email);
 
@@ -73,61 +74,70 @@ ngx_shop_customer_address(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
         return NGX_ERROR;
     }
 
-    /* first its own, then whether another identity has the same */
+    ngx_str_null(&address);
 
-    for (others = 0; others < 2; others++) {
+    for (i = 0; i < reply->nelts; i += 2) {
 
-        for (i = 0; i < reply->nelts; i += 2) {
+        rc = ngx_shop_customer_link(reply, i, &field, &other);
 
-            if (ngx_shop_redis_text(reply, i, &field) != NGX_OK
-                || ngx_shop_redis_text(reply, i + 1, &value) != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            if (field.len < 3 || ngx_strncmp(field.data, "id:", 3) != 0
-                || ngx_shop_equal(&field, &own) == others)
-            {
-                continue;
-            }
-
-            ngx_shop_customer_link_address(&value, &address);
-
-            if (!others) {
-                *email = address;
-
-            } else if (address.len == email->len
-                       && ngx_strncasecmp(address.data, email->data,
-                                          email->len)
-                          == 0)
-            {
-                ngx_str_null(email);
-                return NGX_OK;
-            }
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
         }
 
-        if (email->len == 0) {
+        if (rc == NGX_OK && ngx_shop_equal(&field, &own)) {
+            address = other;
+        }
+    }
+
+    if (address.len == 0) {
+        return NGX_OK;
+    }
+
+    /* one that another identity has as well stays the customer's */
+
+    for (i = 0; i < reply->nelts; i += 2) {
+
+        if (ngx_shop_customer_link(reply, i, &field, &other) == NGX_OK
+            && !ngx_shop_equal(&field, &own)
+            && other.len == address.len
+            && ngx_strncasecmp(other.data, address.data, address.len) == 0)
+        {
             return NGX_OK;
         }
     }
 
-    value = *email;
-
-    email->data = ngx_pstrdup(pool, &value);
+    email->len = address.len;
+    email->data = ngx_pstrdup(pool, &address);
 
     return email->data ? NGX_OK : NGX_ERROR;
 }
 
 
-/* "LINKED EMAIL", as customer.lua writes it; empty: there is none */
+/*
+ * A field of the customer, and what is in it: "LINKED EMAIL", as customer.lua
+ * writes it; the e-mail is empty where there is none.  NGX_DECLINED: it is
+ * about no identity.
+ */
 
-static void
-ngx_shop_customer_link_address(ngx_str_t *value, ngx_str_t *email)
+static ngx_int_t
+ngx_shop_customer_link(ngx_shop_redis_reply_t *reply, ngx_uint_t i,
+    ngx_str_t *field, ngx_str_t *email)
 {
-    u_char  *p, *last;
+    u_char     *p, *last;
+    ngx_str_t   value;
 
-    last = value->data + value->len;
-    p = ngx_strlchr(value->data, last, ' ');
+    if (ngx_shop_redis_text(reply, i, field) != NGX_OK
+        || ngx_shop_redis_text(reply, i + 1, &value) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (field->len < 3 || ngx_strncmp(field->data, "id:", 3) != 0) {
+        return NGX_DECLINED;
+    }
+
+    last = value.data + value.len;
+    p = ngx_strlchr(value.data, last, ' ');
 
     ngx_str_null(email);
 
@@ -135,6 +145,8 @@ ngx_shop_customer_link_address(ngx_str_t *value, ngx_str_t *email)
         email->data = p + 1;
         email->len = last - email->data;
     }
+
+    return NGX_OK;
 }
 
 

@@ -23,8 +23,23 @@ static ngx_uint_t ngx_http_social_can_fill(ngx_http_social_block_t *block,
     ngx_str_t *text);
 static char *ngx_http_social_fill(ngx_conf_t *cf,
     ngx_http_social_block_t *block, ngx_str_t *text);
+static u_char *ngx_http_social_next_param(ngx_http_social_block_t *block,
+    u_char *p, u_char *last, ngx_str_t *name, ngx_str_t **value);
 static ngx_str_t *ngx_http_social_param(ngx_http_social_block_t *block,
     ngx_str_t *name);
+
+
+static struct {
+    ngx_str_t   name;
+    ngx_uint_t  offset;
+} ngx_http_social_url_params[] = {
+    { ngx_string("host"), offsetof(ngx_http_social_block_t, host) },
+    { ngx_string("tenant"), offsetof(ngx_http_social_block_t, tenant) },
+    { ngx_string("shop"), offsetof(ngx_http_social_block_t, shop) },
+    { ngx_string("region"), offsetof(ngx_http_social_block_t, region) },
+    { ngx_string("tid"), offsetof(ngx_http_social_block_t, tid) },
+    { ngx_null_string, 0 }
+};
 
 
 /* the last one whose placeholders have values, else the first */
@@ -213,27 +228,20 @@ ngx_http_social_address(ngx_conf_t *cf, ngx_http_social_block_t *block,
 static ngx_uint_t
 ngx_http_social_can_fill(ngx_http_social_block_t *block, ngx_str_t *text)
 {
-    u_char     *p, *q, *last;
-    ngx_str_t   name, *param;
+    u_char     *p, *last;
+    ngx_str_t   name, *value;
 
+    p = text->data;
     last = text->data + text->len;
 
-    for (p = text->data; p != last; p++) {
-
-        if (*p != '{') {
-            continue;
-        }
-
-        q = ngx_strlchr(p, last, '}');
-
-        name.data = p + 1;
-        name.len = q ? (size_t) (q - name.data) : 0;
-
-        param = ngx_http_social_param(block, &name);
-
-        if (param != NULL && param->len == 0) {
+    while ((p = ngx_http_social_next_param(block, p, last, &name, &value))
+           != last)
+    {
+        if (value != NULL && value->len == 0) {
             return 0;
         }
+
+        p++;
     }
 
     return 1;
@@ -246,34 +254,25 @@ static char *
 ngx_http_social_fill(ngx_conf_t *cf, ngx_http_social_block_t *block,
     ngx_str_t *text)
 {
-    u_char      *p, *q, *dst, *last;
+    u_char      *p, *brace, *dst, *last;
     size_t       len;
-    ngx_str_t    name, *param;
+    ngx_str_t    name, *value;
     ngx_uint_t   n;
 
+    p = text->data;
     last = text->data + text->len;
     len = text->len;
     n = 0;
 
-    for (p = text->data; p != last; p++) {
-
-        if (*p != '{') {
-            continue;
-        }
-
-        q = ngx_strlchr(p, last, '}');
-
-        name.data = p + 1;
-        name.len = q ? (size_t) (q - name.data) : 0;
-
-        param = ngx_http_social_param(block, &name);
-
-        if (param == NULL) {
+    while ((p = ngx_http_social_next_param(block, p, last, &name, &value))
+           != last)
+    {
+        if (value == NULL) {
             return ngx_http_social_bad_field(cf, text,
                        "{host}, {tenant}, {shop} and {region} in braces");
         }
 
-        if (param->len == 0) {
+        if (value->len == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"social_provider %V\" has no \"%V\", which "
                                "is a part of \"%V\"",
@@ -281,8 +280,9 @@ ngx_http_social_fill(ngx_conf_t *cf, ngx_http_social_block_t *block,
             return NGX_CONF_ERROR;
         }
 
-        len += param->len;
+        len += value->len;
         n++;
+        p++;
     }
 
     if (n == 0) {
@@ -297,22 +297,17 @@ ngx_http_social_fill(ngx_conf_t *cf, ngx_http_social_block_t *block,
     p = text->data;
     text->data = dst;
 
-    while (p != last) {
+    for ( ;; ) {
 
-        if (*p != '{') {
-            *dst++ = *p++;
-            continue;
+        brace = ngx_http_social_next_param(block, p, last, &name, &value);
+        dst = ngx_cpymem(dst, p, brace - p);
+
+        if (brace == last) {
+            break;
         }
 
-        q = ngx_strlchr(p, last, '}');
-
-        name.data = p + 1;
-        name.len = q - name.data;
-
-        param = ngx_http_social_param(block, &name);
-
-        dst = ngx_cpymem(dst, param->data, param->len);
-        p = q + 1;
+        dst = ngx_cpymem(dst, value->data, value->len);
+        p = name.data + name.len + 1;
     }
 
     text->len = dst - text->data;
@@ -321,35 +316,49 @@ ngx_http_social_fill(ngx_conf_t *cf, ngx_http_social_block_t *block,
 }
 
 
+/* the next brace that opens, or "last"; what is in it, nothing if none closes,
+ * and the value of that field, NULL if there is no such field */
+
+static u_char *
+ngx_http_social_next_param(ngx_http_social_block_t *block, u_char *p,
+    u_char *last, ngx_str_t *name, ngx_str_t **value)
+{
+    u_char  *end;
+
+    p = ngx_strlchr(p, last, '{');
+    if (p == NULL) {
+        return last;
+    }
+
+    end = ngx_strlchr(p, last, '}');
+
+    name->data = p + 1;
+    name->len = end ? (size_t) (end - name->data) : 0;
+
+    *value = ngx_http_social_param(block, name);
+
+    return p;
+}
+
+
+/* "tid" is there for templates only */
+
 static ngx_str_t *
 ngx_http_social_param(ngx_http_social_block_t *block, ngx_str_t *name)
 {
-    ngx_uint_t  i, n;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
 
-    struct {
-        const char  *name;
-        ngx_str_t   *value;
-    } params[5];
+    for (i = 0; ngx_http_social_url_params[i].name.len; i++) {
 
-    params[0].name = "host";
-    params[0].value = &block->host;
-    params[1].name = "tenant";
-    params[1].value = &block->tenant;
-    params[2].name = "shop";
-    params[2].value = &block->shop;
-    params[3].name = "region";
-    params[3].value = &block->region;
-    params[4].name = "tid";
-    params[4].value = &block->tid;
-
-    n = block->tid.len ? 5 : 4;
-
-    for (i = 0; i < n; i++) {
-        if (ngx_strlen(params[i].name) == name->len
-            && ngx_strncmp(params[i].name, name->data, name->len) == 0)
-        {
-            return params[i].value;
+        if (!ngx_shop_equal(&ngx_http_social_url_params[i].name, name)) {
+            continue;
         }
+
+        value = (ngx_str_t *) ((u_char *) block
+                               + ngx_http_social_url_params[i].offset);
+
+        return (value == &block->tid && value->len == 0) ? NULL : value;
     }
 
     return NULL;
