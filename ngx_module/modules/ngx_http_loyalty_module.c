@@ -395,13 +395,7 @@ ngx_http_loyalty_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = value->len;
-    v->data = value->data;
-
-    return NGX_OK;
+    return ngx_http_shop_variable_set(v, value);
 }
 
 
@@ -433,30 +427,15 @@ ngx_http_loyalty_number_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = text.len;
-    v->data = text.data;
-
-    return NGX_OK;
+    return ngx_http_shop_variable_set(v, &text);
 }
 
 
 static ngx_int_t
 ngx_http_loyalty_preconfiguration(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_loyalty_vars; v->name.len; v++) {
-
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
+    if (ngx_http_shop_add_vars(cf, ngx_http_loyalty_vars) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     return ngx_http_loyalty_add_headers(cf);

@@ -24,11 +24,24 @@ static char *ngx_http_shop_event_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_shop_session(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_shop_session_param(ngx_conf_t *cf,
+    ngx_http_shop_srv_conf_t *sscf, ngx_str_t *param);
+static char *ngx_http_shop_session_cookie(ngx_conf_t *cf, ngx_str_t *param,
+    ngx_str_t *value, ngx_str_t *cookie);
+static char *ngx_http_shop_session_time(ngx_conf_t *cf, ngx_str_t *param,
+    ngx_str_t *value, time_t *time);
+static char *ngx_http_shop_session_domain(ngx_conf_t *cf, ngx_str_t *param,
+    ngx_str_t *value, ngx_str_t *domain);
+static char *ngx_http_shop_session_same_site(ngx_conf_t *cf,
+    ngx_str_t *param, ngx_str_t *value, ngx_uint_t *same_site);
 static char *ngx_http_shop_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_shop_prefix(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_uint_t ngx_http_shop_cut(ngx_str_t *text, const char *prefix);
 static ngx_uint_t ngx_http_shop_cookie_name_valid(ngx_str_t *name);
+static char *ngx_http_shop_session_fits(ngx_conf_t *cf,
+    ngx_http_shop_srv_conf_t *conf);
 static char *ngx_http_shop_cookie_names(ngx_conf_t *cf,
     ngx_http_shop_srv_conf_t *conf);
 static char *ngx_http_shop_add_cookies(ngx_conf_t *cf,
@@ -210,102 +223,136 @@ ngx_http_shop_event_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_shop_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_shop_srv_conf_t *sscf = conf;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
 
-    time_t      sec;
-    ngx_str_t  *word, value;
-    ngx_uint_t  i, j;
+    value = cf->args->elts;
 
-    static ngx_conf_enum_t  same_site[] = {
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_http_shop_session_param(cf, conf, &value[i]) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_shop_session_param(ngx_conf_t *cf, ngx_http_shop_srv_conf_t *sscf,
+    ngx_str_t *param)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_shop_param(param, "cookie=", &value)) {
+        return ngx_http_shop_session_cookie(cf, param, &value, &sscf->cookie);
+    }
+
+    if (ngx_http_shop_param(param, "idle=", &value)) {
+        return ngx_http_shop_session_time(cf, param, &value,
+                                          &sscf->limits.idle);
+    }
+
+    if (ngx_http_shop_param(param, "lifetime=", &value)) {
+        return ngx_http_shop_session_time(cf, param, &value,
+                                          &sscf->limits.lifetime);
+    }
+
+    if (ngx_http_shop_param(param, "domain=", &value)) {
+        return ngx_http_shop_session_domain(cf, param, &value, &sscf->domain);
+    }
+
+    if (ngx_http_shop_param(param, "same_site=", &value)) {
+        return ngx_http_shop_session_same_site(cf, param, &value,
+                                               &sscf->same_site);
+    }
+
+    return ngx_http_shop_bad_param(cf, param,
+                                   "\"cookie\", \"idle\", \"lifetime\", "
+                                   "\"domain\" and \"same_site\"");
+}
+
+
+static char *
+ngx_http_shop_session_cookie(ngx_conf_t *cf, ngx_str_t *param,
+    ngx_str_t *value, ngx_str_t *cookie)
+{
+    if (!ngx_http_shop_cookie_name_valid(value)) {
+        return ngx_http_shop_bad_param(cf, param, "1 to 64 of [A-Za-z0-9._-]");
+    }
+
+    *cookie = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_shop_session_time(ngx_conf_t *cf, ngx_str_t *param, ngx_str_t *value,
+    time_t *time)
+{
+    time_t  sec;
+
+    sec = ngx_parse_time(value, 1);
+
+    if (sec == (time_t) NGX_ERROR || sec == 0
+        || sec > NGX_SHOP_SESSION_LIFETIME_MAX)
+    {
+        return ngx_http_shop_bad_param(cf, param,
+                                       "a time like \"30d\", at most 3650d");
+    }
+
+    *time = sec;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_shop_session_domain(ngx_conf_t *cf, ngx_str_t *param,
+    ngx_str_t *value, ngx_str_t *domain)
+{
+    if (value->len && value->data[0] == '.') {
+        value->data++;
+        value->len--;
+    }
+
+    if (!ngx_http_shop_cookie_name_valid(value)) {
+        return ngx_http_shop_bad_param(cf, param, "a host name");
+    }
+
+    ngx_strlow(value->data, value->data, value->len);
+
+    *domain = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_shop_session_same_site(ngx_conf_t *cf, ngx_str_t *param,
+    ngx_str_t *value, ngx_uint_t *same_site)
+{
+    ngx_uint_t  i;
+
+    static ngx_conf_enum_t  words[] = {
         { ngx_string("lax"), NGX_HTTP_SHOP_SAME_SITE_LAX },
         { ngx_string("strict"), NGX_HTTP_SHOP_SAME_SITE_STRICT },
         { ngx_string("none"), NGX_HTTP_SHOP_SAME_SITE_NONE },
         { ngx_null_string, 0 }
     };
 
-    word = cf->args->elts;
+    for (i = 0; words[i].name.len; i++) {
 
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_http_shop_param(&word[i], "cookie=", &value)) {
-
-            if (!ngx_http_shop_cookie_name_valid(&value)) {
-                return ngx_http_shop_bad_param(cf, &word[i],
-                                               "1 to 64 of [A-Za-z0-9._-]");
-            }
-
-            sscf->cookie = value;
-            continue;
+        if (ngx_shop_equal(value, &words[i].name)) {
+            *same_site = words[i].value;
+            return NGX_CONF_OK;
         }
-
-        if (ngx_http_shop_param(&word[i], "idle=", &value)
-            || ngx_http_shop_param(&word[i], "lifetime=", &value))
-        {
-            sec = ngx_parse_time(&value, 1);
-
-            if (sec == (time_t) NGX_ERROR || sec == 0
-                || sec > NGX_SHOP_SESSION_LIFETIME_MAX)
-            {
-                return ngx_http_shop_bad_param(cf, &word[i],
-                                               "a time like \"30d\", at most "
-                                               "3650d");
-            }
-
-            if (word[i].data[0] == 'i') {
-                sscf->limits.idle = sec;
-
-            } else {
-                sscf->limits.lifetime = sec;
-            }
-
-            continue;
-        }
-
-        if (ngx_http_shop_param(&word[i], "domain=", &value)) {
-
-            if (value.len && value.data[0] == '.') {
-                value.data++;
-                value.len--;
-            }
-
-            if (!ngx_http_shop_cookie_name_valid(&value)) {
-                return ngx_http_shop_bad_param(cf, &word[i], "a host name");
-            }
-
-            ngx_strlow(value.data, value.data, value.len);
-
-            sscf->domain = value;
-            continue;
-        }
-
-        if (ngx_http_shop_param(&word[i], "same_site=", &value)) {
-
-            for (j = 0; same_site[j].name.len; j++) {
-                if (value.len == same_site[j].name.len
-                    && ngx_strncmp(value.data, same_site[j].name.data,
-                                   value.len)
-                       == 0)
-                {
-                    break;
-                }
-            }
-
-            if (same_site[j].name.len == 0) {
-                return ngx_http_shop_bad_param(cf, &word[i],
-                                               "\"lax\", \"strict\" and "
-                                               "\"none\"");
-            }
-
-            sscf->same_site = same_site[j].value;
-            continue;
-        }
-
-        return ngx_http_shop_bad_param(cf, &word[i],
-                                       "\"cookie\", \"idle\", \"lifetime\", "
-                                       "\"domain\" and \"same_site\"");
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_shop_bad_param(cf, param,
+                                   "\"lax\", \"strict\" and \"none\"");
 }
 
 
@@ -416,16 +463,27 @@ ngx_http_shop_bad_param(ngx_conf_t *cf, ngx_str_t *param,
 ngx_uint_t
 ngx_http_shop_param(ngx_str_t *word, const char *name, ngx_str_t *value)
 {
+    *value = *word;
+
+    return ngx_http_shop_cut(value, name);
+}
+
+
+/* 1: the text began with that, and does not any more */
+
+static ngx_uint_t
+ngx_http_shop_cut(ngx_str_t *text, const char *prefix)
+{
     size_t  len;
 
-    len = ngx_strlen(name);
+    len = ngx_strlen(prefix);
 
-    if (word->len < len || ngx_strncmp(word->data, name, len) != 0) {
+    if (text->len < len || ngx_strncmp(text->data, prefix, len) != 0) {
         return 0;
     }
 
-    value->data = word->data + len;
-    value->len = word->len - len;
+    text->data += len;
+    text->len -= len;
 
     return 1;
 }
@@ -655,7 +713,8 @@ ngx_http_shop_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     conf->host = conf->domain.len ? conf->domain : conf->base->host;
 
-    if (ngx_http_shop_cookie_names(cf, conf) != NGX_CONF_OK
+    if (ngx_http_shop_session_fits(cf, conf) != NGX_CONF_OK
+        || ngx_http_shop_cookie_names(cf, conf) != NGX_CONF_OK
         || ngx_http_shop_add_cookies(cf, conf) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
@@ -665,19 +724,16 @@ ngx_http_shop_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-static char *
-ngx_http_shop_cookie_names(ngx_conf_t *cf, ngx_http_shop_srv_conf_t *conf)
-{
-    u_char      *p;
-    ngx_str_t    name, host, *base;
-    const char  *prefix;
+/* whether a browser takes such a cookie from this server */
 
-    static ngx_str_t  host_only = ngx_string("__Host-");
-    static ngx_str_t  secure = ngx_string("__Secure-");
+static char *
+ngx_http_shop_session_fits(ngx_conf_t *cf, ngx_http_shop_srv_conf_t *conf)
+{
+    ngx_str_t  name, host, *base;
 
     base = &conf->base->host;
 
-    /* a browser takes a domain only from a host within it */
+    /* a domain only from a host within it */
 
     if (conf->domain.len) {
         host.len = conf->domain.len;
@@ -707,53 +763,62 @@ ngx_http_shop_cookie_names(ngx_conf_t *cf, ngx_http_shop_srv_conf_t *conf)
 
     name = conf->cookie;
 
-    if (ngx_http_shop_param(&name, "__Host-", &name)) {
+    if (ngx_http_shop_cut(&name, "__Host-")
+        && (!conf->base->secure || conf->domain.len))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"cookie=%V\" of \"shop_session\" needs an https "
+                      "\"shop_base_url\" and no \"domain\"", &conf->cookie);
+        return NGX_CONF_ERROR;
+    }
 
-        if (!conf->base->secure || conf->domain.len) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"cookie=%V\" of \"shop_session\" needs an https "
-                          "\"shop_base_url\" and no \"domain\"",
-                          &conf->cookie);
-            return NGX_CONF_ERROR;
-        }
+    if (ngx_http_shop_cut(&name, "__Secure-") && !conf->base->secure) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"cookie=%V\" of \"shop_session\" needs an https "
+                      "\"shop_base_url\"", &conf->cookie);
+        return NGX_CONF_ERROR;
+    }
 
-    } else if (ngx_http_shop_param(&name, "__Secure-", &name)) {
+    return NGX_CONF_OK;
+}
 
-        if (!conf->base->secure) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"cookie=%V\" of \"shop_session\" needs an https "
-                          "\"shop_base_url\"", &conf->cookie);
-            return NGX_CONF_ERROR;
-        }
 
-    } else if (name.len == 0) {
+static char *
+ngx_http_shop_cookie_names(ngx_conf_t *cf, ngx_http_shop_srv_conf_t *conf)
+{
+    u_char      *p;
+    ngx_str_t    name;
+    const char  *prefix;
+
+    prefix = conf->base->secure ? "__Host-" : "";
+
+    if (conf->cookie.len == 0) {
 
         ngx_str_set(&name, "shop");
 
-        p = ngx_pnalloc(cf->pool, secure.len + name.len);
+        p = ngx_pnalloc(cf->pool, sizeof("__Secure-shop") - 1);
         if (p == NULL) {
             return NGX_CONF_ERROR;
         }
 
         conf->cookie.data = p;
+        conf->cookie.len = ngx_sprintf(p, "%s%V",
+                                       (*prefix && conf->domain.len)
+                                       ? "__Secure-" : prefix, &name)
+                           - p;
 
-        if (conf->base->secure) {
-            p = conf->domain.len ? ngx_cpymem(p, secure.data, secure.len)
-                                 : ngx_cpymem(p, host_only.data,
-                                              host_only.len);
+    } else {
+        name = conf->cookie;
+
+        if (!ngx_http_shop_cut(&name, "__Host-")) {
+            (void) ngx_http_shop_cut(&name, "__Secure-");
         }
-
-        p = ngx_cpymem(p, name.data, name.len);
-        conf->cookie.len = p - conf->cookie.data;
     }
 
     /* a login attempt belongs to the host it began on, always */
 
-    prefix = conf->base->secure ? "__Host-" : "";
-
-    p = ngx_pnalloc(cf->pool, host_only.len + name.len
-                              + sizeof("-login-" NGX_HTTP_SHOP_LAST_USED)
-                              - 1);
+    p = ngx_pnalloc(cf->pool, sizeof("__Host-") + name.len
+                              + sizeof("-login-" NGX_HTTP_SHOP_LAST_USED));
     if (p == NULL) {
         return NGX_CONF_ERROR;
     }

@@ -26,7 +26,7 @@ char *ngx_http_shop_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 char *ngx_http_shop_bad_param(ngx_conf_t *cf, ngx_str_t *param,
     const char *allowed);
 
-/* 1: "word" starts with "name", "value" is the rest */
+/* 1: "word" starts with "name", "value" is the rest; else it is all of it */
 ngx_uint_t ngx_http_shop_param(ngx_str_t *word, const char *name,
     ngx_str_t *value);
 

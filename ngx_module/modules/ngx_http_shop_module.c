@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_shop_session_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_http_shop_login_result_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
-static ngx_int_t ngx_http_shop_add_variables(ngx_conf_t *cf);
+static ngx_int_t ngx_http_shop_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_shop_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_shop_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_shop_init_process(ngx_cycle_t *cycle);
@@ -32,7 +32,7 @@ static void ngx_http_shop_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_http_module_t  ngx_http_shop_module_ctx = {
-    ngx_http_shop_add_variables,           /* preconfiguration */
+    ngx_http_shop_preconfiguration,        /* preconfiguration */
     ngx_http_shop_init,                    /* postconfiguration */
 
     ngx_http_shop_create_main_conf,        /* create main configuration */
@@ -246,13 +246,7 @@ ngx_http_shop_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 
     value = (ngx_str_t *) ((u_char *) ctx + data);
 
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = value->len;
-    v->data = value->data;
-
-    return NGX_OK;
+    return ngx_http_shop_variable_set(v, value);
 }
 
 
@@ -275,13 +269,7 @@ ngx_http_shop_session_variable(ngx_http_request_t *r,
     value = (ngx_http_shop_known(r, ctx) == NGX_OK) ? &sources[ctx->source]
                                                     : &none;
 
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = value->len;
-    v->data = value->data;
-
-    return NGX_OK;
+    return ngx_http_shop_variable_set(v, value);
 }
 
 
@@ -298,22 +286,29 @@ ngx_http_shop_login_result_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    return ngx_http_shop_variable_set(v, &ctx->login_result);
+}
+
+
+ngx_int_t
+ngx_http_shop_variable_set(ngx_http_variable_value_t *v, ngx_str_t *text)
+{
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
-    v->len = ctx->login_result.len;
-    v->data = ctx->login_result.data;
+    v->len = text->len;
+    v->data = text->data;
 
     return NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_http_shop_add_variables(ngx_conf_t *cf)
+ngx_int_t
+ngx_http_shop_add_vars(ngx_conf_t *cf, ngx_http_variable_t *vars)
 {
     ngx_http_variable_t  *var, *v;
 
-    for (v = ngx_http_shop_vars; v->name.len; v++) {
+    for (v = vars; v->name.len; v++) {
 
         var = ngx_http_add_variable(cf, &v->name, v->flags);
         if (var == NULL) {
@@ -325,6 +320,13 @@ ngx_http_shop_add_variables(ngx_conf_t *cf)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_shop_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_http_shop_add_vars(cf, ngx_http_shop_vars);
 }
 
 

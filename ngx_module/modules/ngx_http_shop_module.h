@@ -163,6 +163,15 @@ ngx_http_shop_ctx_t *ngx_http_shop_get_ctx(ngx_http_request_t *r);
 /* the same, made where there was none; NULL: no memory */
 ngx_http_shop_ctx_t *ngx_http_shop_create_ctx(ngx_http_request_t *r);
 
+/* for a getter: the value is "text", which lives as long as the request;
+ * NGX_OK */
+ngx_int_t ngx_http_shop_variable_set(ngx_http_variable_value_t *v,
+    ngx_str_t *text);
+
+/* makes the variables of a table, which ends with a null one; NGX_ERROR:
+ * reported, or no memory */
+ngx_int_t ngx_http_shop_add_vars(ngx_conf_t *cf, ngx_http_variable_t *vars);
+
 
 /* ngx_http_shop_copies.c */
 
