@@ -93,7 +93,7 @@ sub check {
 
     is(told($late, $there), '- - none', "$name: no session yet");
     $late->store;
-    wait_for { told($late, $there) =~ /^$late->{customer} / } 'it', 1;
+    wait_for { told($late, $there) =~ /^$late->{customer} / } 'the session', 1;
     pass("$name: ... and then there is one");
 
     # what is written by requests is about keys of one slot

@@ -425,7 +425,7 @@ for my $action (qw(error close lost)) {
     wait_for { $proxy->spoiled } 'the note', 60;
     $proxy->heal;
 
-    wait_for { shown($session, 'HALF') } 'it', 60;
+    wait_for { shown($session, 'HALF') } 'the exposure', 60;
     is(promotion('HALF')->{given}{exposures}, $from + 1,
        "$action: it is noted later, and once");
 }
@@ -440,13 +440,13 @@ for my $action (qw(error close lost)) {
     my ($worker) = $far->nginx->workers;
 
     kill 'KILL', $worker;
-    wait_for { grep { $_ != $worker } $far->nginx->workers } 'another', 60;
+    wait_for { grep { $_ != $worker } $far->nginx->workers } 'another worker', 60;
     $proxy->heal;
 
     # with the next request that shows it
 
     is_given($session, 'HALF', $far);
-    wait_for { shown($session, 'HALF') } 'it', 60;
+    wait_for { shown($session, 'HALF') } 'the exposure', 60;
     pass('a worker is killed: the next request shows it anew');
 }
 

@@ -91,7 +91,7 @@ sub visited {
 
     told($_) for @sessions;
     flushed();
-    wait_for { !grep { !view($_)->{visits} } @sessions } 'them', 60;
+    wait_for { !grep { !view($_)->{visits} } @sessions } 'their visits', 60;
 
     for my $i (0 .. $#cases) {
         my ($name, $days, $streak, $frequency, $segments) = @{ $cases[$i] };
@@ -121,7 +121,7 @@ sub visited {
 
     told($session);
     flushed();
-    wait_for { view($session)->{visits} } 'it', 60;
+    wait_for { view($session)->{visits} } 'the visit', 60;
 
     my ($last, $earlier) = split / /, view($session)->{visits};
 

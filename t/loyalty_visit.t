@@ -100,7 +100,7 @@ sub visited {
     told($_) for $gold, $often, $late;
     booked();
     ShopTest::wait_for { !grep { activity($_)->{last_visit} < time - 3600
-                                 || owed($_) } $often, $late } 'them', 60;
+                                 || owed($_) } $often, $late } 'both visits', 60;
 
     is(earned($gold), 'visit 2, visit 30', 'rules are added');
     is(earned($often), '', 'a limit in a month');
@@ -146,7 +146,7 @@ sub months {
     told($_) for values %session;
     booked();
     ShopTest::wait_for { !grep { visits($_) != 2 || owed($_) }
-                         values %session } 'them', 60;
+                         values %session } 'all visits', 60;
 
     for my $name (sort keys %streak) {
         my $is = activity($session{$name});
@@ -210,7 +210,7 @@ for my $action (qw(error close lost cut)) {
     wait_for { $proxy->spoiled } 'the booking', 60;
     $proxy->heal;
 
-    wait_for { @{ ledger($session) } && !owed($session) } 'it', 60;
+    wait_for { @{ ledger($session) } && !owed($session) } 'the visit', 60;
 
     is(earned($session), 'visit 2', "$action: it is booked later, and once");
     is(visits($session), 1, '... it is one visit');
@@ -240,7 +240,7 @@ for my $action (qw(error close lost cut)) {
     my ($worker) = $far->nginx->workers;
 
     kill 'KILL', $worker;
-    wait_for { grep { $_ != $worker } $far->nginx->workers } 'another', 60;
+    wait_for { grep { $_ != $worker } $far->nginx->workers } 'another worker', 60;
     $proxy->heal;
 
     ok(owed($session), 'a worker is killed before a visit is booked');
@@ -250,7 +250,7 @@ for my $action (qw(error close lost cut)) {
                     time - 400);
     $session->noted(400);
     told($session, $shop);
-    wait_for { @{ ledger($session) } } 'it', 60;
+    wait_for { @{ ledger($session) } } 'the visit', 60;
 
     is(earned($session), 'visit 2', '... until another one finds it');
     is(visits($session), 1, '... the same visit');
@@ -265,7 +265,7 @@ for my $action (qw(error close lost cut)) {
                @{ $page->json->{headers} };
     my $ledger;
 
-    wait_for { ($ledger) = $redis->keys("shop:ledger:*:$id") } 'it', 60;
+    wait_for { ($ledger) = $redis->keys("shop:ledger:*:$id") } 'a ledger', 60;
 
     like($redis->command('LRANGE', $ledger, 0, -1)->[0],
          qr/^\d+ visit 2 - 2 visit:\d+$/, 'a first login is a visit');

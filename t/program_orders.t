@@ -118,7 +118,8 @@ sub kept {
     is(kept($session->key('orders'), $answered), 'LIVE=redeemed',
        '... so does that in an answer');
     $shop->login($shop->browser, '/');
-    ($key) = wait_for { ($redis->keys("shop:orders:*:$bert"))[0] } 'it', 60;
+    ($key) = wait_for { ($redis->keys("shop:orders:*:$bert"))[0] }
+                      'the order that waited', 60;
     is(kept($key, $waits), 'LIVE=redeemed',
        '... and that of who signs in once more');
 

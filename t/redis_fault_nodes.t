@@ -83,7 +83,7 @@ use ShopTest::Sentinel;
             for (1 .. 10) {
                 last if eval { wait_for {
                     $replica->command('ROLE')->[0] eq 'master'
-                } 'it', 6 };
+                } 'the replica to be a master', 6 };
 
                 $replica->command('CLUSTER', 'FAILOVER');
             }

@@ -304,7 +304,7 @@ END
         ($redis->keys("shop:activity:*:$id"))[0]
     } 'the visit';
 
-    wait_for { $redis->hash($key)->{visits} } 'it';
+    wait_for { $redis->hash($key)->{visits} } 'the number of visits';
     is($redis->hash($key)->{visits}, 1, 'a login begins a visit');
 }
 

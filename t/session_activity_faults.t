@@ -73,7 +73,7 @@ for my $action (qw(error stall close lost cut garbage)) {
 
     settled($far);
     told($_, $far) for @sessions;
-    wait_for { 3 == grep { told($_, $far) =~ /cached/ } @sessions } 'them';
+    wait_for { 3 == grep { told($_, $far) =~ /cached/ } @sessions } 'the copies';
 
     # cached as well, and due
 
@@ -98,7 +98,7 @@ for my $action (qw(error stall close lost cut garbage)) {
 
     $proxy->heal;
 
-    wait_for { 3 == grep { visits($_) } @sessions } 'them', 30;
+    wait_for { 3 == grep { visits($_) } @sessions } 'the visits', 30;
     is_deeply([ map { visits($_) } @sessions ], [ 1, 1, 1 ],
               "$action: it is written later, and once");
 }
@@ -145,7 +145,8 @@ for my $action (qw(error stall close lost cut garbage)) {
 
     $redis->command('CONFIG', 'SET', 'min-replicas-to-write', 0);
 
-    wait_for { 600 < (() = $redis->keys('shop:activity:*')) } 'them', 30;
+    wait_for { 600 < (() = $redis->keys('shop:activity:*')) }
+             'the visits that there was room for', 30;
     flushed($patient);
 
     my ($left) = grep { !visits($_) } @many;
@@ -153,7 +154,7 @@ for my $action (qw(error stall close lost cut garbage)) {
     ok($left, 'there was no room for all of them');
     told($left, $patient);
 
-    wait_for { visits($left) } 'it', 30;
+    wait_for { visits($left) } 'their visit', 30;
     pass('... they are written with their next request');
 }
 
@@ -190,7 +191,7 @@ for my $action (qw(error stall close lost cut garbage)) {
 
     $proxy->spoil('error', 0, only => 'EVALSHA', text => 'READONLY no');
     told($session, $killed);
-    wait_for { $proxy->spoiled } 'it';
+    wait_for { $proxy->spoiled } 'the note';
 
     my ($worker) = $killed->nginx->workers;
 
@@ -223,7 +224,7 @@ for my $action (qw(error stall close lost cut garbage)) {
     my $last = session(idle => 1000);
 
     told($last, $killed);
-    wait_for { $proxy->spoiled } 'it';
+    wait_for { $proxy->spoiled } 'the last note';
 
     my $start = ShopTest::now();
 

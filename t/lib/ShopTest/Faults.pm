@@ -339,7 +339,7 @@ sub row {
         ShopTest::wait_for {
             $self->ask($changed)->{who} eq "$id 2"
             && $self->ask($self->session($o{where}))->{how} eq 'fresh'
-        } 'it', $o{back} || 20;
+        } 'the change', $o{back} || 20;
     };
 
     Test::More::ok($back, "$name: then a change is seen that somebody made")

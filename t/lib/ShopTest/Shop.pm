@@ -324,7 +324,8 @@ sub is_idle {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
     my $ok = eval {
-        ShopTest::wait_for { !($left = $self->left($redis_port)) } 'it', 15
+        ShopTest::wait_for { !($left = $self->left($redis_port)) }
+                           'nothing to be open', 15
     };
 
     return Test::More::ok($ok, "$name: nothing is left open")
