@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "net/ngx_shop_net.h"
+#include "ngx_shop_test.h"
 
 
 /*
@@ -116,17 +117,10 @@ static ngx_http_module_t  ngx_shop_unit_fetch_module_ctx = {
 
 ngx_module_t  ngx_shop_unit_fetch_module = {
     NGX_MODULE_V1,
-    &ngx_shop_unit_fetch_module_ctx,       /* module context */
-    ngx_shop_unit_fetch_commands,          /* module directives */
-    NGX_HTTP_MODULE,                       /* module type */
-    NULL,                                  /* init master */
-    NULL,                                  /* init module */
-    NULL,                                  /* init process */
-    NULL,                                  /* init thread */
-    NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
-    NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
+    &ngx_shop_unit_fetch_module_ctx,
+    ngx_shop_unit_fetch_commands,
+    NGX_HTTP_MODULE,
+    NGX_SHOP_TEST_NO_HOOKS
 };
 
 

@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 
 #include "ngx_shop_unit.h"
+#include "ngx_shop_test.h"
 
 
 #define NGX_SHOP_UNIT_LINE  2048
@@ -43,34 +44,15 @@ static ngx_command_t  ngx_shop_unit_commands[] = {
 };
 
 
-static ngx_http_module_t  ngx_shop_unit_module_ctx = {
-    NULL,                                  /* preconfiguration */
-    NULL,                                  /* postconfiguration */
-
-    NULL,                                  /* create main configuration */
-    NULL,                                  /* init main configuration */
-
-    NULL,                                  /* create server configuration */
-    NULL,                                  /* merge server configuration */
-
-    NULL,                                  /* create location configuration */
-    NULL                                   /* merge location configuration */
-};
+static ngx_http_module_t  ngx_shop_unit_module_ctx = { NGX_SHOP_TEST_NO_CTX };
 
 
 ngx_module_t  ngx_shop_unit_module = {
     NGX_MODULE_V1,
-    &ngx_shop_unit_module_ctx,             /* module context */
-    ngx_shop_unit_commands,                /* module directives */
-    NGX_HTTP_MODULE,                       /* module type */
-    NULL,                                  /* init master */
-    NULL,                                  /* init module */
-    NULL,                                  /* init process */
-    NULL,                                  /* init thread */
-    NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
-    NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
+    &ngx_shop_unit_module_ctx,
+    ngx_shop_unit_commands,
+    NGX_HTTP_MODULE,
+    NGX_SHOP_TEST_NO_HOOKS
 };
 
 

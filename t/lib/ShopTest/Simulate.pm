@@ -22,7 +22,7 @@ ShopTest::Simulate - what the module would do at any time
 =head1 DESCRIPTION
 
 An nginx that answers while it reads its configuration, see
-t/check/ngx_shop_simulate_module.c: the code of the module, and a clock that is
+t/check/ngx_shop_check_simulate.c: the code of the module, and a clock that is
 told.  Programs are those of L<ShopTest::Loyalty>, whose "promotions" have
 besides what those of L<ShopTest::Offers> have, as have "segments".
 

@@ -12,6 +12,7 @@
 
 #include "modules/ngx_http_loyalty_module.h"
 #include "redis/ngx_shop_redis_internal.h"
+#include "ngx_shop_check.h"
 
 
 /*
@@ -55,8 +56,6 @@ typedef struct {
 } ngx_shop_simulate_t;
 
 
-static char *ngx_shop_simulate_command(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 static void ngx_shop_simulate_bytes(ngx_str_t *bytes);
 static ngx_int_t ngx_shop_simulate_line(ngx_shop_simulate_t *simulate,
     char *line, size_t len);
@@ -72,52 +71,8 @@ static void ngx_shop_simulate_told(ngx_shop_simulate_t *simulate,
     ngx_shop_evaluation_t *result);
 
 
-static ngx_command_t  ngx_shop_simulate_commands[] = {
-
-    { ngx_string("shop_simulate"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_shop_simulate_command,
-      0,
-      0,
-      NULL },
-
-      ngx_null_command
-};
-
-
-static ngx_http_module_t  ngx_shop_simulate_module_ctx = {
-    NULL,                                  /* preconfiguration */
-    NULL,                                  /* postconfiguration */
-
-    NULL,                                  /* create main configuration */
-    NULL,                                  /* init main configuration */
-
-    NULL,                                  /* create server configuration */
-    NULL,                                  /* merge server configuration */
-
-    NULL,                                  /* create location configuration */
-    NULL                                   /* merge location configuration */
-};
-
-
-ngx_module_t  ngx_shop_simulate_module = {
-    NGX_MODULE_V1,
-    &ngx_shop_simulate_module_ctx,         /* module context */
-    ngx_shop_simulate_commands,            /* module directives */
-    NGX_HTTP_MODULE,                       /* module type */
-    NULL,                                  /* init master */
-    NULL,                                  /* init module */
-    NULL,                                  /* init process */
-    NULL,                                  /* init thread */
-    NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
-    NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
-};
-
-
-static char *
-ngx_shop_simulate_command(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+char *
+ngx_shop_simulate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     char                          *line;
     size_t                         size;
