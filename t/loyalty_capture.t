@@ -410,7 +410,7 @@ SKIP: {
         return [];
     });
 
-    my $keys = write_file(temp_dir() . '/keys', 'ab' x 32 . "\n", 0600);
+    my $keys = key_file();
 
     my $server = sub {
         my ($capture) = @_;

@@ -7,7 +7,7 @@ use ShopTest;
 
 use ShopTest::Nginx;
 
-my $keys = write_file(temp_dir() . '/shop.keys', 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 
 my $shop = "shop_redis redis://127.0.0.1:6379; shop_secret_file $keys;";
 

@@ -12,7 +12,7 @@ use ShopTest::Session;
 
 my $redis   = redis();
 my $backend = backend();
-my $keys    = write_file(temp_dir() . '/shop.keys', 'ab' x 32 . "\n", 0600);
+my $keys    = key_file();
 my $day     = 86400;
 
 sub start {

@@ -8,7 +8,7 @@ use ShopTest::Session;
 
 my $redis   = redis();
 my $backend = backend();
-my $keys    = write_file(temp_dir() . '/shop.keys', 'ab' x 32 . "\n", 0600);
+my $keys    = key_file();
 
 my $nginx = nginx(
     vars => { redis => $redis->url, backend => $backend->url },

@@ -6,7 +6,7 @@ use ShopTest;
 use ShopTest::Conf;
 
 my $dir = temp_dir();
-my $keys = write_file("$dir/shop.keys", 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 my $password = write_file("$dir/redis.password", "secret\n", 0600);
 
 my $redis = 'redis://127.0.0.1:6379';
@@ -154,7 +154,7 @@ wrong("shop_zone a:1m;\nshop_zone b:1m;\n" . redis_is($redis),
 
 # shop_secret_file
 
-sub key_file {
+sub keys_in {
     my ($text, $mode) = @_;
 
     return write_file("$dir/key", $text, $mode || 0600);
@@ -163,29 +163,29 @@ sub key_file {
 sub secret_is { return "shop_secret_file $_[0];\n" . redis_is($redis) }
 
 good(secret_is($keys), '64 hex digits');
-good(secret_is(key_file('A' x 43 . "=\n")), 'base64');
-good(secret_is(key_file("# now\n\n" . 'AB' x 32 . "\n# old\n"
+good(secret_is(keys_in('A' x 43 . "=\n")), 'base64');
+good(secret_is(keys_in("# now\n\n" . 'AB' x 32 . "\n# old\n"
                         . 'cd' x 32 . "\r\n")),
      'several keys, comments, blank lines');
 
 wrong(secret_is("$dir/none"), "$dir/none", 'a file that is not there');
 wrong(secret_is($dir), $dir, 'a folder');
-wrong(secret_is(key_file('')), 'key', 'an empty file');
-wrong(secret_is(key_file("# nothing\n")), 'key', 'comments only');
-wrong(secret_is(key_file('ab' x 31 . "\n")), 'key', 'a short key');
-wrong(secret_is(key_file('ab' x 33 . "\n")), 'key', 'a long key');
-wrong(secret_is(key_file('ab' x 32 . "\nabc\n")), 'key',
+wrong(secret_is(keys_in('')), 'key', 'an empty file');
+wrong(secret_is(keys_in("# nothing\n")), 'key', 'comments only');
+wrong(secret_is(keys_in('ab' x 31 . "\n")), 'key', 'a short key');
+wrong(secret_is(keys_in('ab' x 33 . "\n")), 'key', 'a long key');
+wrong(secret_is(keys_in('ab' x 32 . "\nabc\n")), 'key',
       'a good key and a bad one');
-wrong(secret_is(key_file("~" x 43 . "=\n")), 'key', 'neither hex nor base64');
+wrong(secret_is(keys_in("~" x 43 . "=\n")), 'key', 'neither hex nor base64');
 
-warns(secret_is(key_file('ab' x 32 . "\n", 0640)), 'key',
+warns(secret_is(keys_in('ab' x 32 . "\n", 0640)), 'key',
       'a file the group can read');
-warns(secret_is(key_file('ab' x 32 . "\n", 0604)), 'key',
+warns(secret_is(keys_in('ab' x 32 . "\n", 0604)), 'key',
       'a file everybody can read');
 
 {
     my (undef, $text) = ShopTest::Conf::check(
-        secret_is(key_file('deadbeef' x 7 . "\n")));
+        secret_is(keys_in('deadbeef' x 7 . "\n")));
 
     unlike($text, qr/deadbeef/, 'a bad key is not printed');
 }

@@ -13,7 +13,7 @@ use ShopTest::Session;
 
 my $redis   = redis();
 my $backend = backend();
-my $keys    = write_file(temp_dir() . '/shop.keys', 'ab' x 32 . "\n", 0600);
+my $keys    = key_file();
 my %cgi     = map { $_ => ShopTest::CGI->new($_) } qw(fastcgi scgi uwsgi);
 my $h2      = ShopTest::HTTP2->available;
 

@@ -206,7 +206,7 @@ like($response->header('Content-Security-Policy'),
 
 # social_stylesheet
 
-my $keys = write_file(temp_dir() . '/shop.keys', 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 
 sub conf {
     my ($server, $http) = @_;

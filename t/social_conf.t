@@ -6,7 +6,7 @@ use ShopTest;
 use ShopTest::Conf;
 
 my $dir = temp_dir();
-my $keys = write_file("$dir/shop.keys", 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 my $secret = write_file("$dir/client.secret", "s3cret\n", 0600);
 
 my $shop = "shop_redis redis://127.0.0.1:6379;\nshop_secret_file $keys;\n";

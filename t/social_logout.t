@@ -266,7 +266,7 @@ for my $how (qw(close reset)) {
 # --- the configuration
 
 my $dir = temp_dir();
-my $keys = write_file("$dir/conf.keys", 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 my $file = write_file("$dir/conf.secret", "s3cret\n", 0600);
 
 sub block {

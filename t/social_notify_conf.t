@@ -6,7 +6,7 @@ use ShopTest;
 use ShopTest::Conf;
 
 my $dir = temp_dir();
-my $keys = write_file("$dir/shop.keys", 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 my $file = write_file("$dir/x.secret", "s3cret\n", 0600);
 my $admin = write_file("$dir/admin.secret", "adm1n\n", 0600);
 my $empty = write_file("$dir/empty.secret", '', 0600);

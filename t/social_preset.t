@@ -12,7 +12,7 @@ use Crypt::PK::RSA ();
 use JSON::PP ();
 
 my $dir = temp_dir();
-my $keys = write_file("$dir/shop.keys", 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 my $file = write_file("$dir/x.secret", "s3cret\n", 0600);
 
 my $client = "client_id shop; client_secret_file $file;";

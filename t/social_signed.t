@@ -125,7 +125,7 @@ $shop->nginx->keep_secret($mock->private_key('rsa-alipay')
 
 # --- what "nginx -t" finds
 
-my $keys = write_file("$dir/shop.keys", 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 my $file = write_file("$dir/x.secret", "s3cret\n", 0600);
 my $theirs = write_file("$dir/theirs.pem", $mock->public_key('rsa-gateway'));
 

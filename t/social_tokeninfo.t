@@ -248,7 +248,7 @@ for my $name (qw(kakao google)) {
 
 # --- the configuration
 
-my $keys = write_file(temp_dir() . '/x.keys', 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 
 sub block {
     return "shop_redis redis://127.0.0.1:6379;\nshop_secret_file $keys;\n"

@@ -425,7 +425,7 @@ for my $after (0 .. 20) {
 
 # --- the configuration
 
-my $keys = write_file("$dir/x.keys", 'ab' x 32 . "\n", 0600);
+my $keys = key_file();
 my $secrets = 0;
 
 sub block {

@@ -83,8 +83,8 @@ use Test::More ();
 use Time::HiRes ();
 
 our @EXPORT = qw(
-    backend browser done_testing free_port nginx provider read_file redis
-    request root shop temp_dir wait_for write_file
+    backend browser done_testing free_port key_file nginx provider read_file
+    redis request root shop temp_dir wait_for write_file
 );
 
 our @launcher;
@@ -212,6 +212,13 @@ sub write_file {
     chmod $mode, $path if defined $mode;
 
     return $path;
+}
+
+
+# a good "shop_secret_file", the same in all tests
+
+sub key_file {
+    return write_file(temp_dir() . '/shop.keys', 'ab' x 32 . "\n", 0600);
 }
 
 

@@ -55,8 +55,7 @@ my ($backend, $keys);
 sub conf {
     my ($program, $zone) = @_;
 
-    $keys ||= ShopTest::write_file(ShopTest::temp_dir() . '/shop.keys',
-                                   'ab' x 32 . "\n", 0600);
+    $keys ||= ShopTest::key_file();
 
     return <<"END";
     shop_redis       %%redis%%;

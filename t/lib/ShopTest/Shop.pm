@@ -77,8 +77,7 @@ END
     $self->{provider} ||= ShopTest::provider();
     $self->{backend} ||= ShopTest::backend();
 
-    my $keys = ShopTest::write_file(ShopTest::temp_dir() . '/shop.keys',
-                                    'ab' x 32 . "\n", 0600);
+    my $keys = ShopTest::key_file();
 
     my $providers = $self->{providers} || { work => '' };
     my $blocks = '';
