@@ -654,9 +654,6 @@ sub naver {
                  "Google, $type");
     }
 
-    answered(risc({ "$uri{risc}sessions-revoked" => { subject => {
-                  subject_type => 'email', email => 'a@example.com' } } }),
-             202, 'Google, somebody by an address');
     answered(risc({}), 202, 'Google, no event');
     untouched($c, 'Google');
 
@@ -709,6 +706,9 @@ sub naver {
            { map { ("https://e.example/$_" => {}) } 1 .. 17 } ],
          [ 'nobody', 'invalid_request', 'subject_missing',
            { $word => {} } ],
+         [ 'somebody by an address', 'invalid_request', 'subject_missing',
+           { $word => { subject => { subject_type => 'email',
+                                     email => 'a@example.com' } } } ],
          [ 'a subject of no kind', 'invalid_request', 'claims_malformed',
            { $word => { subject => {} } } ],
          [ 'no events', 'invalid_request', 'claims_malformed', undef ],
@@ -972,6 +972,7 @@ sub backchannel {
            { iat => $now - 8 * 86400 } ],
          [ 'an end that is over', 'token_expired', { exp => $now - 1000 } ],
          [ 'an end as text', 'claims_malformed', { exp => 'never' } ],
+         [ 'no end', 'claims_malformed', { exp => undef } ],
          [ 'no jti', 'claims_malformed', { jti => undef } ],
          [ 'no events', 'claims_malformed', { events => undef } ],
          [ 'another event', 'claims_malformed',

@@ -213,6 +213,116 @@ for my $subject ({ format => 'iss_sub' }, { subject_type => 'iss-sub' },
           "$as with both");
 }
 
+# CAEP: who, in which session, on which device
+
+{
+    my $session = signed_in('userinfo', 'seven');
+    my %who = (format => 'iss_sub', iss => $provider->issuer('/userinfo'),
+               sub => 'seven');
+    my %place = (format => 'complex',
+                 session => { format => 'opaque', id => 'some session' },
+                 device => { %who, sub => 'some device' });
+
+    for my $case (
+        [ 'somebody of another issuer', 'iss_mismatch',
+          { %place, user => { %who, iss => 'https://evil.example' } } ],
+        [ 'somebody of no format', 'claims_malformed',
+          { %place, user => { sub => 'seven' } } ],
+        [ 'nobody', 'claims_malformed', { %place, user => undef } ],
+        [ 'a session alone', 'subject_missing', \%place ],
+        [ 'somebody by an address', 'subject_missing',
+          { %place, user => { format => 'email', email => 'a@b.example' } } ],
+        [ 'one in another', 'subject_missing',
+          { %place, user => { %place, user => \%who } } ],
+        [ 'an opaque subject', 'subject_missing', $place{session} ],
+        [ 'aliases', 'subject_missing',
+          { format => 'aliases', identifiers => [ \%who ] } ])
+    {
+        my ($what, $reason, $subject) = @$case;
+
+        lives($session, notify('userinfo', { sub_id => $subject }), $reason,
+              "complex: $what");
+    }
+
+    is(notify('userinfo', { sub_id => $place{session}, events => {
+           $revoked =~ s/session-revoked/device-change/r => {} } })->status,
+       202, 'an event that asks for nothing may be about anybody');
+
+    ended($session, notify('userinfo', { sub_id => {
+              %place, user => \%who } }), 'a complex subject');
+
+    $session = signed_in('userinfo', 'seven');
+    ended($session, notify('userinfo', { events => { $revoked => {
+              subject => { %place, user => \%who } } } }),
+          'a complex subject of an event');
+}
+
+# one that was held back, or is told again, means who was signed in then
+
+sub made {
+    my ($session, $time) = @_;
+
+    $redis->command('HSET', $session->key, created => $time);
+}
+
+{
+    my $session = signed_in('userinfo', 'eight');
+    my $hour = time - 3600;
+    my %who = (sub => 'eight');
+
+    for my $case (
+        [ 'a logout token', backchannel('userinfo', { %who, iat => $hour }) ],
+        [ 'a notice', notify('userinfo', { %who, iat => $hour }) ],
+        [ 'a notice of long ago', notify('userinfo', { %who,
+            events => { $revoked => { event_timestamp => $hour } } }) ],
+        [ '... in milliseconds', notify('userinfo', { %who,
+            events => { $revoked => {
+                event_timestamp => $hour * 1000 + 643 } } }) ])
+    {
+        my ($what, $response) = @$case;
+
+        like($response->status, qr/^20[02]\z/, "$what: done");
+        is(status($session), 200, '... and who has signed in since is');
+    }
+
+    made($session, $hour + 60);
+    ended($session, notify('userinfo', { %who, iat => $hour }),
+          'a session that is as old, by clocks that differ');
+
+    for my $case ([ 'later', time + 86400 ], [ 'a text', 'x' ],
+                  [ 'zero', 0 ])
+    {
+        my ($what, $time) = @$case;
+
+        $session = signed_in('userinfo', 'eight');
+        ended($session, notify('userinfo', { %who, events => { $revoked => {
+                  event_timestamp => $time } } }),
+              "a time of the event that makes no sense: $what");
+    }
+
+    # of two events the later one
+
+    $session = signed_in('userinfo', 'eight');
+    made($session, $hour + 1800);
+    ended($session, notify('userinfo', { %who, events => {
+              $revoked => { event_timestamp => $hour },
+              $revoked =~ s/session/tokens/r => {} } }),
+          'two events, one of them of long ago');
+    $session = signed_in('userinfo', 'eight');
+    $redis->command('HDEL', $session->key, 'created');
+    is(notify('userinfo', { %who, iat => $hour })->status, 202,
+       'a session of which nobody knows when it was made');
+    is($redis->command('EXISTS', $session->key), 0, '... ends');
+
+    # what is unlinked is so whenever it was
+
+    $session = signed_in('userinfo', 'nine');
+    ended($session, notify('userinfo', { sub => 'nine', iat => $hour,
+              events => { $revoked =~ s/session-revoked/user-unlinked/r
+                          => {} } }),
+          'an identity that was unlinked an hour ago');
+}
+
 {
     my $session = signed_in('meta', 'fb-17');
 

@@ -128,11 +128,14 @@ ngx_int_t ngx_shop_customer_address(ngx_pool_t *pool,
 /*
  * Adds one atomic script in the customer's slot that does "what" of
  * leave.lua: "email_on", "email_off", "end", "unlink" or "erase".  Of the
- * sessions only those end whose hashes are in "sessions" (of ngx_str_t).
+ * sessions only those end whose hashes are in "sessions" (of ngx_str_t); with
+ * "end" only those that were made until "when", with others it is the time of
+ * the notice.
  */
 ngx_int_t ngx_shop_customer_leave(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_str_t *provider,
-    ngx_str_t *subject, const char *what, ngx_array_t *sessions, time_t now);
+    ngx_str_t *subject, const char *what, ngx_array_t *sessions,
+    time_t when);
 
 /* NGX_OK: done, "unlinked" says whether the identity is linked no more;
  * NGX_ERROR: a fault */

@@ -153,7 +153,7 @@ ngx_shop_customer_link(ngx_shop_redis_reply_t *reply, ngx_uint_t i,
 ngx_int_t
 ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_str_t *id, ngx_str_t *provider, ngx_str_t *subject, const char *what,
-    ngx_array_t *sessions, time_t now)
+    ngx_array_t *sessions, time_t when)
 {
     ngx_str_t   *keys, *args, *hash;
     ngx_uint_t   i, n;
@@ -181,7 +181,7 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         || ngx_shop_redis_customer_key(redis, op->pool, "view", id, NULL,
                                        &keys[2])
            != NGX_OK
-        || ngx_shop_decimal(op->pool, now, &args[1]) != NGX_OK
+        || ngx_shop_decimal(op->pool, when, &args[1]) != NGX_OK
         || ngx_shop_customer_identity_field(op->pool, provider, subject,
                                             &args[2])
            != NGX_OK)

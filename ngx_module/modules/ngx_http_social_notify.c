@@ -521,6 +521,7 @@ ngx_http_social_notify_sessions(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
 {
+    time_t                      when;
     ngx_str_t                  *hash;
     ngx_array_t                 part;
     ngx_http_request_t         *r;
@@ -539,6 +540,9 @@ ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
 
     notify->next += part.nelts;
 
+    when = (notify->notice.action == NGX_SHOP_NOTICE_END)
+           ? notify->notice.until : notify->notice.now;
+
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
 
     op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_LEAVE_COMMANDS);
@@ -547,7 +551,7 @@ ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
         || ngx_shop_customer_leave(smcf->redis, op, &flow->customer,
                          &flow->provider->conf.name, &notify->notice.subject,
                          ngx_http_social_notify_words[notify->notice.action],
-                         &part, notify->notice.now)
+                         &part, when)
            != NGX_OK
         || ngx_http_shop_ends(r, op, &part) != NGX_OK
         || ngx_http_shop_writes(r, op, NULL, &flow->customer) != NGX_OK)

@@ -39,9 +39,6 @@
 #define NGX_SHOP_NOTICE_MD5_LEN   16
 #define NGX_SHOP_NOTICE_TIME_MAX  13        /* digits */
 
-#define NGX_SHOP_NOTICE_MS        100000000000  /* more is milliseconds: in
-                                               seconds it is the year 5138 */
-
 
 typedef struct {
     ngx_uint_t                 kind;

@@ -20,7 +20,8 @@
  * their own; "events" tells these from it, since ngx_shop_jwt_check() refuses
  * a token that has some.  Their end is not looked at, as RFC 8417 2.2 wants
  * none and Google says so, but that of logout tokens: what counts is that they
- * were made within a week, and which of them were seen.
+ * were made within a week, and which of them were seen.  One that comes late
+ * does not mean who has signed in since.
  */
 
 
@@ -58,10 +59,13 @@ static ngx_int_t ngx_shop_notice_events(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
     const char **reason);
+static time_t ngx_shop_notice_until(time_t until, ngx_shop_json_t *event);
 static ngx_int_t ngx_shop_notice_of(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
     ngx_shop_json_t *event, const char **reason);
+static ngx_int_t ngx_shop_notice_format(ngx_shop_json_t *who,
+    ngx_str_t *format);
 static ngx_uint_t ngx_shop_notice_action(ngx_shop_notice_event_t *event,
     ngx_str_t *name);
 
@@ -184,6 +188,8 @@ ngx_shop_notice_envelope(ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
         *reason = "aud_mismatch";
         return NGX_ERROR;
     }
+
+    notice->until = iat + NGX_SHOP_OIDC_LEEWAY;
 
     return ngx_shop_notice_time(notice, iat, reason);
 }
@@ -329,23 +335,22 @@ ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
 {
     int64_t           exp;
-    ngx_int_t         rc;
     ngx_shop_json_t  *event;
 
     *reason = "claims_malformed";
 
-    rc = ngx_shop_json_time(ngx_shop_json_get(claims, "exp"), &exp);
     event = ngx_shop_json_get(ngx_shop_json_get(claims, "events"),
                               NGX_SHOP_NOTICE_LOGOUT);
 
     if (!ngx_shop_json_is_object(event)
         || ngx_shop_json_get(claims, "nonce") != NULL
-        || rc == NGX_ERROR)
+        || ngx_shop_json_time(ngx_shop_json_get(claims, "exp"), &exp)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (rc == NGX_OK && exp <= notice->now - NGX_SHOP_OIDC_LEEWAY) {
+    if (exp <= notice->now - NGX_SHOP_OIDC_LEEWAY) {
         *reason = "token_expired";
         return NGX_ERROR;
     }
@@ -365,11 +370,12 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 {
     u_char           *p;
     size_t            i;
-    ngx_int_t         rc;
+    time_t            until;
     ngx_str_t         name, before;
     ngx_uint_t        action;
     ngx_shop_json_t  *events, *event;
 
+    until = 0;
     events = ngx_shop_json_get(claims, "events");
 
     if (!ngx_shop_json_is_object(events)) {
@@ -382,6 +388,7 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         event = ngx_shop_json_member(events, i, &name);
 
         if (event == NULL) {
+            notice->until = until;
             return NGX_OK;
         }
 
@@ -402,15 +409,10 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
         before = notice->subject;
 
-        rc = ngx_shop_notice_of(pool, provider, jws, notice, claims, event,
-                                reason);
-
-        if (rc == NGX_DECLINED) {
-            notice->subject = before;
-            continue;
-        }
-
-        if (rc != NGX_OK) {
+        if (ngx_shop_notice_of(pool, provider, jws, notice, claims, event,
+                               reason)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
@@ -419,6 +421,7 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         }
 
         notice->action = ngx_max(notice->action, action);
+        until = ngx_max(until, ngx_shop_notice_until(notice->until, event));
     }
 
     *reason = "claims_malformed";
@@ -428,9 +431,36 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
 
 /*
+ * "event_timestamp" of CAEP is when it happened, in milliseconds according to
+ * the examples.  One that makes no sense saves no session.
+ */
+
+static time_t
+ngx_shop_notice_until(time_t until, ngx_shop_json_t *event)
+{
+    int64_t  time;
+
+    if (ngx_shop_json_time(ngx_shop_json_get(event, "event_timestamp"),
+                           &time)
+        != NGX_OK
+        || time <= 0)
+    {
+        return until;
+    }
+
+    if (time >= NGX_SHOP_NOTICE_MS) {
+        time /= 1000;
+    }
+
+    return ngx_min(until, time + NGX_SHOP_OIDC_LEEWAY);
+}
+
+
+/*
  * Whom it is about: "sub_id" (RFC 9493), or "subject" of the event, as RISC
- * has it, or "sub".  NGX_DECLINED: it is told in a way in which we know
- * nobody, such as by an address.
+ * has it, or "sub".  In a complex one "user" is who it is; what else is in it
+ * says which of their sessions, as "sid" does.  By an address, or an id that
+ * is opaque, we know nobody.
  */
 
 static ngx_int_t
@@ -454,20 +484,25 @@ ngx_shop_notice_of(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     *reason = "claims_malformed";
 
-    if (ngx_shop_json_string(ngx_shop_json_get(who, "format"), &format)
-        != NGX_OK
-        && ngx_shop_json_string(ngx_shop_json_get(who, "subject_type"),
-                                &format)
-           != NGX_OK)
-    {
+    if (ngx_shop_notice_format(who, &format) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (ngx_shop_oidc_is(&format, "complex")) {
+
+        who = ngx_shop_json_get(who, "user");
+
+        if (who != NULL && ngx_shop_notice_format(who, &format) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     if (!ngx_shop_oidc_is(&format, "iss_sub")
         && !ngx_shop_oidc_is(&format, "iss-sub")
         && !ngx_shop_oidc_is(&format, "id_token_claims"))
     {
-        return NGX_DECLINED;
+        *reason = "subject_missing";
+        return NGX_ERROR;
     }
 
     if (ngx_shop_notice_issuer(provider, jws, who, reason) != NGX_OK) {
@@ -475,6 +510,20 @@ ngx_shop_notice_of(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     }
 
     return ngx_shop_notice_by_claims(pool, provider, notice, who, reason);
+}
+
+
+static ngx_int_t
+ngx_shop_notice_format(ngx_shop_json_t *who, ngx_str_t *format)
+{
+    if (ngx_shop_json_string(ngx_shop_json_get(who, "format"), format)
+        == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_shop_json_string(ngx_shop_json_get(who, "subject_type"),
+                                format);
 }
 
 

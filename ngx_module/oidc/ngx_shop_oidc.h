@@ -818,6 +818,8 @@ typedef struct {
     ngx_uint_t                 kind;        /* one of NGX_SHOP_NOTIFY_* */
     ngx_str_t                  token;       /* of NGX_SHOP_NOTIFY_TOKENS */
     ngx_uint_t                 action;      /* ngx_shop_notice_e */
+    time_t                     until;       /* of NGX_SHOP_NOTICE_END: what
+                                               was made later goes on */
     ngx_str_t                  subject;     /* empty with NOTICE_NOTHING */
     ngx_str_t                  id;          /* what it alone has; empty: its
                                                kind has nothing such */
@@ -851,6 +853,10 @@ ngx_int_t ngx_shop_notice_claims(ngx_pool_t *pool,
     ngx_shop_notice_t *notice, const char **reason);
 
 /* what both files share */
+
+#define NGX_SHOP_NOTICE_MS      100000000000    /* more is milliseconds: in
+                                               seconds it is the year 5138 */
+
 ngx_int_t ngx_shop_notice_time(ngx_shop_notice_t *notice, int64_t time,
     const char **reason);
 

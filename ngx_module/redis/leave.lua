@@ -4,19 +4,20 @@
 -- KEYS[2]  shop:sessions:{NN}:ID
 -- KEYS[3]  shop:view:{NN}:ID
 -- KEYS[4]  shop:session:{NN}:ID:HASH, and so on: sessions of this customer
--- ARGV     what, now, field of the identity ("id:NAME:SUBJECT"), NAME, then
+-- ARGV     what, when, field of the identity ("id:NAME:SUBJECT"), NAME, then
 --          the hash of each session
 --
--- WHAT is "end": sessions that were made by this provider end; "unlink": and
--- the identity is no more the customer's, unless it is the only one, which is
--- how they come back to their points; "erase": it is in any case, and what the
--- provider has told is forgotten, also where it was copied to; or "email_on"
--- and "email_off": whether the address of this identity takes mail.
+-- WHAT is "end": sessions that were made by this provider until WHEN end;
+-- "unlink": all that it made end, and the identity is no more the customer's,
+-- unless it is the only one, which is how they come back to their points;
+-- "erase": it is in any case, and what the provider has told is forgotten,
+-- also where it was copied to, WHEN is noted; or "email_on" and "email_off":
+-- whether the address of this identity takes mail.
 --
 -- It can be repeated.  Returns 1 if the identity is linked no more, else 0.
 
 local key, list, view = KEYS[1], KEYS[2], KEYS[3]
-local what, now, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local what, when, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local fields = redis.call('HGETALL', key)
 local profile, address, addresses, others = {}, nil, {}, 0
@@ -51,9 +52,11 @@ local alone = what == 'erase' and others == 0
 
 if what == 'end' or what == 'unlink' or what == 'erase' then
     for i = 4, #KEYS do
-        local by = redis.call('HGET', KEYS[i], 'provider')
+        local by, made = unpack(redis.call('HMGET', KEYS[i], 'provider',
+                                           'created'))
+        local later = what == 'end' and (tonumber(made) or 0) > tonumber(when)
 
-        if by and (alone or by == provider) then
+        if by and (alone or by == provider) and not later then
             redis.call('DEL', KEYS[i])
             redis.call('ZREM', list, ARGV[i + 1])
         end
@@ -75,7 +78,7 @@ if what == 'erase' and #fields > 0 then
         redis.call('HDEL', key, 'email', 'email_state', 'email_disabled')
     end
 
-    redis.call('HSET', key, 'erased', now)
+    redis.call('HSET', key, 'erased', when)
 end
 
 return 1 - linked
