@@ -118,6 +118,21 @@ document('a 500', qr/^(?:provider_unavailable|metadata_\w+)$/,
          { status => 500, body => 'no' });
 
 
+# no login goes there
+
+my @usable;
+
+for my $bad ('http://id.example.com/x', 'javascript:alert(1)', '/relative',
+             'http://localhost:1/' . 'x' x 10000, 7, '', [ 'x' ])
+{
+    my $name = 'p' . scalar keys %at;
+
+    push @usable, [ $name, 'end_session_endpoint is '
+                           . (ref $bad ? 'a list' : substr $bad, 0, 30) ];
+    $at{"/$name"} = { discovery => { end_session_endpoint => $bad } };
+}
+
+
 my $shop = shop(provider => $provider,
                 providers => { work => '', map { (substr($_, 1) => $_) }
                                            keys %at });
@@ -134,6 +149,7 @@ for my $name (sort { substr($a, 1) <=> substr($b, 1) } keys %text) {
 }
 
 $shop->signs_in('row 7: the issuer as configured');
+$shop->signs_in("row 7: $_->[1]", name => $_->[0]) for @usable;
 
 
 # --- kept for all workers, and lazily fetched

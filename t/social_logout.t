@@ -19,6 +19,7 @@ my %conf = (
     on    => 'logout on;',
     said  => 'logout off;',
     bare  => 'logout on;',
+    odd   => 'logout on;',
     down  => 'logout on;',
     late  => 'logout on;',
     gone  => 'logout on;',
@@ -28,6 +29,8 @@ my %conf = (
 
 $provider->set({ at => {
     '/bare' => { discovery => { end_session_endpoint => undef } },
+    '/odd' => { discovery => {
+        end_session_endpoint => 'http://id.example.com/logout' } },
     '/down' => { fault => { discovery => { status => 500 } } },
     '/late' => { fault => { discovery => { stall => 10 } } },
     '/gone' => { fault => { discovery => { stall => 10 } } },
@@ -202,8 +205,8 @@ for my $case ([ 'given', request_at('http://localhost:1/out?region=eu&') ],
 
 # --- the provider does not answer: signed out here, at least
 
-for my $case ([ 'bare', 'endpoint_missing' ], [ 'down', 'metadata_error' ],
-              [ 'late', 'provider_timeout' ])
+for my $case ([ 'bare', 'endpoint_missing' ], [ 'odd', 'endpoint_missing' ],
+              [ 'down', 'metadata_error' ], [ 'late', 'provider_timeout' ])
 {
     my ($name, $reason) = @$case;
     my $session = session($name);
@@ -214,6 +217,10 @@ for my $case ([ 'bare', 'endpoint_missing' ], [ 'down', 'metadata_error' ],
          qr/customers cannot sign out at provider "$name": $reason/,
          '... and the operator is told why');
 }
+
+like($nginx->log,
+     qr/\[warn\].* "end_session_endpoint" of provider "odd" cannot be used/,
+     'one that is in the clear: the operator is told so');
 
 
 # --- Redis does not

@@ -44,6 +44,8 @@ static ngx_int_t ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
     ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata);
 static ngx_int_t ngx_shop_discovery_endpoint(ngx_shop_discovery_t *d,
     const char *name, ngx_str_t *configured, ngx_shop_url_t *url);
+static void ngx_shop_discovery_logout(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata);
 static ngx_int_t ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d,
     ngx_shop_provider_t *provider, ngx_shop_url_t *url);
 static ngx_int_t ngx_shop_discovery_list(ngx_shop_discovery_t *d,
@@ -284,10 +286,6 @@ static ngx_int_t
 ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
     ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata)
 {
-    ngx_str_t  none;
-
-    ngx_str_null(&none);
-
     if (ngx_shop_discovery_endpoint(d, "authorization_endpoint",
                                     &provider->authz, &metadata->authz)
         != NGX_OK
@@ -310,13 +308,12 @@ ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
         || (provider->tokeninfo.len
             && ngx_shop_discovery_endpoint(d, "", &provider->tokeninfo,
                                            &metadata->tokeninfo)
-               != NGX_OK)
-        || ngx_shop_discovery_endpoint(d, "end_session_endpoint",
-                                       &none, &metadata->logout)
-           != NGX_OK)
+               != NGX_OK))
     {
         return NGX_ERROR;
     }
+
+    ngx_shop_discovery_logout(d, provider, metadata);
 
     if ((metadata->authz.host.len == 0
          && provider->flow != NGX_SHOP_FLOW_NATIVE)
@@ -371,6 +368,36 @@ ngx_shop_discovery_endpoint(ngx_shop_discovery_t *d, const char *name,
     }
 
     return NGX_OK;
+}
+
+
+/* no login needs it: one that cannot be used is as good as none */
+
+static void
+ngx_shop_discovery_logout(ngx_shop_discovery_t *d,
+    ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata)
+{
+    ngx_str_t    none;
+    const char  *reason;
+
+    ngx_str_null(&none);
+    reason = d->reason;
+
+    if (ngx_shop_discovery_endpoint(d, "end_session_endpoint", &none,
+                                    &metadata->logout)
+        == NGX_OK)
+    {
+        return;
+    }
+
+    ngx_memzero(&metadata->logout, sizeof(ngx_shop_url_t));
+    d->reason = reason;
+
+    if (provider->logout_on) {
+        ngx_log_error(NGX_LOG_WARN, d->pool->log, 0,
+                      "\"end_session_endpoint\" of provider \"%V\" cannot "
+                      "be used", &provider->name);
+    }
 }
 
 

@@ -502,7 +502,8 @@ typedef struct {
     ngx_shop_url_t             userinfo2;   /* likewise */
     ngx_shop_url_t             tokeninfo;   /* likewise */
     ngx_shop_url_t             jwks;
-    ngx_shop_url_t             logout;      /* host.len == 0: has none */
+    ngx_shop_url_t             logout;      /* host.len == 0: has none that
+                                               can be used */
     ngx_uint_t                 algs;        /* asymmetric, of the ID token;
                                                RS256 where not said */
     ngx_shop_client_auth_e     client_auth;

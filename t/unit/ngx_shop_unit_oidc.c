@@ -280,8 +280,11 @@ static ngx_shop_unit_oidc_case_t  ngx_shop_unit_oidc_documents[] = {
       "endpoint_insecure" },
     { "userinfo null", OIDC_META("\"userinfo_endpoint\":null,"), NULL },
     { "logout by http",
-      OIDC_META("\"end_session_endpoint\":\"http://id.example/l\","),
-      "endpoint_insecure" },
+      OIDC_META("\"end_session_endpoint\":\"http://id.example/l\","), NULL },
+    { "logout by http, and what is no boolean",
+      OIDC_META("\"end_session_endpoint\":\"http://id.example/l\","
+                "\"authorization_response_iss_parameter_supported\":1,"),
+      "metadata_malformed" },
 
     { "algorithms a text",
       OIDC_META("\"id_token_signing_alg_values_supported\":\"RS256\","),
@@ -432,6 +435,14 @@ ngx_shop_unit_oidc_metadata(ngx_shop_unit_t *u)
                          |NGX_SHOP_JWS_EDDSA, "those we know, without HS256");
     ngx_shop_unit_is_int(u, metadata.client_auth, NGX_SHOP_AUTH_POST, "post");
     ngx_shop_unit_is_int(u, metadata.iss_parameter, 1, "iss is promised");
+
+    text = ngx_shop_unit_oidc_str(u, OIDC_META(
+        "\"end_session_endpoint\":\"http://id.example/l\","));
+
+    (void) ngx_shop_discovery_parse(u->pool, &provider, text, &metadata,
+                                    &told);
+
+    ngx_shop_unit_is_int(u, metadata.logout.host.len, 0, "logout by http");
 }
 
 
