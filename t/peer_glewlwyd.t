@@ -269,7 +269,7 @@ for my $name (sort keys %reason) {
     my $page = $browser->click('/_shop/login/silent',
                                until => qr{^\Q$base\E/});
 
-    refused($browser, answer($page), 502, 'provider_error',
+    refused($browser, answer($page), 400, 'provider_error',
             'who would have to be asked');
 }
 

@@ -649,15 +649,15 @@ ngx_http_social_callback_answer(ngx_http_social_flow_t *flow)
         return rc;
     }
 
+    /* also an error of the provider: it is the browser who says so */
+
     if (ngx_shop_authresp_check(&flow->provider->conf,
                                 &flow->metadata->metadata, &flow->resp,
                                 &reason)
         != NGX_OK)
     {
-        return ngx_http_social_flow_refuse(flow,
-                                   ngx_strcmp(reason, "provider_error") == 0
-                                   ? NGX_HTTP_BAD_GATEWAY
-                                   : NGX_HTTP_BAD_REQUEST, reason);
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                           reason);
     }
 
     flow->step = ngx_http_social_exchange;
