@@ -266,6 +266,12 @@ ngx_uint_t ngx_shop_equal(ngx_str_t *a, ngx_str_t *b);
 /* zeroes memory in a way the compiler keeps */
 void ngx_shop_zero(void *p, size_t len);
 
+/*
+ * The same before "pool", from which it is, is destroyed.  NGX_ERROR: no
+ * memory, and it was zeroed now.
+ */
+ngx_int_t ngx_shop_zero_later(ngx_pool_t *pool, ngx_str_t *secret);
+
 
 /* ngx_shop_encode.c: bytes as text */
 

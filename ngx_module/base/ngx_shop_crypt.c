@@ -30,6 +30,9 @@ typedef struct {
 } ngx_shop_digest_t;
 
 
+static void ngx_shop_zero_cleanup(void *data);
+
+
 /*
  * OpenSSL 3 looks an algorithm up by name in each call that was not given a
  * fetched one.  A fetched one has to be freed before this file is unloaded
@@ -267,6 +270,37 @@ void
 ngx_shop_zero(void *p, size_t len)
 {
     OPENSSL_cleanse(p, len);
+}
+
+
+ngx_int_t
+ngx_shop_zero_later(ngx_pool_t *pool, ngx_str_t *secret)
+{
+    ngx_str_t           *text;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_str_t));
+
+    if (cln == NULL) {
+        ngx_shop_zero(secret->data, secret->len);
+        return NGX_ERROR;
+    }
+
+    text = cln->data;
+    *text = *secret;
+
+    cln->handler = ngx_shop_zero_cleanup;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_shop_zero_cleanup(void *data)
+{
+    ngx_str_t *text = data;
+
+    ngx_shop_zero(text->data, text->len);
 }
 
 

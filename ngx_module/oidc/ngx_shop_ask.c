@@ -16,6 +16,7 @@
  * we are and what we hold go into a header, the query or the body, under one
  * name or another.  All of it is put together here; each value is escaped
  * for where it goes, and what cannot be escaped, in a header, is refused.
+ * What holds a secret and was put together here is zeroed with the pool.
  */
 
 
@@ -386,6 +387,10 @@ ngx_shop_ask_authorization(ngx_shop_asking_t *a, ngx_str_t *scheme,
     value.len = ngx_sprintf(value.data, "%V %V", scheme, access_token)
                 - value.data;
 
+    if (ngx_shop_zero_later(a->pool, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_str_set(&name, "Authorization");
 
     return ngx_shop_ask_header(a, &name, &value);
@@ -459,7 +464,9 @@ ngx_shop_ask_url(ngx_shop_asking_t *a, ngx_shop_url_t *url)
         return NGX_OK;
     }
 
-    if (ngx_shop_form_encode(a->pool, &a->query, &query) != NGX_OK) {
+    if (ngx_shop_form_encode(a->pool, &a->query, &query) != NGX_OK
+        || ngx_shop_zero_later(a->pool, &query) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -479,7 +486,7 @@ ngx_shop_ask_url(ngx_shop_asking_t *a, ngx_shop_url_t *url)
 
     uri->len = p - uri->data;
 
-    return NGX_OK;
+    return ngx_shop_zero_later(a->pool, uri);
 }
 
 
@@ -501,7 +508,8 @@ ngx_shop_ask_end(ngx_shop_asking_t *a, ngx_shop_url_t *url, ngx_uint_t post)
 
         if (ngx_shop_ask_header(a, &name, &form) != NGX_OK
             || ngx_shop_form_encode(a->pool, &a->form, &a->ask->body)
-               != NGX_OK)
+               != NGX_OK
+            || ngx_shop_zero_later(a->pool, &a->ask->body) != NGX_OK)
         {
             return NGX_ERROR;
         }

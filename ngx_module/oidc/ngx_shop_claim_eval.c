@@ -224,7 +224,9 @@ ngx_shop_claim_append(ngx_shop_claim_run_t *run, ngx_str_t *value,
     value->data = p;
     value->len = len;
 
-    return NGX_OK;
+    /* the client secret may be a part of it */
+
+    return ngx_shop_zero_later(run->pool, value);
 }
 
 

@@ -34,6 +34,7 @@ static void ngx_shop_unit_crypt_digests(ngx_shop_unit_t *u);
 static void ngx_shop_unit_crypt_hmac(ngx_shop_unit_t *u);
 static void ngx_shop_unit_crypt_hkdf(ngx_shop_unit_t *u);
 static void ngx_shop_unit_crypt_random(ngx_shop_unit_t *u);
+static void ngx_shop_unit_crypt_zero(ngx_shop_unit_t *u);
 static void ngx_shop_unit_crypt_equal(ngx_shop_unit_t *u);
 static void ngx_shop_unit_crypt_base64url(ngx_shop_unit_t *u);
 static void ngx_shop_unit_crypt_seal(ngx_shop_unit_t *u);
@@ -67,6 +68,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_crypt_tests[] = {
     { "HMAC-SHA256 (RFC 4231)", ngx_shop_unit_crypt_hmac },
     { "HKDF-SHA256 (RFC 5869)", ngx_shop_unit_crypt_hkdf },
     { "random bytes", ngx_shop_unit_crypt_random },
+    { "secrets are zeroed with their pool", ngx_shop_unit_crypt_zero },
     { "texts are compared", ngx_shop_unit_crypt_equal },
     { "base64url has one form", ngx_shop_unit_crypt_base64url },
     { "a sealed text opens", ngx_shop_unit_crypt_seal },
@@ -344,6 +346,44 @@ ngx_shop_unit_crypt_random(ngx_shop_unit_t *u)
     ngx_memzero(b, 32);
 
     ngx_shop_unit_ok(u, ngx_memcmp(a, b, 32) == 0, "zeroed");
+}
+
+
+/* memory of a pool that is gone cannot be looked at: its handler is called */
+
+static void
+ngx_shop_unit_crypt_zero(ngx_shop_unit_t *u)
+{
+    ngx_int_t            rc;
+    ngx_str_t            secret, whole;
+    ngx_pool_cleanup_t  *cln;
+
+    whole.len = sizeof("a secret") - 1;
+    whole.data = (u_char *) ngx_pstrdup(u->pool, ngx_shop_unit_str("a secret"));
+    secret = whole;
+
+    cln = u->pool->cleanup;
+    rc = ngx_shop_zero_later(u->pool, &secret);
+
+    ngx_shop_unit_is_int(u, rc, NGX_OK, "later");
+    ngx_shop_unit_is_str(u, &whole, ngx_shop_unit_str("a secret"), "not yet");
+    ngx_shop_unit_ok(u, u->pool->cleanup != cln, "the pool knows");
+
+    /* whoever has it may cut it */
+
+    secret.len = 1;
+
+    u->pool->cleanup->handler(u->pool->cleanup->data);
+
+    ngx_shop_unit_is_str(u, &whole, ngx_shop_unit_str("\0\0\0\0\0\0\0\0"),
+                         "zeroed");
+
+    ngx_str_null(&secret);
+
+    rc = ngx_shop_zero_later(u->pool, &secret);
+
+    ngx_shop_unit_is_int(u, rc, NGX_OK, "nothing at all");
+    u->pool->cleanup->handler(u->pool->cleanup->data);
 }
 
 
