@@ -119,6 +119,7 @@ answered('expires_in is missing', { expires_in => undef });
 answered('expires_in is text', { expires_in => '3600' });
 answered('expires_in is ' . $_->{raw}, { expires_in => $_ })
     for map { { raw => $_ } } qw(null 0 -1 1e300 3600.5 "soon" []);
+answered('error is null', { error => { raw => 'null' } });
 answered('more members', { scope => 'openid', refresh_token => 'r',
                            x => [ { y => 1 } ] });
 

@@ -156,6 +156,8 @@ static ngx_uint_t
 ngx_shop_token_failed(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_uint_t status, ngx_shop_json_t *json)
 {
+    ngx_str_t  error;
+
     if (status != 200) {
         return 1;
     }
@@ -165,7 +167,8 @@ ngx_shop_token_failed(ngx_pool_t *pool, ngx_shop_provider_t *provider,
                && !ngx_shop_rule_holds(pool, provider->ok_tok, json);
     }
 
-    return ngx_shop_json_get(json, "error") != NULL;
+    return ngx_shop_json_string(ngx_shop_json_get(json, "error"), &error)
+           != NGX_DECLINED;
 }
 
 

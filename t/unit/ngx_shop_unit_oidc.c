@@ -1747,7 +1747,7 @@ ngx_shop_unit_oidc_token(ngx_shop_unit_t *u)
           "token_error" },
         { "an error null and 200", 200,
           "{\"error\":null," OIDC_ACCESS "," OIDC_BEARER "," OIDC_ID "}",
-          "token_error" },
+          NULL },
         { "an error object and 200", 200, "{\"error\":{\"message\":\"x\"}}",
           "token_error" },
 
