@@ -55,46 +55,7 @@ sub works {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    # taken from the cache, and yet a change is seen: somebody tells of it
-
-    wait_for {
-        my $told = 0;
-
-        for (1 .. 3) {
-            last if !eval { $s->store; $s->view(points => ++$n); 1 };
-
-            last if !eval {
-                wait_for { $s->told($nginx) =~ /cached/ } 'the cache', 5;
-                $s->view(points => ++$n);
-                1;
-            };
-
-            ShopTest::pause(0.05);
-            $told += $s->told($nginx) =~ / $n /;
-        }
-
-        $told == 3;
-    } "$name: the channel", 30;
-
-    my $node = $cluster->owner($s->key);
-    my $seen = 0;
-
-    for (1 .. 20) {
-        $s->told($nginx);
-        $node->command('HSET', $s->key('view'), 'points', ++$n);
-
-        my $start = ShopTest::now();
-        my $sent = $start;
-
-        while ($sent - $start <= 0.25) {
-            last if $s->told($nginx) =~ / $n /;
-            $sent = ShopTest::now();
-        }
-
-        $seen += $sent - $start <= 0.25;
-    }
-
-    is($seen, 20, "$name: changes are seen long before the ttl ends");
+    $s->is_followed($nginx, sub { $cluster->owner($s->key) }, \$n, $name);
 }
 
 sub listeners {

@@ -24,6 +24,7 @@ ShopTest::Session - a customer who is signed in, made without a login
     $session->noted(400);           # was last seen so many seconds ago
     $session->told($nginx);         # "ID POINTS SOURCE" at the backend, where
                                     # a header X-Session has the source
+    $session->is_followed($nginx, $node, \$n, $name);   # checks, see there
     $session->value;                # the sealed text, a secret
 
     ShopTest::Session::are_soon($name, @ms);    # until changes were seen
@@ -59,6 +60,8 @@ use Crypt::PRNG ();
 use Digest::SHA ();
 use MIME::Base64 ();
 use Test::More ();
+
+use ShopTest ();
 
 my $ncustomers = 0;
 
@@ -119,6 +122,61 @@ sub view {
     my ($self, %fields) = @_;
 
     $self->{redis}->command('HSET', $self->key('view'), %fields) if %fields;
+
+    return;
+}
+
+
+# Checks that the customer is taken from the cache, and yet a change is seen:
+# somebody tells nginx of it.  $node is a code, as the node or the master may
+# be another one by then; $$n are points that were not there before.
+
+sub is_followed {
+    my ($self, $nginx, $node, $n, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    ShopTest::wait_for {
+        my $told = 0;
+
+        for (1 .. 3) {
+            last if !eval { $self->store; $self->view(points => ++$$n); 1 };
+
+            last if !eval {
+                ShopTest::wait_for { $self->told($nginx) =~ /cached/ }
+                                   'the cache', 5;
+                $self->view(points => ++$$n);
+                1;
+            };
+
+            ShopTest::pause(0.05);
+            $told += $self->told($nginx) =~ / $$n /;
+        }
+
+        $told == 3;
+    } "$name: the channel", 30;
+
+    my $seen = 0;
+
+    $node = $node->();
+
+    for (1 .. 20) {
+        $self->told($nginx);
+        $node->command('HSET', $self->key('view'), 'points', ++$$n);
+
+        my $start = ShopTest::now();
+        my $sent = $start;
+
+        while ($sent - $start <= 0.25) {
+            last if $self->told($nginx) =~ / $$n /;
+            $sent = ShopTest::now();
+        }
+
+        $seen += $sent - $start <= 0.25;
+    }
+
+    Test::More::is($seen, 20,
+                   "$name: changes are seen long before the ttl ends");
 
     return;
 }
