@@ -31,6 +31,7 @@ spoil(ACTION, N) lets N more commands pass; all after them meet the action:
     error       the reply is -LOADING, -READONLY or what "text" says
     nil         the reply is a null
     hold        the reply is kept back until heal()
+    count       nothing, they are counted
 
 Of the whole line, at once:
 
@@ -329,7 +330,10 @@ sub command {
 
     my $action = $rule->{action};
 
-    if ($action eq 'stall') {
+    if ($action eq 'count') {
+        pass_on($pair, $command);
+
+    } elsif ($action eq 'stall') {
         $pair->{stalled} = 1;
 
     } elsif ($action eq 'close') {
