@@ -3,6 +3,7 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 use ShopTest::Cluster;
 
 my $unavailable = "error redis_unavailable\n";
@@ -11,25 +12,11 @@ my $cluster = ShopTest::Cluster->new(primaries => 3, replicas => 3);
 my $urls = join ' ', $cluster->urls;
 
 
-sub client {
-    my ($parameters) = @_;
-
-    return nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis $parameters;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
-}
+sub client { return ShopTest::RedisAsk->new(@_) }
 
 my $nginx = client("$urls cluster timeout=1000");
 
-sub ask {
-    my ($query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
-}
+sub ask { return $nginx->ask(@_) }
 
 # several connections keep no order among them
 
@@ -79,7 +66,7 @@ is(ask('s=pair+1+%23+x&n=20'), join('', map { "ok [\"$_\" \"x\"]\n" } 0 .. 19),
 {
     my $other = client("$urls cluster partitions=32");
 
-    is($other->get('/ask?c=PING')->body, "error redis_refused\n",
+    is($other->ask('c=PING'), "error redis_refused\n",
        'another number of partitions is refused');
     is(scalar(() = $other->log =~ /\[error\].*says partitions 64/g), 1,
        'one line says so');
@@ -216,11 +203,11 @@ my ($live) = grep { $_ != $dead } $cluster->alive;
 my $late = client('redis://127.0.0.1:' . free_port()
                   . ' redis://127.0.0.1:' . free_port() . ' ' . $live->url
                   . ' cluster');
-is($late->get('/ask?c=SET+x+1')->body, "ok +OK\n", 'one seed is enough')
+is($late->ask('c=SET+x+1'), "ok +OK\n", 'one seed is enough')
     for 1 .. 3;
 
 my $single = client(redis()->url . ' cluster');
-is($single->get('/ask?c=PING')->body, $unavailable,
+is($single->ask('c=PING'), $unavailable,
    'a server that is no cluster');
 like($single->log, qr/has no map of a cluster/, 'the log says so');
 

@@ -3,22 +3,13 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 
 my $redis = redis();
 
-my $nginx = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis @{[ $redis->url ]} timeout=2000;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
+my $nginx = ShopTest::RedisAsk->new($redis->url . ' timeout=2000');
 
-sub ask {
-    my ($query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
-}
+sub ask { return $nginx->ask(@_) }
 
 
 # --- replies

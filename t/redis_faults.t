@@ -3,24 +3,16 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 
 use ShopTest::RedisFault;
 
 my $fault = ShopTest::RedisFault->new;
 
-my $nginx = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis @{[ $fault->url ]} timeout=300 connections=1 max_queue=10;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
+my $nginx = ShopTest::RedisAsk->new(
+    $fault->url . ' timeout=300 connections=1 max_queue=10');
 
-sub ask {
-    my ($query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
-}
+sub ask { return $nginx->ask(@_) }
 
 sub state_is {
     my ($expected) = @_;
@@ -99,17 +91,12 @@ for my $case (
 # it is their size that ends it, and that takes a moment
 
 {
-    my $patient = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis @{[ $fault->url ]} timeout=20000 connections=1;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
+    my $patient = ShopTest::RedisAsk->new(
+        $fault->url . ' timeout=20000 connections=1');
 
     $fault->once(ECHO => [ "*65536\r\n", {
         repeat => "\$1000\r\n" . 'x' x 1000 . "\r\n" } ]);
-    is($patient->get('/ask?c=ECHO+1')->body, $unavailable,
+    is($patient->ask('c=ECHO+1'), $unavailable,
        'strings without end is an error');
     $patient->stop;
 }
@@ -305,16 +292,10 @@ my $hasty = ShopTest::fork_server('hasty redis', sub {
     sysread $parent, my $end, 1;
 });
 
-my $other = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis redis://127.0.0.1:@{[ $listen->sockport ]} connections=1
-               timeout=8000;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
+my $other = ShopTest::RedisAsk->new(
+    'redis://127.0.0.1:' . $listen->sockport . ' connections=1 timeout=8000');
 
-is($other->get('/ask?c=GET+*8000000')->body, $unavailable,
+is($other->ask('c=GET+*8000000'), $unavailable,
    'a reply before its command was sent is not taken');
 like($other->log, qr/sent a reply that nobody asked for/,
      'as if nobody had asked');
@@ -336,13 +317,8 @@ is($first->response->body, "ok \"last\"\n",
 
 $fault->on(ECHO => undef);
 
-$nginx = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis @{[ $fault->url ]} timeout=400 connections=2;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
+$nginx = ShopTest::RedisAsk->new(
+    $fault->url . ' timeout=400 connections=2');
 
 is(ask('c=ECHO+%23&n=2'), "ok \"0\"\nok \"1\"\n", 'two connections');
 state_is(qr/ready=2/);
@@ -371,13 +347,7 @@ is($fault->connections, $before + 1, 'and it alone is made again');
 
 $fault->on(ECHO => [ { stall => 1 } ]);
 
-$nginx = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis @{[ $fault->url ]} timeout=30000;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
+$nginx = ShopTest::RedisAsk->new($fault->url . ' timeout=30000');
 
 my $stuck = echo_from('/ask?c=ECHO+last&n=3');
 $nginx->stop('TERM');
@@ -388,13 +358,7 @@ is($stuck->response->body, $unavailable x 3,
 
 $fault->on(ECHO => undef);
 
-$nginx = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis @{[ $fault->url ]} timeout=30000;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
+$nginx = ShopTest::RedisAsk->new($fault->url . ' timeout=30000');
 
 is(ask('c=ECHO+1&n=2'), "ok \"1\"\n" x 2, 'two connections');
 

@@ -6,6 +6,7 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 
 use IO::Socket::INET ();
 
@@ -13,26 +14,12 @@ my $unavailable = "error redis_unavailable\n";
 my $redis = redis();
 
 
-sub client {
-    my ($parameters, %o) = @_;
-
-    return nginx(unit => 1, module => 0, %o, http => <<"CONF");
-    unit_redis $parameters;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
-}
+sub client { return ShopTest::RedisAsk->new(@_) }
 
 my $timeout = 1.2;
 my $nginx = client($redis->url . ' timeout=' . 1000 * $timeout);
 
-sub ask {
-    my ($query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
-}
+sub ask { return $nginx->ask(@_) }
 
 sub took {
     my ($query) = @_;

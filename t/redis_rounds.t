@@ -4,6 +4,7 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 use ShopTest::Certificate ();
 use ShopTest::RedisFault;
 
@@ -16,31 +17,13 @@ sub client {
 
     $running->stop if $running;
 
-    return $running = nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis $parameters;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
-}
-
-sub ask {
-    my ($nginx, $query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
-}
-
-sub idle {
-    my ($nginx) = @_;
-
-    wait_for { ask($nginx, 'state=1') =~ /ops=0 / } 'nothing to be out', 30;
+    return $running = ShopTest::RedisAsk->new($parameters);
 }
 
 sub has_server {
     my ($nginx) = @_;
 
-    wait_for { ask($nginx, 'c=ECHO+mine') eq "ok \"mine\"\n" }
+    wait_for { $nginx->ask('c=ECHO+mine') eq "ok \"mine\"\n" }
         'the server', 30;
 }
 
@@ -98,9 +81,9 @@ for (@kinds) {
     my $nginx = client("$redis timeout=2000");
 
     $asks->($nginx, { wait => 0.5 }, $answer)->close;
-    is(ask($nginx, 'c=ECHO+1&n=3&cancel=20'), "freed\n" x 3,
+    is($nginx->ask('c=ECHO+1&n=3&cancel=20'), "freed\n" x 3,
        "$what: who waits for it may be freed");
-    idle($nginx);
+    $nginx->idle;
     pass("$what: ... and nothing is left of who went");
 
     $fake->on($word => [ $answer ]);
@@ -114,9 +97,9 @@ for (@kinds) {
     $fake->on(HMGET => [ { wait => 0.5 }, ShopTest::RedisFault::proper(
         'HMGET') ]);
 
-    is(ask($nginx, 'c=ECHO+1&n=3&cancel=100'), "freed\n" x 3,
+    is($nginx->ask('c=ECHO+1&n=3&cancel=100'), "freed\n" x 3,
        "$what: who waits for a connection may be freed");
-    idle($nginx);
+    $nginx->idle;
     $fake->on($_ => undef) for qw(PING HMGET);
     has_server($nginx);
     pass("$what: ... and the next one has it");
@@ -130,7 +113,7 @@ for (@kinds) {
     $nginx->reload;
     is($client->response->body, "ok \"mine\"\n",
        "$what: who waits is answered in spite of a reload");
-    is(ask($nginx, 'c=ECHO+new'), "ok \"new\"\n",
+    is($nginx->ask('c=ECHO+new'), "ok \"new\"\n",
        "$what: ... and new workers ask themselves");
 
     $nginx = client("$redis timeout=5000");
@@ -150,7 +133,7 @@ for (@kinds) {
 
     $nginx = client("$redis timeout=30000");
     $asks->($nginx, { stall => 1 })->close;
-    idle($nginx);
+    $nginx->idle;
 
     my $begin = ShopTest::now();
 
@@ -171,7 +154,7 @@ for (@kinds) {
 
     my $nginx = client($nodes[0]->url . ' cluster timeout=400');
 
-    is(ask($nginx, 'c=ECHO+%23&n=20'),
+    is($nginx->ask('c=ECHO+%23&n=20'),
        join('', map { "ok \"$_\"\n" } 0 .. 19), 'two nodes');
 
     for my $code (qw(OOM LOADING READONLY MASTERDOWN NOAUTH WRONGPASS BUSY
@@ -179,7 +162,7 @@ for (@kinds) {
     {
         for my $node (@nodes) {
             $node->on(SET => [ "-$code secret-text\r\n" ]);
-            ask($nginx, 'c=SET+%23+x&n=20') for 1 .. 2;
+            $nginx->ask('c=SET+%23+x&n=20') for 1 .. 2;
             $node->on(SET => undef);
         }
 
@@ -212,9 +195,9 @@ for (@kinds) {
 
     my $nginx = client("$url cluster $times $trust");
 
-    is(ask($nginx, 'c=ECHO+%23&n=20'),
+    is($nginx->ask('c=ECHO+%23&n=20'),
        join('', map { "ok \"$_\"\n" } 0 .. 19), 'a cluster by TLS');
-    is(ask(client("$url cluster $times"), 'c=ECHO+x'),
+    is(client("$url cluster $times")->ask('c=ECHO+x'),
        "error redis_unavailable\n", 'not with an unknown authority');
 
     $good->on(CLUSTER => [ map_of($good, $bad) ]);
@@ -223,7 +206,7 @@ for (@kinds) {
     my %said;
 
     for my $key (0 .. 19) {
-        my $answer = ask($nginx, "c=ECHO+$key");
+        my $answer = $nginx->ask("c=ECHO+$key");
         $said{ $answer eq "ok \"$key\"\n" ? 'ok' : $answer }++;
     }
 

@@ -4,6 +4,7 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 
 use ShopTest::Cluster;
 use ShopTest::RedisFault;
@@ -17,25 +18,7 @@ sub client {
 
     $parameters .= ' timeout=2000' unless $parameters =~ /timeout=/;
 
-    return nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis $parameters;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
-}
-
-sub ask {
-    my ($nginx, $query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
-}
-
-sub logged {
-    my ($nginx, $regex) = @_;
-
-    return scalar(() = $nginx->log_lines($regex));
+    return ShopTest::RedisAsk->new($parameters);
 }
 
 # connected, with a word of shop:meta that is too old to write
@@ -45,7 +28,7 @@ sub connected {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    is(ask($nginx, 'c=GET+a'), "ok +OK\n", "$what: a connection");
+    is($nginx->ask('c=GET+a'), "ok +OK\n", "$what: a connection");
 
     my $start = ShopTest::now();
 
@@ -61,27 +44,27 @@ sub follows {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    wait_for { ask($nginx, 'c=SET+a+1') eq "ok +OK\n" } 'a server', 15;
+    wait_for { $nginx->ask('c=SET+a+1') eq "ok +OK\n" } 'a server', 15;
 
     for my $round (1, 2) {
         $redis->command('HSET', 'shop:meta', 'schema', 2);
 
-        wait_for { ask($nginx, 'c=SET+a+2') eq $refused } 'it is noticed';
-        is(ask($nginx, 'c=SET+a+3&n=20'), $refused x 20,
+        wait_for { $nginx->ask('c=SET+a+2') eq $refused } 'it is noticed';
+        is($nginx->ask('c=SET+a+3&n=20'), $refused x 20,
            "$name: no more writes");
-        like(ask($nginx, 'c=GET+a&n=20'), qr/^(?:ok "[12]"\n){20}$/,
+        like($nginx->ask('c=GET+a&n=20'), qr/^(?:ok "[12]"\n){20}$/,
              "$name: but reads");
-        is(ask($nginx, 'c=GET+a&c=SET+a+4'), $refused,
+        is($nginx->ask('c=GET+a&c=SET+a+4'), $refused,
            "$name: nothing of what also writes");
 
-        is(logged($nginx, qr/\[error\] .*says schema 2, this version knows 1/),
+        is($nginx->logged(qr/\[error\] .*says schema 2, this version knows 1/),
            $round, "$name: one line for round $round");
 
         $redis->command('HSET', 'shop:meta', 'schema', 1);
 
-        is(ask($nginx, 'c=SET+a+1'), "ok +OK\n",
+        is($nginx->ask('c=SET+a+1'), "ok +OK\n",
            "$name: writes again at once");
-        is(logged($nginx, qr/\[notice\] .*this version writes again/), $round,
+        is($nginx->logged(qr/\[notice\] .*this version writes again/), $round,
            "$name: and says so");
     }
 }
@@ -100,12 +83,12 @@ $redis->command('SET', 'x', 'here');
 for my $n (1, 50) {
     my $nginx = client($redis->url);
 
-    is(ask($nginx, "c=SET+x+1&n=$n"), $refused x $n,
+    is($nginx->ask("c=SET+x+1&n=$n"), $refused x $n,
        "not the first write of a worker, of $n");
-    is(ask($nginx, 's=count+1+x+1'), $refused, 'no script');
-    is(ask($nginx, 'c=SET+x+1&forget=1'), "forgotten\n", 'nobody waits');
-    is(ask($nginx, 'c=GET+x'), "ok \"here\"\n", 'it is read');
-    is(logged($nginx, qr/\[error\]/), 1, 'one line says why');
+    is($nginx->ask('s=count+1+x+1'), $refused, 'no script');
+    is($nginx->ask('c=SET+x+1&forget=1'), "forgotten\n", 'nobody waits');
+    is($nginx->ask('c=GET+x'), "ok \"here\"\n", 'it is read');
+    is($nginx->logged(qr/\[error\]/), 1, 'one line says why');
 }
 
 # whoever lays everything in ruins makes a new start
@@ -113,11 +96,11 @@ for my $n (1, 50) {
 {
     my $nginx = client($redis->url);
 
-    is(ask($nginx, 'c=SET+x+1'), $refused, 'the newer one');
+    is($nginx->ask('c=SET+x+1'), $refused, 'the newer one');
 
     $redis->command('DEL', 'shop:meta');
 
-    is(ask($nginx, 'c=SET+x+1'), "ok +OK\n", 'shop:meta is gone');
+    is($nginx->ask('c=SET+x+1'), "ok +OK\n", 'shop:meta is gone');
     is($redis->hash('shop:meta')->{schema}, 1, 'and completed');
 
     # not that of a newer version
@@ -125,13 +108,13 @@ for my $n (1, 50) {
     $redis->command('DEL', 'shop:meta');
     $redis->command('HSET', 'shop:meta', 'schema', 2);
 
-    wait_for { ask($nginx, 'c=SET+x+2') eq "error redis_refused\n" } 'a no';
+    wait_for { $nginx->ask('c=SET+x+2') eq "error redis_refused\n" } 'a no';
     is_deeply($redis->hash('shop:meta'), { schema => 2 },
               'half of a newer one is left alone');
 
     my $value = $redis->command('GET', 'x');
 
-    is(ask($nginx, 'c=SET+x+3'), "error redis_refused\n", 'again');
+    is($nginx->ask('c=SET+x+3'), "error redis_refused\n", 'again');
     is($redis->command('GET', 'x'), $value, 'and nothing is written');
 
     # what is seen at a new connection is seen at an open one
@@ -140,13 +123,13 @@ for my $n (1, 50) {
     $redis->command('HSET', 'shop:meta', 'schema', 1, 'partitions', 7, 'seed',
                     '0' x 32);
 
-    is(ask($nginx, 'c=SET+x+2'), "error redis_refused\n",
+    is($nginx->ask('c=SET+x+2'), "error redis_refused\n",
        'another number of partitions');
     like($nginx->log, qr/says partitions 7, configured 64/, 'is told');
 
     $redis->command('HSET', 'shop:meta', 'partitions', 64);
 
-    is(ask($nginx, 'c=SET+x+2'), "ok +OK\n", 'and put right');
+    is($nginx->ask('c=SET+x+2'), "ok +OK\n", 'and put right');
 }
 
 
@@ -171,9 +154,9 @@ for my $n (1, 50) {
 
         $fault->once(HMGET => $steps);
 
-        is(ask($nginx, 'c=SET+a+1&n=9'), "$answer\n" x 9, "$what: the writes");
+        is($nginx->ask('c=SET+a+1&n=9'), "$answer\n" x 9, "$what: the writes");
 
-        wait_for { ask($nginx, 'c=SET+a+1') eq "ok +OK\n" } 'a better time';
+        wait_for { $nginx->ask('c=SET+a+1') eq "ok +OK\n" } 'a better time';
         pass("$what: is over");
     }
 
@@ -184,11 +167,11 @@ for my $n (1, 50) {
 
     $fault->once(HMGET => [ { wait => 0.3 }, "%s", { close => 1 } ]);
 
-    is(ask($nginx, 'c=SET+a+1&n=5&cancel=20'), "freed\n" x 5,
+    is($nginx->ask('c=SET+a+1&n=5&cancel=20'), "freed\n" x 5,
        'writes that wait are cancelled');
-    like(ask($nginx, 'state=1'), qr/^ops=0 /, 'and gone');
+    like($nginx->ask('state=1'), qr/^ops=0 /, 'and gone');
 
-    wait_for { ask($nginx, 'c=SET+a+1') eq "ok +OK\n" } 'the connection';
+    wait_for { $nginx->ask('c=SET+a+1') eq "ok +OK\n" } 'the connection';
 
     # a worker that shuts down lets them wait
 
@@ -201,7 +184,7 @@ for my $n (1, 50) {
     my $last = $nginx->connect;
 
     $last->send('GET', '/ask?c=SET+a+1');
-    wait_for { ask($nginx, 'state=1') =~ /^ops=1 / } 'a write';
+    wait_for { $nginx->ask('state=1') =~ /^ops=1 / } 'a write';
     kill 'QUIT', $nginx->pid;
 
     is($last->response->body, "ok +OK\n", 'a worker that shuts down waits');
@@ -215,7 +198,7 @@ for my $n (1, 50) {
 
     $last = $nginx->connect;
     $last->send('GET', '/ask?c=SET+a+1&n=3');
-    wait_for { ask($nginx, 'state=1') =~ /^ops=3 / } 'writes';
+    wait_for { $nginx->ask('state=1') =~ /^ops=3 / } 'writes';
     $nginx->stop('TERM');
 
     is($last->response->body, "error redis_unavailable\n" x 3,
@@ -226,7 +209,7 @@ for my $n (1, 50) {
     $nginx = client($fault->url . ' connections=1');
     $fault->asked;
 
-    is(ask($nginx, 'c=SET+a+1&n=100'), "ok +OK\n" x 100, 'many writes');
+    is($nginx->ask('c=SET+a+1&n=100'), "ok +OK\n" x 100, 'many writes');
 
     my @asked = grep { $_->[0] eq 'HMGET' } $fault->asked;
 
@@ -247,7 +230,7 @@ for my $n (1, 50) {
 
     my $nginx = client(join(' ', $cluster->urls, 'cluster'));
 
-    wait_for { ask($nginx, 'c=SET+a+1') eq "ok +OK\n" } 'the cluster', 15;
+    wait_for { $nginx->ask('c=SET+a+1') eq "ok +OK\n" } 'the cluster', 15;
 
     follows('cluster', $nginx, $cluster->owner('shop:meta'));
 }

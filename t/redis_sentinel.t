@@ -4,6 +4,7 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 use ShopTest::Certificate ();
 use ShopTest::RedisFault;
 use ShopTest::Sentinel;
@@ -11,23 +12,7 @@ use ShopTest::Sentinel;
 my $unavailable = "error redis_unavailable\n";
 
 
-sub client {
-    my ($parameters) = @_;
-
-    return nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis $parameters;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
-}
-
-sub ask {
-    my ($nginx, $query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
-}
+sub client { return ShopTest::RedisAsk->new(@_) }
 
 sub works {
     my ($nginx, $what) = @_;
@@ -37,8 +22,8 @@ sub works {
     # sentinels may change their mind once more
 
     ok(eval { wait_for {
-        ask($nginx, 'c=SET+a+1') eq "ok +OK\n"
-        && ask($nginx, 's=count+1+n+0&n=20') eq "ok :0\n" x 20
+        $nginx->ask('c=SET+a+1') eq "ok +OK\n"
+        && $nginx->ask('s=count+1+n+0&n=20') eq "ok :0\n" x 20
     } 'the master', 40 }, $what);
 }
 
@@ -52,10 +37,10 @@ my $old = $set->master;
 my $timeout = 2;
 my $nginx = client("$urls sentinel=main timeout=" . 1000 * $timeout);
 
-is(ask($nginx, 'c=SET+a+1&n=100'), "ok +OK\n" x 100,
+is($nginx->ask('c=SET+a+1&n=100'), "ok +OK\n" x 100,
    'the first operations find the master');
 is($old->command('GET', 'a'), '1', 'that one');
-wait_for { ask($nginx, 'state=1') =~ /subscribed=1/ } 'a subscription';
+wait_for { $nginx->ask('state=1') =~ /subscribed=1/ } 'a subscription';
 ok(1, 'and the news are listened to');
 
 
@@ -68,7 +53,7 @@ wait_for { $nginx->log =~ /is "redis:\/\/127\.0\.0\.1:@{[ $new->port ]}"/ }
     'the new master', 30;
 works($nginx, 'a planned failover is followed');
 is($new->command('GET', 'a'), '1', 'to the new master');
-wait_for { ask($nginx, 'state=1') =~ /nodes=1 retired=0/ } 'the old node';
+wait_for { $nginx->ask('state=1') =~ /nodes=1 retired=0/ } 'the old node';
 ok(1, 'the old one is forgotten');
 
 # without a restart of anything, under load
@@ -78,7 +63,7 @@ my %answers;
 for my $round (1 .. 2) {
     $old = $set->master;
 
-    $answers{$_}++ for ask($nginx, 'c=INCR+x&n=50') =~ /^(\w+ ?\w*)/mg;
+    $answers{$_}++ for $nginx->ask('c=INCR+x&n=50') =~ /^(\w+ ?\w*)/mg;
     $new = $set->failover;
     works($nginx, "failover $round");
 }
@@ -90,7 +75,7 @@ for my $round (1 .. 2) {
 
 $old = $set->master;
 $old->crash;
-wait_for { ask($nginx, 'c=SET+a+1') =~ /^error redis_/
+wait_for { $nginx->ask('c=SET+a+1') =~ /^error redis_/
            || $set->master != $old } 'its death';
 
 my $longest = 0;
@@ -98,7 +83,7 @@ my $longest = 0;
 for (1 .. 30) {
     my $start = ShopTest::now();
 
-    ask($nginx, 'c=GET+a');
+    $nginx->ask('c=GET+a');
     $start = ShopTest::now() - $start;
     $longest = $start if $start > $longest;
 }
@@ -127,7 +112,7 @@ $frozen->freeze;
 for (1 .. 3) {
     my $client = client("$urls sentinel=main timeout=1000");
 
-    wait_for { ask($client, 'c=PING') eq "ok +PONG\n" } 'the master', 30;
+    wait_for { $client->ask('c=PING') eq "ok +PONG\n" } 'the master', 30;
     ok(1, 'another one is frozen besides');
 }
 
@@ -137,20 +122,20 @@ $frozen->thaw;
 # --- what is not there
 
 $nginx = client("$urls sentinel=other");
-is(ask($nginx, 'c=PING'), $unavailable, 'a name that no sentinel knows');
+is($nginx->ask('c=PING'), $unavailable, 'a name that no sentinel knows');
 like($nginx->log, qr/knows no master "other"/, 'is named in the log');
 
 $nginx = client('redis://127.0.0.1:' . free_port()
                 . ' redis://127.0.0.1:' . free_port() . ' sentinel=main');
-is(ask($nginx, 'c=PING'), $unavailable, 'no sentinel at all');
+is($nginx->ask('c=PING'), $unavailable, 'no sentinel at all');
 my $start = ShopTest::now();
-is(ask($nginx, 'c=PING'), $unavailable, 'still none') for 1 .. 20;
+is($nginx->ask('c=PING'), $unavailable, 'still none') for 1 .. 20;
 cmp_ok(ShopTest::now() - $start, '<', 5, 'nobody waits for that');
 is(scalar(() = $nginx->log =~ /\[error\].*no sentinel knows/g), 1,
    'one line says so');
 
 $nginx = client($new->url . ' sentinel=main');
-is(ask($nginx, 'c=PING'), $unavailable, 'a server that is no sentinel');
+is($nginx->ask('c=PING'), $unavailable, 'a server that is no sentinel');
 
 
 # --- a sentinel that is wrong, or lies
@@ -173,7 +158,7 @@ my $replica = redis(args => [ '--replicaof', '127.0.0.1', $today->port ]);
 wait_for { $replica->command('ROLE')->[3] eq 'connected' } 'a replica';
 
 $nginx = says('127.0.0.1', $replica->port);
-is(ask($nginx, 'c=PING'), "error redis_refused\n",
+is($nginx->ask('c=PING'), "error redis_refused\n",
    'a master that became a replica is not used');
 like($nginx->log, qr/not the master that a sentinel/, 'the log says why');
 
@@ -187,7 +172,7 @@ for my $words ([], ['127.0.0.1'], ['127.0.0.1', 0], ['127.0.0.1', 65536],
                ['127.0.0.1', 'x'], ['', 6379], ['a b', 6379],
                ["127.0.0.1\r\n", 6379], ['x' x 256, 6379]) {
 
-    is(ask(says(@$words), 'c=PING'), $unavailable, 'an answer that is none');
+    is(says(@$words)->ask('c=PING'), $unavailable, 'an answer that is none');
 }
 
 
@@ -204,7 +189,7 @@ $guard->on(SENTINEL => [ "*2\r\n" . join '', map {
 
 works(client("$url sentinel=main ca=" . $ca->file),
       'sentinel and master by TLS');
-is(ask(client("$url sentinel=main"), 'c=PING'), $unavailable,
+is(client("$url sentinel=main")->ask('c=PING'), $unavailable,
    'not with an unknown authority');
 
 done_testing();

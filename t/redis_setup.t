@@ -3,6 +3,7 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 
 use ShopTest::RedisFault;
 
@@ -16,20 +17,7 @@ sub client {
 
     $parameters .= ' timeout=2000' unless $parameters =~ /timeout=/;
 
-    return nginx(unit => 1, module => 0, secrets => [$secret], %o,
-                 http => <<"CONF");
-    unit_redis $parameters;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
-}
-
-sub ask {
-    my ($nginx, $query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
+    return ShopTest::RedisAsk->new($parameters, secrets => [$secret], %o);
 }
 
 # how many lines of a level say something
@@ -45,12 +33,12 @@ sub refused {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    is(ask($nginx, 'c=PING'), "error redis_refused\n", "$what: is refused");
+    is($nginx->ask('c=PING'), "error redis_refused\n", "$what: is refused");
 
     # who asks meanwhile, and who tries again later, is told the same
 
     for (1 .. 3) {
-        is(ask($nginx, 'c=PING'), "error redis_refused\n", 'still');
+        is($nginx->ask('c=PING'), "error redis_refused\n", 'still');
         ShopTest::pause(0.06);
     }
 
@@ -63,21 +51,21 @@ sub refused {
 
 my $plain = redis();
 
-is(ask(client($plain->url), 'c=ACL+WHOAMI'), "ok \"default\"\n",
+is(client($plain->url)->ask('c=ACL+WHOAMI'), "ok \"default\"\n",
    'no password');
-is(ask(client($plain->unix_url), 'c=PING'), "ok +PONG\n", 'a unix socket');
+is(client($plain->unix_url)->ask('c=PING'), "ok +PONG\n", 'a unix socket');
 
 my $locked = redis(password => $secret);
 
-is(ask(client($locked->url . " password=$secret"), 'c=ACL+WHOAMI'),
+is(client($locked->url . " password=$secret")->ask('c=ACL+WHOAMI'),
    "ok \"default\"\n", 'a password');
 
 my $named = redis(user => 'shop', password => $secret);
 
-is(ask(client($named->url . " user=shop password=$secret"), 'c=ACL+WHOAMI'),
+is(client($named->url . " user=shop password=$secret")->ask('c=ACL+WHOAMI'),
    "ok \"shop\"\n", 'a user');
-is(ask(client($named->unix_url . " user=shop password=$secret"),
-       'c=ACL+WHOAMI'), "ok \"shop\"\n", 'a user on a unix socket');
+is(client($named->unix_url . " user=shop password=$secret")
+       ->ask('c=ACL+WHOAMI'), "ok \"shop\"\n", 'a user on a unix socket');
 
 refused(client($locked->url . ' password=wrong'), qr/"WRONGPASS"/,
         'a wrong password');
@@ -100,7 +88,7 @@ $plain->command('FLUSHALL');
 
 my $third = client($plain->url . '/3');
 
-is(ask($third, 'c=SET+here+1'), "ok +OK\n", 'a database');
+is($third->ask('c=SET+here+1'), "ok +OK\n", 'a database');
 is($plain->command('DBSIZE'), 0, 'is not the first one');
 $plain->command('SELECT', 3);
 is_deeply([ $plain->keys ], [ 'here', 'shop:meta' ], 'but the third');
@@ -115,7 +103,7 @@ refused(client($plain->url . '/4000'), qr/"ERR DB index is out of range"/,
 my $workers = client($plain->url . ' partitions=128', workers => 4);
 my %seed;
 
-$seed{ask($workers, 'c=PING') && $plain->command('HGET', 'shop:meta', 'seed')}
+$seed{$workers->ask('c=PING') && $plain->command('HGET', 'shop:meta', 'seed')}
     = 1 for 1 .. 20;
 
 is_deeply({ %{ $plain->hash('shop:meta') }, seed => 'x' },
@@ -131,7 +119,7 @@ refused($other, qr/"shop:meta" says partitions 128, configured 64/,
 # an operator puts it right; no restart is needed
 
 $plain->command('HSET', 'shop:meta', 'partitions', 64);
-wait_for { ask($other, 'c=PING') eq "ok +PONG\n" } 'the connection';
+wait_for { $other->ask('c=PING') eq "ok +PONG\n" } 'the connection';
 ok(1, 'what was put right is seen by itself');
 like($other->log, qr/\[notice\] .*redis is back/, 'and told');
 
@@ -154,7 +142,7 @@ for my $case (
 $plain->command('DEL', 'shop:meta');
 $plain->command('HSET', 'shop:meta', 'schema', 1, 'provider:a', 'b');
 
-is(ask(client($plain->url), 'c=PING'), "ok +PONG\n", 'a part of it');
+is(client($plain->url)->ask('c=PING'), "ok +PONG\n", 'a part of it');
 is_deeply([ sort keys %{ $plain->hash('shop:meta') } ],
           [ qw(partitions provider:a schema seed) ], 'is completed');
 
@@ -163,7 +151,7 @@ $plain->command('SET', 'shop:meta', 1);
 refused(client($plain->url), qr/"WRONGTYPE /, 'a key of another type');
 $plain->command('DEL', 'shop:meta');
 
-is(ask(client($plain->url . ' prefix=my-'), 'c=PING'), "ok +PONG\n",
+is(client($plain->url . ' prefix=my-')->ask('c=PING'), "ok +PONG\n",
    'another prefix');
 is_deeply([ $plain->keys ], [ 'my-meta' ], 'has a meta of its own');
 
@@ -222,7 +210,7 @@ for my $case (
     my ($what, $steps) = @$case;
 
     $fault->on(HMGET => $steps);
-    is(ask(client($fault->url), 'c=PING'), $unavailable, "$what is an error");
+    is(client($fault->url)->ask('c=PING'), $unavailable, "$what is an error");
 }
 
 $fault->on(HMGET => [ { stall => 1 } ]);
@@ -230,21 +218,21 @@ $fault->on(HMGET => [ { stall => 1 } ]);
 my $nginx = client($fault->url . ' timeout=200 connections=1');
 my $start = ShopTest::now();
 
-is(ask($nginx, 'c=PING&n=3'), "error redis_timeout\n" x 3,
+is($nginx->ask('c=PING&n=3'), "error redis_timeout\n" x 3,
    'silence is a timeout');
 cmp_ok(ShopTest::now() - $start, '>', 0.18, 'after its time');
 
 $start = ShopTest::now();
 
 for (1 .. 20) {
-    is(ask($nginx, 'c=PING'), $unavailable, 'nobody waits for it again');
+    is($nginx->ask('c=PING'), $unavailable, 'nobody waits for it again');
     ShopTest::pause(0.02);
 }
 
 cmp_ok(ShopTest::now() - $start, '<', 1.2, 'not a moment');
 
 $fault->on(HMGET => undef);
-wait_for { ask($nginx, 'c=PING') eq "ok +OK\n" } 'the connection';
+wait_for { $nginx->ask('c=PING') eq "ok +OK\n" } 'the connection';
 ok(1, 'but it is tried behind the scenes');
 
 done_testing();

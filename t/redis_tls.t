@@ -3,6 +3,7 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::RedisAsk;
 
 use ShopTest::Certificate ();
 
@@ -10,23 +11,7 @@ my $ca = ShopTest::Certificate->authority;
 my $other = ShopTest::Certificate->authority;
 
 
-sub client {
-    my ($parameters) = @_;
-
-    return nginx(unit => 1, module => 0, http => <<"CONF");
-    unit_redis $parameters;
-    server {
-        listen 127.0.0.1:%%port%%;
-        location /ask { unit_redis_ask; }
-    }
-CONF
-}
-
-sub ask {
-    my ($nginx, $query) = @_;
-
-    return $nginx->get("/ask?$query")->body;
-}
+sub client { return ShopTest::RedisAsk->new(@_) }
 
 my $trust = 'timeout=2000 connect_timeout=2000 ca=' . $ca->file;
 
@@ -36,7 +21,7 @@ sub refused {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    is(ask($nginx, 'c=PING'), "error redis_unavailable\n", $what);
+    is($nginx->ask('c=PING'), "error redis_unavailable\n", $what);
     like($nginx->log, $regex, 'the log says why');
 }
 
@@ -46,16 +31,16 @@ sub refused {
 my $good = redis(tls => [ $ca->issue_files('127.0.0.1') ]);
 my $nginx = client($good->tls_url . " $trust");
 
-is(ask($nginx, 'c=PING'), "ok +PONG\n", 'a good certificate');
-is(ask($nginx, 'c=ECHO+%23&n=1000'),
+is($nginx->ask('c=PING'), "ok +PONG\n", 'a good certificate');
+is($nginx->ask('c=ECHO+%23&n=1000'),
    join('', map { "ok \"$_\"\n" } 0 .. 999), 'many commands');
-is(ask($nginx, 'c=SET+big+*1000000&c=GET+big'), "ok +OK (1000000 bytes)\n",
+is($nginx->ask('c=SET+big+*1000000&c=GET+big'), "ok +OK (1000000 bytes)\n",
    'a megabyte there and back');
-is(ask($nginx, 's=pair+1+key+arg'), "ok [\"key\" \"arg\"]\n", 'a script');
+is($nginx->ask('s=pair+1+key+arg'), "ok [\"key\" \"arg\"]\n", 'a script');
 
-is(ask(client('rediss://localhost:' . redis(
-           tls => [ $ca->issue_files('localhost') ])->{tls_port} . " $trust"),
-       'c=PING'), "ok +PONG\n", 'a host name');
+is(client('rediss://localhost:' . redis(
+           tls => [ $ca->issue_files('localhost') ])->{tls_port} . " $trust")
+       ->ask('c=PING'), "ok +PONG\n", 'a host name');
 
 refused(redis(tls => [ $ca->issue_files('127.0.0.1', expired => 1) ])->tls_url,
         $trust, qr/certificate has expired/, 'an expired certificate');
@@ -74,13 +59,13 @@ refused($good->tls_url, 'timeout=2000',
 my $deaf = client('rediss://127.0.0.1:' . $good->port . ' ca=' . $ca->file
                   . ' timeout=300 connect_timeout=200');
 
-like(ask($deaf, 'c=PING'), qr/^error redis_(?:timeout|unavailable)\n/,
+like($deaf->ask('c=PING'), qr/^error redis_(?:timeout|unavailable)\n/,
      'a server that speaks no TLS');
 like($deaf->log, qr/TLS handshake .* timed out/, 'the log says why');
 
 # the other way round: TLS port, plain words
 
-is(ask(client('redis://127.0.0.1:' . $good->{tls_port}), 'c=PING'),
+is(client('redis://127.0.0.1:' . $good->{tls_port})->ask('c=PING'),
    "error redis_unavailable\n", 'plain words to a TLS port');
 
 
@@ -91,30 +76,31 @@ my $strict = redis(tls => [ $ca->issue_files('127.0.0.1') ],
 
 my ($cert, $key) = $ca->issue_files('shop', purpose => 'client');
 
-is(ask(client($strict->tls_url . " $trust cert=$cert key=$key"), 'c=PING'),
+is(client($strict->tls_url . " $trust cert=$cert key=$key")->ask('c=PING'),
    "ok +PONG\n", 'a certificate of ours');
-is(ask(client($strict->tls_url . " $trust"), 'c=PING'),
+is(client($strict->tls_url . " $trust")->ask('c=PING'),
    "error redis_unavailable\n", 'no certificate where one is wanted');
 
 ($cert, $key) = $other->issue_files('shop', purpose => 'client');
 
-is(ask(client($strict->tls_url . " $trust cert=$cert key=$key"), 'c=PING'),
+is(client($strict->tls_url . " $trust cert=$cert key=$key")->ask('c=PING'),
    "error redis_unavailable\n", 'a certificate of another authority');
 
 
 # --- it goes and comes back
 
 $good->stop;
-is(ask($nginx, 'c=PING'), "error redis_unavailable\n", 'a server that is gone');
+is($nginx->ask('c=PING'), "error redis_unavailable\n",
+   'a server that is gone');
 $good->start;
-wait_for { ask($nginx, 'c=PING') eq "ok +PONG\n" } 'redis';
+wait_for { $nginx->ask('c=PING') eq "ok +PONG\n" } 'redis';
 ok(1, 'is found again');
 
 $good->freeze;
 my $start = ShopTest::now();
-is(ask($nginx, 'c=PING'), "error redis_timeout\n", 'a server that is frozen');
+is($nginx->ask('c=PING'), "error redis_timeout\n", 'a server that is frozen');
 cmp_ok(ShopTest::now() - $start, '<', 2.5, 'costs one timeout');
 $good->thaw;
-wait_for { ask($nginx, 'c=PING') eq "ok +PONG\n" } 'redis';
+wait_for { $nginx->ask('c=PING') eq "ok +PONG\n" } 'redis';
 
 done_testing();

@@ -47,6 +47,7 @@ L<ShopTest::Backend>, L<ShopTest::CGI> (those that speak no HTTP),
 L<ShopTest::Provider> (an OpenID provider that can misbehave),
 L<ShopTest::Dialect> (all providers, each as it is),
 L<ShopTest::Certificate>, L<ShopTest::Proxy> (spoils what Redis says),
+L<ShopTest::RedisAsk> (the client of Redis by itself),
 L<ShopTest::Faults> (what is promised of any fault), L<ShopTest::Network>,
 L<ShopTest::Demo>, L<ShopTest::Peer> (programs of others),
 L<ShopTest::Glewlwyd> (a provider of others), L<ShopTest::Loyalty> (what
