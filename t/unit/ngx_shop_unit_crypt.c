@@ -359,7 +359,7 @@ ngx_shop_unit_crypt_zero(ngx_shop_unit_t *u)
     ngx_pool_cleanup_t  *cln;
 
     whole.len = sizeof("a secret") - 1;
-    whole.data = (u_char *) ngx_pstrdup(u->pool, ngx_shop_unit_str("a secret"));
+    whole.data = ngx_pstrdup(u->pool, ngx_shop_unit_str("a secret"));
     secret = whole;
 
     cln = u->pool->cleanup;
