@@ -12,14 +12,13 @@
 #include "oidc/ngx_shop_oidc.h"
 
 #include "ngx_shop_fuzz.h"
+#include "ngx_shop_unit_oidc.h"
 
 
 #define NGX_SHOP_FUZZ_NOW   1700000000
 #define NGX_SHOP_FUZZ_SIZE  65536
 
 
-static ngx_int_t ngx_shop_fuzz_provider(ngx_shop_fuzz_t *fuzz,
-    ngx_shop_provider_t *provider);
 static void ngx_shop_fuzz_person(ngx_shop_identity_t *identity);
 static void ngx_shop_fuzz_documents(ngx_shop_fuzz_t *fuzz,
     ngx_shop_docs_t *docs);
@@ -156,7 +155,7 @@ ngx_shop_fuzz_discovery(ngx_shop_fuzz_t *fuzz)
     ngx_shop_metadata_t   metadata;
     ngx_shop_provider_t   provider;
 
-    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+    if (ngx_shop_unit_provider(fuzz->pool, &provider) != NGX_OK) {
         return;
     }
 
@@ -187,7 +186,7 @@ ngx_shop_fuzz_callback(ngx_shop_fuzz_t *fuzz)
     ngx_shop_authresp_t   resp;
     ngx_shop_provider_t   provider;
 
-    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+    if (ngx_shop_unit_provider(fuzz->pool, &provider) != NGX_OK) {
         return;
     }
 
@@ -220,7 +219,7 @@ ngx_shop_fuzz_token(ngx_shop_fuzz_t *fuzz)
     ngx_shop_token_t      token;
     ngx_shop_provider_t   provider;
 
-    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+    if (ngx_shop_unit_provider(fuzz->pool, &provider) != NGX_OK) {
         return;
     }
 
@@ -269,7 +268,7 @@ ngx_shop_fuzz_signed(ngx_shop_fuzz_t *fuzz)
     jwks = ngx_shop_jwks_parse(fuzz->pool, &key, fuzz->log);
 
     if (json == NULL || jwks == NULL
-        || ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK)
+        || ngx_shop_unit_provider(fuzz->pool, &provider) != NGX_OK)
     {
         return;
     }
@@ -296,7 +295,7 @@ ngx_shop_fuzz_widget(ngx_shop_fuzz_t *fuzz)
     ngx_shop_json_t      *claims;
     ngx_shop_provider_t   provider;
 
-    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+    if (ngx_shop_unit_provider(fuzz->pool, &provider) != NGX_OK) {
         return;
     }
 
@@ -330,7 +329,7 @@ ngx_shop_fuzz_notice(ngx_shop_fuzz_t *fuzz)
 
     line = ngx_shop_fuzz_line(&fuzz->text);
 
-    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+    if (ngx_shop_unit_provider(fuzz->pool, &provider) != NGX_OK) {
         return;
     }
 
@@ -377,7 +376,7 @@ ngx_shop_fuzz_event(ngx_shop_fuzz_t *fuzz)
     ngx_shop_notice_t    notice;
     ngx_shop_provider_t  provider;
 
-    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+    if (ngx_shop_unit_provider(fuzz->pool, &provider) != NGX_OK) {
         return;
     }
 
@@ -422,7 +421,7 @@ ngx_shop_fuzz_identity(ngx_shop_fuzz_t *fuzz)
     ngx_shop_identity_t   identity;
     ngx_shop_provider_t   provider;
 
-    if (ngx_shop_fuzz_provider(fuzz, &provider) != NGX_OK) {
+    if (ngx_shop_unit_provider(fuzz->pool, &provider) != NGX_OK) {
         return;
     }
 
@@ -601,48 +600,4 @@ ngx_shop_fuzz_rule(ngx_shop_fuzz_t *fuzz)
     if (json) {
         (void) ngx_shop_rule_holds(fuzz->pool, rule, json);
     }
-}
-
-
-static ngx_int_t
-ngx_shop_fuzz_provider(ngx_shop_fuzz_t *fuzz, ngx_shop_provider_t *provider)
-{
-    ngx_uint_t               i;
-    ngx_shop_claim_error_t   error;
-
-    static ngx_str_t  claims[NGX_SHOP_CLAIMS] = {
-        ngx_string("id:/sub"),
-        ngx_string("id:/email | ui:/email"),
-        ngx_string("id:/email_verified | ui:/email_verified"),
-        ngx_string("id:/name | ui:/name"),
-        ngx_string("id:/given_name | ui:/given_name"),
-        ngx_string("id:/family_name | ui:/family_name"),
-        ngx_string("id:/picture | ui:/picture"),
-        ngx_string("id:/locale | ui:/locale"),
-        ngx_string("id:/phone_number | ui:/phone_number")
-    };
-
-    ngx_memzero(provider, sizeof(ngx_shop_provider_t));
-
-    for (i = 0; i < NGX_SHOP_CLAIMS; i++) {
-        provider->claims[i] = ngx_shop_claim_compile(fuzz->pool, &claims[i],
-                                  i == NGX_SHOP_CLAIM_EMAIL_VERIFIED
-                                  ? NGX_SHOP_CLAIM_BOOL
-                                  : NGX_SHOP_CLAIM_VALUE,
-                                  NGX_SHOP_DOCS_PROVEN, &error);
-
-        if (provider->claims[i] == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    ngx_str_set(&provider->name, "work");
-    ngx_str_set(&provider->client_id, "shop");
-    ngx_str_set(&provider->client_secret, "secret");
-    ngx_str_set(&provider->issuer, "https://id.example");
-    ngx_str_set(&provider->scope, "openid email profile");
-
-    provider->email_trust = NGX_SHOP_EMAIL_CLAIM;
-
-    return NGX_OK;
 }

@@ -13,6 +13,7 @@
 #include "oidc/ngx_shop_oidc.h"
 
 #include "ngx_shop_unit.h"
+#include "ngx_shop_unit_oidc.h"
 
 
 /*
@@ -2275,10 +2276,16 @@ ngx_shop_unit_oidc_damaged(ngx_shop_unit_t *u)
 }
 
 
-/* as the preset "oidc" has it */
-
 static void
 ngx_shop_unit_oidc_provider(ngx_shop_unit_t *u, ngx_shop_provider_t *provider)
+{
+    ngx_shop_unit_is_int(u, ngx_shop_unit_provider(u->pool, provider), NGX_OK,
+                         "a provider");
+}
+
+
+ngx_int_t
+ngx_shop_unit_provider(ngx_pool_t *pool, ngx_shop_provider_t *provider)
 {
     ngx_uint_t               i;
     ngx_shop_claim_error_t   error;
@@ -2298,13 +2305,15 @@ ngx_shop_unit_oidc_provider(ngx_shop_unit_t *u, ngx_shop_provider_t *provider)
     ngx_memzero(provider, sizeof(ngx_shop_provider_t));
 
     for (i = 0; i < NGX_SHOP_CLAIMS; i++) {
-        provider->claims[i] = ngx_shop_claim_compile(u->pool, &claims[i],
+        provider->claims[i] = ngx_shop_claim_compile(pool, &claims[i],
                                   i == NGX_SHOP_CLAIM_EMAIL_VERIFIED
                                   ? NGX_SHOP_CLAIM_BOOL
                                   : NGX_SHOP_CLAIM_VALUE,
                                   NGX_SHOP_DOCS_PROVEN, &error);
 
-        ngx_shop_unit_ok(u, provider->claims[i] != NULL, "%V", &claims[i]);
+        if (provider->claims[i] == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     ngx_str_set(&provider->name, "work");
@@ -2314,6 +2323,8 @@ ngx_shop_unit_oidc_provider(ngx_shop_unit_t *u, ngx_shop_provider_t *provider)
     ngx_str_set(&provider->scope, "openid email profile");
 
     provider->email_trust = NGX_SHOP_EMAIL_CLAIM;
+
+    return NGX_OK;
 }
 
 
