@@ -132,6 +132,29 @@ sub points {
 }
 
 
+# its age is the one that it had when it was told, by the clock of then
+
+{
+    my $now = time;
+    my $key = 'shop:kept:{shop:identity:work:lea}';
+    my @old = ([ $now - 20 * 86400, $now - 419 * 86400 ],
+               [ $now + 200, $now + 490 ]);
+
+    results(adjust(subject('lea'), 7)) for @old;
+
+    for my $i (0, 1) {
+        my ($id) = $redis->command('LINDEX', $key, $i) =~ /^\d+ (\S+) /;
+
+        $redis->command('LSET', $key, $i,
+                        "$old[$i][0] $id adjust $old[$i][1] 7  ");
+    }
+
+    person('lea');
+    is(points($shop->signs_in('the customer')), 119,
+       'what was kept is booked, though it would be refused by now');
+}
+
+
 # what is cut off is done by the next login
 
 for my $case ([ 'LRANGE', 0, 'the claim' ], [ 'EVALSHA', 0, 'the customer' ],

@@ -82,7 +82,8 @@ for my $binary (ShopTest::Redis::binaries()) {
 
     is_deeply($customer->view, {
         created => $noon, pending => 49, qualifying => 49, orders => 1,
-        spend => 4999, last_order => $noon, next_due => $first,
+        spend => 4999, first_order => $noon, last_order => $noon,
+        next_due => $first,
         tier => 'bronze', tier_since => $noon,
     }, 'the view');
 
@@ -108,6 +109,7 @@ for my $binary (ShopTest::Redis::binaries()) {
               '... is kept');
     is(order($noon, 'o1', 4999), 'booked', '... until that comes');
     has(0, 39, '... and is netted');
+    is($customer->view->{refunds}, 1, '... and is one');
 
     # the compact encodings, on which the memory of a customer depends
 
@@ -161,6 +163,16 @@ for my $binary (ShopTest::Redis::binaries()) {
         is_deeply([ $redis->keys ], [ $customer->key($key) ],
                   '... and nothing is booked');
     }
+
+    # but for a place in a queue that is none
+
+    fresh();
+    $redis->command('SET', $customer->key('due'), 'text');
+    is(order($noon, 'o1', 4999), 'booked', 'a queue that is none');
+    is($customer->view->{next_due}, $first, '... stops nothing half-way');
+    is($redis->command('EXISTS', map { $customer->key($_) }
+                                 qw(view ledger lots orders seen)), 5,
+       '... all is there');
 
     fresh();
     is(book($noon, type => 'cancel'), 'refused type_unknown',

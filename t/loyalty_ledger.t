@@ -3,9 +3,9 @@
 # come late, twice, in the wrong order or with another content, refunds of
 # orders and before them, points that are spent, tiers of all kinds, promotions
 # with budgets, limits and holdouts, and a clock that goes on, jumps years
-# ahead or goes back by days.  The commands for Redis and the evaluation are
-# those of the module, at times that are told.  A history that failed can be
-# had again by its number, with as many events, or up to as many:
+# ahead and to their ends, or goes back by days.  The commands for Redis and the
+# evaluation are those of the module, at times that are told.  A history that
+# failed can be had again by its number, with as many events, or up to as many:
 #
 #     SHOP_HISTORY=17 SHOP_EVENTS=30 prove t/loyalty_ledger.t
 #     SHOP_HISTORY=17 SHOP_UPTO=500 prove t/loyalty_ledger.t
@@ -245,7 +245,8 @@ sub state {
 
     return (
         (map { $_ => $view{$_} || 0 } qw(points pending qualifying orders
-                                         spend tier_since tier_until toward)),
+                                         spend first_order refunds tier_since
+                                         tier_until toward)),
         tier   => $view{tier} || '',
         lots   => join(' ', names({ @$lots })),
         ledger => join('|', map { s/^\d+ //r } @$ledger),
@@ -271,6 +272,8 @@ sub expected {
         qualifying => $model->qualifying,
         orders     => $facts->{orders},
         spend      => $facts->{spend},
+        first_order => $facts->{first_order},
+        refunds    => $facts->{refunds},
         tier_since => $model->tier_since,
         tier_until => $model->tier_until,
         toward     => $model->toward,
@@ -545,6 +548,14 @@ sub history {
         $now += one_of(0, 0, random(7200), random(7200), random($day),
                        random($day), random(20 * $day), random(20 * $day),
                        random(4) ? -random(10 * $day) : random(900 * $day));
+
+        # years of the calendar end
+
+        $now = ShopTest::Loyalty::year_start(
+                   ShopTest::Loyalty::year($now) + 1)
+               + random(20 * $day) - 5 * $day
+            if !random(12);
+
         $history->{latest} = $now if $now > $history->{latest};
         $now = $history->{latest} - 20 * $day
             if $now < $history->{latest} - 20 * $day;

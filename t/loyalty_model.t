@@ -93,10 +93,11 @@ sub has {
 
     my $view = $script->view;
 
-    is_deeply([ map { $_ || '' } @$view{qw(points pending tier)},
+    is_deeply([ map { $_ || '' } @$view{qw(points pending tier tier_until)},
                 @{ $script->ledger } ],
               [ map { $_ || '' } $customer->active, $customer->pending,
-                $customer->tier, @{ $customer->{ledger} } ],
+                $customer->tier, $customer->tier_until,
+                @{ $customer->{ledger} } ],
               '... as by the script');
 }
 
@@ -406,7 +407,83 @@ is($customer->tier_until, at('2029-01-01'), '... valid to the end of the '
    . 'next');
 told('2028-06-01', 'order o4 100.00');
 has('2029-01-01', '260+0 gold', 'the year that has ended is looked at');
-has('2031-01-01', '260+0 bronze', '... each time');
+is($customer->tier_until, at('2030-01-01'), '... valid to the end of its '
+   . 'next');
+has('2030-01-01', '260+0 bronze', '... each time');
+
+# what is told after New Year
+
+sub yearly {
+    my (%gold) = @_;
+
+    customer(tiers => [ { name => 'bronze' },
+                        { name => 'silver', points => 50, window => '30d' },
+                        { name => 'gold', points => 100,
+                          window => 'calendar', %gold } ],
+             earn  => [ $order ]);
+}
+
+yearly();
+told('2026-12-30', 'order o1 40.00');
+told('2027-01-02', 'order o2 60.00', time => '2026-12-31 23:59');
+has('2027-01-02', '0+100 gold', 'an order that is told late counts for its '
+    . 'own year');
+is($customer->tier_until, at('2028-01-01'), '... valid to the end of the '
+   . 'next');
+is($customer->tier_since, at('2027-01-02'), '... since it was told');
+has('2028-01-01', '100+0 bronze', '... and no longer');
+
+yearly();
+told('2026-12-30', 'order o1 100.00');
+told('2027-01-02', 'order o2 1.00', time => '2026-12-31 23:59');
+is($customer->tier_since, at('2026-12-30'), 'who holds it holds it still');
+
+yearly(grace => '30d');
+told('2025-06-01', 'order o1 100.00');
+has('2027-01-31', '100+0 bronze', 'a tier has ended');
+told('2027-02-02', 'order o2 100.00', time => '2026-12-31 23:59');
+has('2027-02-02', '200+0 gold', '... and is back by an order of before');
+is($customer->tier_until, at('2028-01-01'), '... to the end of this year');
+
+yearly();
+told('2027-01-02', 'order o1 100.00', time => '2025-12-31');
+has('2027-01-02', '100+0 bronze', 'a year whose next one is over, too');
+told('2027-01-02', 'order o2 40.00', time => '2026-11-20');
+told('2027-01-02', 'order o3 40.00', time => '2026-11-21');
+has('2027-01-02', '180+0 bronze', 'a window that rolls ends today');
+
+yearly(valid => 'lifetime');
+told('2027-01-02', 'order o1 100.00', time => '2025-12-31');
+has('2027-01-02', '100+0 gold', 'a year that is valid for ever');
+
+yearly(valid => '30d');
+told('2027-01-02', 'order o1 100.00', time => '2026-12-20');
+has('2027-01-02', '0+100 gold', 'a validity of days');
+is($customer->tier_until, at('2027-01-20'), '... is the one of then');
+has('2027-01-20', '100+0 bronze', '... and ends');
+told('2027-01-21', 'order o2 100.00', time => '2026-12-21');
+has('2027-01-21', '200+0 bronze', '... also before it is told of');
+
+customer();
+told('2027-01-02', 'adjust 5', time => '2025-11-27', told => at('2026-12-31'));
+has('2027-01-02', '5+0', 'what has waited is as old as it was when it was '
+    . 'told');
+is(told('2027-01-02', 'adjust 5', time => '2025-11-27'), 'refused too_old',
+   '... which is too old now');
+told('2026-12-31', 'adjust 5', time => '2027-01-01', told => at('2027-01-01'));
+has('2026-12-31', '10+0', '... and by the clock of then');
+
+# a limit whose period was another one
+
+customer(promotions => [ { code => 'A', per_member => 2,
+                           period => 'month' } ]);
+told('2026-03-01', 'order o1 1.00', promotion => 'A');
+told('2026-04-01', 'order o2 1.00', promotion => 'A');
+is($script->{reply}[9], 'A=redeemed', 'so often a month');
+delete $_->{promotions}[0]{period} for $customer->{program};
+told('2026-05-01', 'order o3 1.00', promotion => 'A');
+is($script->{reply}[9], 'A=limit', '... counts where it is for ever now');
+is($customer->{results}, 'A=limit', '... indeed');
 
 customer(tiers => [ { name => 'bronze' },
                     { name => 'any', spend => 5000, orders => 2 },

@@ -789,6 +789,8 @@ ngx_shop_event_unpack(ngx_str_t *line, time_t *kept, ngx_shop_event_t *event)
 
     *kept = ngx_atotm(word[0].data, word[0].len);
 
+    ngx_memzero(event, sizeof(ngx_shop_event_t));
+
     event->id = word[1];
     event->kind = word[2];
     event->time = ngx_atotm(word[3].data, word[3].len);

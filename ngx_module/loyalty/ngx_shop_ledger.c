@@ -17,7 +17,7 @@
  */
 
 
-#define NGX_SHOP_LEDGER_EVENT  9        /* words */
+#define NGX_SHOP_LEDGER_EVENT  10       /* words */
 #define NGX_SHOP_LEDGER_TIER   2
 #define NGX_SHOP_LEDGER_RULE   8
 
@@ -122,7 +122,10 @@ ngx_shop_ledger_book(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         || ngx_shop_ledger_promotions(redis, op->pool, program, customer,
                                       event, &args[7])
            != NGX_OK
-        || ngx_shop_decimal(op->pool, program->tiers.nelts, &args[8])
+        || ngx_shop_decimal(op->pool, event->told ? event->told : now,
+                            &args[8])
+           != NGX_OK
+        || ngx_shop_decimal(op->pool, program->tiers.nelts, &args[9])
            != NGX_OK)
     {
         return NGX_ERROR;

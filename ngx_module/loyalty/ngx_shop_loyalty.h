@@ -315,7 +315,7 @@ char *ngx_shop_program_promotion(ngx_conf_t *cf, ngx_shop_program_t *program,
 char *ngx_shop_promotion_line(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_shop_promotion_t *promotion, ngx_array_t *words);
 
-/* 1: time changes what customers have by it, without a booking or a grant */
+/* 1: time changes what customers have by it, without a booking */
 ngx_uint_t ngx_shop_program_timed(ngx_shop_program_t *program);
 
 /* when all is read: orders the promotions */
@@ -593,6 +593,8 @@ typedef struct {
                                                by ","; or empty */
     ngx_array_t               *leases;      /* of ngx_shop_lease_t, which are
                                                known; NULL: none */
+    time_t                     told;        /* since when it waited; 0: it is
+                                               told now */
 } ngx_shop_event_t;
 
 
@@ -615,7 +617,7 @@ ngx_int_t ngx_shop_event_parse(ngx_pool_t *pool, ngx_str_t *text,
     ngx_shop_program_t *program, ngx_shop_event_t *event,
     ngx_shop_owner_t *owner, const char **reason);
 
-/* whether its time is one to book now, which the ledger asks as well:
+/* whether its time is one to be told of now, which the ledger asks as well:
  * NGX_OK, or NGX_DECLINED and "*reason" */
 ngx_int_t ngx_shop_event_timely(ngx_shop_event_t *event, time_t now,
     const char **reason);

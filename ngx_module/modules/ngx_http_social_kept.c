@@ -84,6 +84,7 @@ ngx_http_social_kept_take(ngx_http_social_flow_t *flow, ngx_str_t *known,
         }
 
         *kept = event;
+        kept->told = since;
     }
 
     flow->kept_known[flow->nkept_known++] = *known;

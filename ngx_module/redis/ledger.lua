@@ -19,7 +19,8 @@
 -- ARGV[6]   amount
 -- ARGV[7]   option
 -- ARGV[8]   promotions, nine words of each
--- ARGV[9]   number of tiers
+-- ARGV[9]   when it was told
+-- ARGV[10]  number of tiers
 -- ARGV      then of each tier, lowest first:
 --             name
 --             what it asks for
@@ -80,9 +81,11 @@ local view, ledger, seen, lots, orders, activity, days, queue, shown, budgets
     = unpack(KEYS)
 local now, kind, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local time, order, option = tonumber(ARGV[4]), ARGV[5], ARGV[7]
+local told_at = tonumber(ARGV[9])
 
 local max = 9007199254740991
 local day, days_kept, ahead = 86400, 400, 300
+local days_back = days_kept + 30    -- of an event that was told, and waited
 local spare = 32        -- days that a clock may go back
 local limits_kept = 32
 local today = math.floor(now / day)
@@ -170,9 +173,10 @@ end
 
 
 -- The event.  Its id is scored by the day it was booked and a digest of the
--- content, for 400 days.
+-- content, for 400 days.  It may have waited for its customer: whether it is
+-- too old, or of a time to come, goes by when it was told.
 
-raise()
+raise(now)
 
 local due_before = is.next_due
 local status, reason = 'booked'
@@ -197,10 +201,10 @@ if kind ~= 'settle' then
     elseif not book[kind] then
         status, reason = 'refused', 'type_unknown'
 
-    elseif time < now - days_kept * day then
+    elseif time < told_at - days_kept * day then
         status, reason = 'refused', 'too_old'
 
-    elseif time > now + ahead then
+    elseif time > told_at + ahead then
         status, reason = 'refused', 'in_future'
 
     elseif not amount then
@@ -210,7 +214,7 @@ if kind ~= 'settle' then
         status, reason = book[kind]()
 
         if status ~= 'refused' and status ~= 'lease' then
-            raise()
+            raise(time)
 
             if kind ~= 'login' and kind ~= 'visit' then
                 marks[id] = today * digests + digest

@@ -8,19 +8,19 @@
 -- changes  nothing
 
 local fields = { 'points', 'pending', 'qualifying', 'orders', 'nothing',
-                 'spend', 'last_order', 'next_due', 'tier_since',
-                 'tier_until', 'toward', 'created', 'tier', 'granted',
-                 'earned' }
-local numbers, read = 12, 14
+                 'spend', 'first_order', 'last_order', 'refunds',
+                 'next_due', 'tier_since', 'tier_until', 'toward', 'created',
+                 'tier', 'granted', 'earned' }
+local numbers, read = 14, 16
 local held = redis.call('HMGET', view, unpack(fields, 1, read))
 local exists = false
 
 -- a table that is made with all of its fields need not grow
 
 local is = { points = 0, pending = 0, qualifying = 0, orders = 0, nothing = 0,
-             spend = 0, last_order = 0, next_due = 0, tier_since = 0,
-             tier_until = 0, toward = 0, created = 0, tier = '', granted = '',
-             earned = '' }
+             spend = 0, first_order = 0, last_order = 0, refunds = 0,
+             next_due = 0, tier_since = 0, tier_until = 0, toward = 0,
+             created = 0, tier = '', granted = '', earned = '' }
 
 for i = 1, read do
     local field, value = fields[i], held[i]

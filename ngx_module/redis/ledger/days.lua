@@ -6,11 +6,12 @@
 --
 -- By day: the number of a day, points, spend and orders, and so on; "since",
 -- in front, is the day on which all that was counted before is taken together.
--- It is kept where a tier looks back a part of it.
+-- It is kept where a tier looks back a part of it, and goes on where one did,
+-- as nobody knows whether that comes again.
 
 local past = {}
 
-if windowed then
+local function look_back()
     local known
     local year_start = calendar()
 
@@ -117,6 +118,10 @@ if windowed then
     function past.kept()
         local list, oldest, grace, yearly = known, today, 0, false
 
+        if not windowed then
+            return list
+        end
+
         for _, tier in ipairs(tiers) do
             local asks = asked(tier)
 
@@ -131,9 +136,9 @@ if windowed then
         end
 
         if yearly then
-            local before = math.floor((now - 1 - grace) / day) - spare
+            local back = math.max(math.ceil((grace + 1) / day), days_back)
 
-            oldest = math.min(oldest, year_start(before, 0))
+            oldest = math.min(oldest, year_start(today - back - spare, 0))
         end
 
         -- they are in order, so mostly there is none to leave out
@@ -153,6 +158,13 @@ if windowed then
         end
 
         return kept
+    end
+
+
+    function past.is_year_over(at)
+        local date = math.floor(at / day)
+
+        return date < today and date < year_start(today, 0)
     end
 
 
@@ -179,8 +191,17 @@ if windowed then
 end
 
 
+if windowed then
+    look_back()
+end
+
+
 local function count(at, points, spend, ordered)
-    if windowed then
+    if not past.count and redis.call('GET', days) then
+        look_back()
+    end
+
+    if past.count then
         past.count(at, points, spend, ordered)
     end
 

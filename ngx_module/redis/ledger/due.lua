@@ -1,7 +1,7 @@
 -- What time has done: dates of lots, then validities of tiers.
 --
 -- reads    all_lots, move, expire, enter, tiers, tier_at, asked, reached,
---          hold, reassessed, earned
+--          valid_until, hold, reassessed, earned, frozen
 -- sets     nothing
 -- changes  nothing
 
@@ -51,14 +51,14 @@ end
 
 local n, ends = tier_at[earned.name], reassessed()
 
-while n and ends ~= 0 and ends <= now do
-    local policy = asked(tiers[n]).downgrade
+while not frozen and ends ~= 0 and ends <= now do
+    local policy = n and asked(tiers[n]).downgrade
     local to = reached(0, ends, earned.ends)
 
-    if to < n and policy then
+    if policy and to < n then
         to = policy == 'one' and n - 1 or n
     end
 
-    hold(to, ends)
+    hold(to, ends, valid_until(to, ends, earned.ends))
     n, ends = tier_at[earned.name], reassessed()
 end

@@ -125,7 +125,7 @@ local function has_paid(rule)
 
     local first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
 
-    while first and tonumber(first) < today - days_kept - 366 do
+    while first and tonumber(first) < today - days_back - 366 do
         periods = rest
         first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
     end

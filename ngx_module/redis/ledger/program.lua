@@ -7,13 +7,15 @@
 -- What a tier asks for are words of NAME=VALUE: points, spend, orders; window,
 -- "calendar" or a number of days (for ever without it); match=all; valid,
 -- "calendar", or seconds or months ("12M"), after which that day ends (for
--- ever without it); grace, in seconds; downgrade, "one" or "none".
+-- ever without it); grace, in seconds; downgrade, "one" or "none".  A year of
+-- the calendar that qualifies does so to the end of the next one, whenever
+-- that is found out.
 
 local tiers, rules = {}, {}
-local at, windowed = 10, false
+local at, windowed = 11, false
 local tier_at = {}
 
-for i = 1, tonumber(ARGV[9]) do
+for i = 1, tonumber(ARGV[10]) do
     tiers[i] = { name = ARGV[at], words = ARGV[at + 1] }
     tier_at[ARGV[at]] = i
     windowed = windowed or find(ARGV[at + 1], 'window=', 1, true)

@@ -12,7 +12,8 @@
 -- much of it was leased to the partition in all, as far as that is known, else
 -- 0.  The days are those of all windows that roll over that day, of which none
 -- may have too many; or a period of the calendar with its first day, or 0, 0
--- and 1 for ever.
+-- and 1 for ever, when all days count, as it may have been another period
+-- before.
 --
 -- "used:CODE" of "activity" holds how often it was, "DAY:TIMES ..."; "limits"
 -- of the view has it for requests, "CODE:TIMES:UNTIL ...".  What became of
@@ -62,7 +63,8 @@ if ARGV[8] ~= '' then
         it.used[it.date] = it.used[it.date] or 0
 
         if it.window == 0 then
-            it.times = used_within(it, it.date, it.to - 1)
+            it.times = used_within(it, it.date,
+                                   it.date > 0 and it.to - 1 or math.huge)
         end
 
         -- a window ends with that day, or with one behind it that has some
@@ -154,7 +156,9 @@ if ARGV[8] ~= '' then
         local times, ends = limits_now(it)
 
         for date, times in pairs(it.used) do
-            if date == 0 or date >= today - days_kept - 366 - spare then
+            if it.date == 0 or date == 0
+                or date >= today - days_back - 366 - spare
+            then
                 used[#used + 1] = decimal(date) .. ':' .. decimal(times)
             end
         end

@@ -56,6 +56,8 @@ function book.order()
 
     count(time, sum, net(it), math.min(net(it), 1))
     is.orders = is.orders + 1
+    is.first_order = is.first_order == 0 and time
+                     or math.min(is.first_order, time)
     is.last_order = math.max(is.last_order, time)
 
     if net(it) == 0 then

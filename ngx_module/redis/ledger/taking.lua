@@ -65,6 +65,8 @@ if kind == 'refund' or kind == 'spend' or kind == 'adjust' then
             return 'refused', 'too_large'
         end
 
+        is.refunds = is.refunds + 1
+
         if not it.total then
             it.refunded = it.refunded + amount
             write_order(it)

@@ -1,29 +1,40 @@
 -- The tier that the customer has.
 --
 -- reads    tiers, tier_at, asked, calendar, past
--- sets     grants, earned; reached, hold, reassessed, raise
+-- sets     grants, earned, frozen; reached, valid_until, hold, reassessed,
+--          raise
 -- changes  is
+--
+-- A program without tiers has nothing to say of them, and one that lacks a
+-- tier that was reached within a day may be older than that tier: what belongs
+-- to tiers stays as it is then.  Else the name has gone from the program.
+
+-- whether there is at "at" what a tier asks for
+
+local function qualifies(asks, at, ended)
+    local points, spend, ordered = is.qualifying, is.spend,
+                                   is.orders - is.nothing
+
+    if asks.window then
+        points, spend, ordered = past.counted(asks, at, ended)
+    end
+
+    local missed = asks.points and points < asks.points
+                   or asks.spend and spend < asks.spend
+                   or asks.orders and ordered < asks.orders
+    local met = asks.points and points >= asks.points
+                or asks.spend and spend >= asks.spend
+                or asks.orders and ordered >= asks.orders
+
+    return not missed or met and asks.match ~= 'all'
+end
+
 
 -- the highest tier above "above" that is qualified for, or that
 
 local function reached(above, at, ended)
     for i = #tiers, above + 1, -1 do
-        local asks = asked(tiers[i])
-        local points, spend, ordered = is.qualifying, is.spend,
-                                       is.orders - is.nothing
-
-        if asks.window then
-            points, spend, ordered = past.counted(asks, at, ended)
-        end
-
-        local missed = asks.points and points < asks.points
-                       or asks.spend and spend < asks.spend
-                       or asks.orders and ordered < asks.orders
-        local met = asks.points and points >= asks.points
-                    or asks.spend and spend >= asks.spend
-                    or asks.orders and ordered >= asks.orders
-
-        if not missed or met and asks.match ~= 'all' then
+        if qualifies(asked(tiers[i]), at, ended) then
             return i
         end
     end
@@ -51,30 +62,50 @@ if is.earned ~= '' then
 end
 
 
-local function hold(n, at)
-    local tier = tiers[n] or { name = '', words = '' }
-    local valid = asked(tier).valid
-    local year_start, months_later = calendar()
-    local date = math.floor(at / day)
+-- whether what belongs to tiers stays as it is
 
-    if tier.name ~= earned.name then
-        earned.name, earned.since = tier.name, at
-    end
+local frozen = #tiers == 0
+               or is.tier ~= '' and not tier_at[is.tier]
+                  and now - is.tier_since < day
+               or earned.name ~= '' and not tier_at[earned.name]
+                  and now - earned.since < day
+
+
+-- until when tier "n" is valid that is held from "at" on, 0: for ever; "ended"
+-- is when the validity before it did
+
+local function valid_until(n, at, ended)
+    local valid = n > 0 and asked(tiers[n]).valid
 
     if not valid then
-        earned.ends = 0
-
-    elseif valid == 'calendar' then
-        earned.ends = year_start(date, 2) * day
-
-    elseif type(valid) == 'number' then
-        earned.ends = (math.floor((at + valid) / day) + 1) * day
-
-    else
-        local months = tonumber(string.match(valid, '^%d+'))
-
-        earned.ends = (months_later(date, months) + 1) * day
+        return 0
     end
+
+    if type(valid) == 'number' then
+        return (math.floor((at + valid) / day) + 1) * day
+    end
+
+    local year_start, months_later = calendar()
+
+    if valid == 'calendar' then
+        return year_start(math.floor((ended and ended - 1 or at) / day), 2)
+               * day
+    end
+
+    local months = tonumber(string.match(valid, '^%d+'))
+
+    return (months_later(math.floor(at / day), months) + 1) * day
+end
+
+
+local function hold(n, at, ends)
+    local name = n > 0 and tiers[n].name or ''
+
+    if name ~= earned.name then
+        earned.name, earned.since = name, at
+    end
+
+    earned.ends = ends
 end
 
 
@@ -83,7 +114,7 @@ end
 local function reassessed()
     local n = tier_at[earned.name]
 
-    if earned.ends == 0 or not n and earned.ends <= now then
+    if earned.ends == 0 then
         return 0
     end
 
@@ -91,22 +122,48 @@ local function reassessed()
 end
 
 
--- the higher of the tier that was earned and those granted is the customer's;
--- an upgrade is immediate, and nobody is demoted here
+-- the year of "at" has ended: a tier that it qualifies for is held as if it
+-- had been found out then, if that is not over
 
-local function raise()
+local function raise_late(n, at)
+    for i = #tiers, n + 1, -1 do
+        local asks = asked(tiers[i])
+        local ends = asks.window == 'calendar' and qualifies(asks, at)
+                     and valid_until(i, at)
+
+        if ends and (ends == 0 or ends > now) then
+            hold(i, now, ends)
+            return
+        end
+    end
+end
+
+
+-- The higher of the tier that was earned and those granted is the customer's;
+-- an upgrade is immediate, and nobody is demoted here.  "at" is the time of
+-- what was booked.
+
+local function raise(at)
     local n = tier_at[earned.name] or 0
-    local better = reached(n, now)
 
-    if better > n then
-        n = better
-        hold(n, now)
+    if not frozen then
+        local better = reached(n, now)
+
+        if better > n then
+            hold(better, now, valid_until(better, now))
+        end
+
+        if past.is_year_over and past.is_year_over(at) then
+            raise_late(better, at)
+        end
+
+        n = tier_at[earned.name] or 0
     end
 
     local is_granted = 0
 
     for name, ends in pairs(grants) do
-        if ends <= now then
+        if ends <= now and not frozen then
             grants[name] = nil
 
         elseif (tier_at[name] or 0) > math.max(n, is_granted) then
@@ -128,6 +185,10 @@ local function raise()
         is.granted = table.concat(list, ' ')
         is.earned = decimal(earned.since) .. ' ' .. decimal(earned.ends)
                     .. ' ' .. earned.name
+    end
+
+    if frozen then
+        return
     end
 
     if is_granted == 0 then

@@ -23,6 +23,13 @@ elseif exists or status == 'booked' or status == 'kept' then
         end
     end
 
+
+    -- of a tier that is not known it cannot be done
+
+    local function also_tier(at)
+        also(at ~= 0 and at <= now and now + 3600 or at)
+    end
+
     for _, lot in ipairs(known_lots) do
         if lot.left > 0 then
             also(lot.pending and lot.activates or lot.expires)
@@ -39,25 +46,32 @@ elseif exists or status == 'booked' or status == 'kept' then
         end
     end
 
-    also(reassessed())
+    if frozen and due_before > now then
+        also(due_before)
 
-    for _, ends in pairs(grants) do
-        also(ends)
+    else
+        also_tier(reassessed())
+
+        for _, ends in pairs(grants) do
+            also_tier(ends)
+        end
     end
 
     -- the points that count for the next tier, where these are not all that
     -- were earned, and when time changes them
 
-    local asks = asked(tiers[(tier_at[is.tier] or 0) + 1] or { words = '' })
-    local changes_at = 0
+    if not frozen then
+        local above = tiers[(tier_at[is.tier] or 0) + 1] or { words = '' }
+        local asks, changes_at = asked(above), 0
 
-    is.toward = 0
+        is.toward = 0
 
-    if asks.window and asks.points then
-        is.toward, changes_at = past.toward(asks)
+        if asks.window and asks.points then
+            is.toward, changes_at = past.toward(asks)
+        end
+
+        also(changes_at)
     end
-
-    also(changes_at)
 
     is.next_due = due
 
@@ -124,14 +138,17 @@ elseif exists or status == 'booked' or status == 'kept' then
         redis.call('HSET', view, unpack(changes))
     end
 
+    -- all is booked, so a queue that is none makes no error of it; who works
+    -- for the queue tells of that
+
     if kind == 'settle' or due ~= due_before then
         local customer = string.match(view, '}:([^}]*)$')
 
         if due == 0 then
-            redis.call('ZREM', queue, customer)
+            redis.pcall('ZREM', queue, customer)
 
         else
-            redis.call('ZADD', queue, decimal(due), customer)
+            redis.pcall('ZADD', queue, decimal(due), customer)
         end
     end
 end

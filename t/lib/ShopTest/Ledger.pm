@@ -275,7 +275,8 @@ sub call {
 
     return ('EVALSHA', $self->sha('ledger'), scalar @keys,
             (map { $self->key($_) } @keys), $now, event($event),
-            $self->promotions($event, $known || {}), $self->rules($event));
+            $self->promotions($event, $known || {}), $event->{told} || $now,
+            $self->rules($event));
 }
 
 

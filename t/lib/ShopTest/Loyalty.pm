@@ -45,6 +45,9 @@ slow, in integers only.  Money is in minor units, a multiplier in thousandths,
 times are UNIX seconds, durations "14d", "12h", "1M" (a month of the calendar)
 and the like.
 
+An event that has waited for its customer has besides the time when it was
+"told".
+
 Where a sentence can be read in two ways, it is said here which one it is:
 
 Points without "pending" are active at once and have no date of activation;
@@ -58,6 +61,9 @@ compared with the order as it was placed.  An order counts for "every" and
 A window that rolls is one of whole days: what was earned on a day counts to
 the end of the day so many days later.  A validity that ends in a calendar's
 year looks back at that year.  "grace" makes that period longer.
+A year of the calendar that qualifies is valid to the end of the next one, also
+where that is found out later: by a reassessment, or by what is told after its
+end.  So is any validity of such a year, as if it had been told in time.
 A tier is held since it was reached, or granted, however often that was found
 right again.
 
@@ -222,8 +228,10 @@ sub book {
         return 'refused id_reused';
     }
 
-    return 'refused too_old' if $event->{time} < $now - KEPT;
-    return 'refused in_future' if $event->{time} > $now + SKEW;
+    my $told = $event->{told} || $now;
+
+    return 'refused too_old' if $event->{time} < $told - KEPT;
+    return 'refused in_future' if $event->{time} > $told + SKEW;
 
     my $type = $event->{type};
     my $status = $self->$type($event);
@@ -235,6 +243,7 @@ sub book {
                                         results => $self->{results} };
         $self->{created} ||= $now;
         $self->raise;
+        $self->raise_late($event->{time});
     }
 
     return $status;
@@ -565,6 +574,7 @@ sub order {
 
     $self->{orders}{$event->{order}} = $order;
     $self->{norders}++;
+    $self->{first_order} = min($self->{first_order} || 9e18, $event->{time});
     $self->{last_order} = max($self->{last_order} || 0, $event->{time});
     push @{ $self->{paid}{$_->{n}} }, $event->{time} for @rules;
 
@@ -703,6 +713,8 @@ sub refund {
     my ($self, $event) = @_;
     my $order = $self->{orders}{$event->{order}} ||= { refunded => 0 };
 
+    $self->{nrefunds}++;
+
     if (!defined $order->{total}) {
         $order->{refunded} += $event->{total};
         return 'kept';
@@ -837,7 +849,9 @@ sub facts {
         points     => $self->active,
         orders     => $self->{norders} || 0,
         spend      => $all{spend},
+        first_order => $self->{first_order} || 0,
         last_order => $self->{last_order} || 0,
+        refunds    => $self->{nrefunds} || 0,
         created    => $self->{created},
         visits     => join ' ', map { $visits->{$_} || 0 }
                                 qw(last earlier frequency streak),
@@ -989,16 +1003,26 @@ sub reached {
 }
 
 
-sub hold {
-    my ($self, $n, $at) = @_;
+# until when tier N is valid, undef: for ever
+
+sub valid_until {
+    my ($self, $n, $at, $ended) = @_;
     my $tier = $n < 0 ? {} : $self->{program}{tiers}[$n];
     my $valid = $tier->{valid} || $tier->{window} || 'lifetime';
 
+    return $valid eq 'lifetime' ? undef
+         : $valid eq 'calendar'
+         ? year_start(year(defined $ended ? $ended - 1 : $at) + 2)
+         : after($at, $valid);
+}
+
+
+sub hold {
+    my ($self, $n, $at, $until) = @_;
+
     $self->{since} = $at if $n != $self->{held};
     $self->{held} = $n;
-    $self->{until} = $valid eq 'lifetime' ? undef
-                   : $valid eq 'calendar' ? year_start(year($at) + 2)
-                   : after($at, $valid);
+    $self->{until} = $until;
 }
 
 
@@ -1006,10 +1030,40 @@ sub hold {
 
 sub raise {
     my ($self) = @_;
-    my $n = $self->reached($self->{clock});
+    my $now = $self->{clock};
+    my $n = $self->reached($now);
 
-    $self->hold($n, $self->{clock}) if $n > $self->{held};
+    $self->hold($n, $now, $self->valid_until($n, $now)) if $n > $self->{held};
+    $self->shows_tier;
+}
 
+
+# what is told of a year of the calendar that has ended
+
+sub raise_late {
+    my ($self, $time) = @_;
+    my $now = $self->{clock};
+
+    return if year($time) >= year($now);
+
+    for my $n (reverse $self->{held} + 1 .. $#{ $self->{program}{tiers} }) {
+        next if ($self->{program}{tiers}[$n]{window} || '') ne 'calendar'
+                || !$self->qualifies($n, $self->window($n, $time));
+
+        my $until = $self->valid_until($n, $time);
+
+        next if defined $until && $until <= $now;
+
+        $self->hold($n, $now, $until);
+        last;
+    }
+
+    $self->shows_tier;
+}
+
+
+sub shows_tier {
+    my ($self) = @_;
     my $shown = $self->n;
 
     if ($shown == $self->{held}) {
@@ -1043,7 +1097,7 @@ sub reassess {
                : $policy eq 'one'     ? $self->{held} - 1 : $self->{held};
         }
 
-        $self->hold($n, $at);
+        $self->hold($n, $at, $self->valid_until($n, $at, $self->{until}));
     }
 }
 
