@@ -8,6 +8,7 @@ use ShopTest;
 use ShopTest::Activity;
 use ShopTest::Backend;
 use ShopTest::Events;
+use ShopTest::Ledger;
 use ShopTest::Offers;
 use ShopTest::Proxy;
 
@@ -364,6 +365,34 @@ is(promotion('HALF')->{lift}, undef, '... and nothing is it worth');
     wait_for { shown($session, 'HALF') =~ /^given / } 'the note', 60;
     cmp_ok(promotion('HALF')->{given}{customers}, '>', $from,
            'who is in the other arm now is another customer');
+}
+
+
+# a holdout that changes, and changes back
+
+{
+    my $customer = ShopTest::Ledger->new($redis, {}, id => 'arms');
+    my $at = 1790164800;
+    my $counters = sub {
+        my $all = $redis->hash($customer->key('shown'));
+
+        return join ' ', map { $all->{"ARMS:$_"} || 0 }
+            qw(given:customers given:exposures held:customers held:exposures);
+    };
+
+    for my $case ([ 0, 'given', '1 1 0 0' ], [ 60, 'held', '1 1 1 1' ],
+                  [ 120, 'given', '1 1 1 1' ], [ 180, 'held', '1 1 1 1' ],
+                  [ $day, 'given', '1 2 1 1' ],
+                  [ 2 * $day, 'held', '1 2 1 2' ],
+                  [ 9 * $day, 'held', '1 2 1 3' ],
+                  [ 9 * $day, 'given', '1 3 1 3' ])
+    {
+        my ($later, $arm, $expected) = @$case;
+
+        $customer->seen($at + $later, 0, "ARMS $arm 604800");
+        is($counters->(), $expected,
+           "\"$arm\" after $later s: each arm has one customer, once a day");
+    }
 }
 
 

@@ -36,7 +36,8 @@
 -- kept of it, and that there is any.  An order less than CONVERT seconds after
 -- LAST is one for it, and so are all from SINCE on: until LAST, no moment is
 -- so long after the one before at which it was shown.  Behind it are those of
--- before, the later ones first, as long as orders may be told that are so old.
+-- before, the later ones first, as long as orders may be booked that are so
+-- old.  A customer who was in the arm before is not another one.
 --
 -- The end of a session moves when a twentieth of the idle time is used up, at
 -- most a day: that write makes every nginx forget the session.
@@ -60,7 +61,7 @@ local held = redis.call('HMGET', activity, 'first_seen', 'last_seen',
 local listed = redis.call('ZSCORE', sessions, hash)
 local owed = held[6]
 local half_life = 30 * 86400
-local days_kept, stretches_kept = 400, 60
+local days_back, stretches_kept = 430, 60
 local changed = 0
 
 local function outdated(at)
@@ -189,7 +190,7 @@ local function earlier(text, at)
     for it in string.gmatch(text, '%a+ %d+ %d+ %d+') do
         local last, kept = string.match(it, '(%d+) (%d+)$')
 
-        if n < stretches_kept and last + kept > at - days_kept * 86400 then
+        if n < stretches_kept and last + kept > at - days_back * 86400 then
             list, n = list .. ' ' .. it, n + 1
         end
     end
@@ -202,20 +203,19 @@ local function show(code, arm, convert)
     local field = 'shown:' .. code
     local at = tonumber(ARGV[9])
     local text = redis.call('HGET', activity, field) or ''
-    local was, since, last, before, rest = string.match(
-        text, '^(%a+) (%d+) (%d+) (%d+)(.*)$')
+    local was, rest = string.match(text, '^(%a+) %d+ %d+ %d+(.*)$')
+    local since, last, before = string.match(
+        text, arm .. ' (%d+) (%d+) (%d+)')
 
-    if was == arm
-       and math.floor(at / 86400) <= math.floor(tonumber(last) / 86400)
-    then
+    if last and math.floor(at / 86400) <= math.floor(last / 86400) then
         return
     end
 
-    if was ~= arm then
+    if not last then
         counts(code, arm, 'customers')
     end
 
-    if was ~= arm or at - tonumber(last) >= tonumber(before) then
+    if was ~= arm or at - last >= before + 0 then
         since, rest = ARGV[9], earlier(text, at)
     end
 
