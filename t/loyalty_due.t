@@ -4,13 +4,18 @@
 
 use lib 't/lib';
 use ShopTest;
+use ShopTest::Events;
+
+use Time::HiRes ();
+
+my $events = ShopTest::Events->new;
 
 my ($shop, $redis, $browser);
 
 sub start {
     my ($earn) = @_;
 
-    $shop = shop(program => <<"END");
+    $shop = shop(http => $events->conf, program => <<"END");
         loyalty_program {
             tier bronze;
             tier silver points=100;
@@ -87,6 +92,53 @@ is(key('lots'), undef, 'no lot is left');
 
     points() for 1 .. 3;
     is($redis->calls->{evalsha}, $before, 'and nothing is due any more');
+}
+
+
+# a copy in the memory of nginx, which was made at the end of a second
+
+start('100 pending=4s');
+
+{
+    my $view = key('view');
+    my ($part, $id) = $view =~ /(\{\d+\}):(.*)/;
+    my $due = view()->{next_due};
+    my $before = '';
+
+    # nobody else does it
+
+    $redis->command('ZREM', "shop:due:$part", $id);
+
+    wait_for { my $now = Time::HiRes::time(); $now - int $now > 0.8 }
+             'that time';
+    $redis->command('HSET', $view, 'seen', 1);
+    wait_for { points() eq '0+100' } 'a copy';
+
+    while (time < $due) {
+        my $is = points();
+
+        $before = $is if time < $due;
+    }
+
+    is($before, '0+100', 'before it is due');
+    is(points(), '100+0', '... and in the second in which it is');
+}
+
+
+# a tier that is granted, where nothing else has dates
+
+start('5');
+
+{
+    my ($id) = key('view') =~ /([^:]+)$/;
+    my ($is) = $events->results($shop->nginx, {
+        id => 'g1', type => 'grant', customer => $id, time => time,
+        tier => 'silver', until => time + 2 });
+
+    is($is, 'booked', 'a tier is granted');
+    is(view()->{tier}, 'silver', '... and held');
+    wait_for { view()->{tier} eq 'bronze' } 'its end', 30;
+    pass('... and ends without a request');
 }
 
 

@@ -231,6 +231,25 @@ $shop->nginx->stop;
 }
 
 
+# a queue that is none
+
+{
+    my @many = map { customer() } 1 .. 20;
+    my ($wrong) = grep { my $key = $_; !grep { queue($_) eq $key } @many }
+                  map { "shop:due:{$_}" } 0 .. 63;
+
+    $redis->command('SET', $wrong, 'text');
+
+    my $own = instance();
+
+    $own->nginx->wait_log(qr/\[warn\] .*what was due could not be settled/);
+    wait_for { !left(@many) && !wrong(@many) } 'all others', 60;
+    pass('a queue that is none is in nobody\'s way');
+    $redis->command('DEL', $wrong);
+    $own->nginx->stop;
+}
+
+
 # the master is replaced in the middle; what the new one was not told in time
 # is due there
 

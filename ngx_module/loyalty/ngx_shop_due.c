@@ -276,10 +276,12 @@ ngx_shop_due_taken(ngx_shop_redis_op_t *op)
 
     due = op->data;
 
-    rc = NGX_ERROR;
-
     if (op->rc == NGX_OK) {
         rc = ngx_shop_due_batch(due, op->replies[0]);
+
+    } else {
+        rc = NGX_ERROR;
+        due->away = 1;
     }
 
     ngx_shop_redis_free(op);
@@ -288,10 +290,9 @@ ngx_shop_due_taken(ngx_shop_redis_op_t *op)
         return;
     }
 
-    /* a queue that is none is seen again with the next turn */
+    /* a queue that is none is in nobody's way, and seen with the next turn */
 
     if (rc == NGX_ERROR) {
-        due->away = 1;
         ngx_shop_due_failed(due);
     }
 

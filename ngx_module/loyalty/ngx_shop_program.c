@@ -163,14 +163,11 @@ ngx_shop_program_timed(ngx_shop_program_t *program)
 {
     ngx_uint_t        i;
     ngx_shop_earn_t  *rule;
-    ngx_shop_tier_t  *tier;
 
-    tier = program->tiers.elts;
+    /* any of them may be granted, until a time */
 
-    for (i = 0; i < program->tiers.nelts; i++) {
-        if (tier[i].ends || tier[i].window != NGX_SHOP_TIER_LIFETIME) {
-            return 1;
-        }
+    if (program->tiers.nelts) {
+        return 1;
     }
 
     rule = program->earn.elts;

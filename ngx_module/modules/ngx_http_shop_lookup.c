@@ -33,13 +33,18 @@
  *
  * A customer whose points were to activate or to expire by now is read once
  * more, behind the script that does it.  Where that cannot be written, the
- * customer is shown as first read: a Redis that is full signs nobody out.
+ * customer is shown as first read: a Redis that is full signs nobody out.  So
+ * is one in the cache whose time has come, as an entry lives for milliseconds
+ * and what is due is so with a second.
  */
 
 
 #define NGX_HTTP_SHOP_READS  64             /* queues, a power of two */
 
 #define NGX_HTTP_SHOP_UNEXPECTED  60        /* seconds from line to line */
+
+#define ngx_http_shop_overdue(view)                                           \
+    ((view)->next_due != 0 && (view)->next_due <= ngx_time())
 
 
 struct ngx_http_shop_read_s {
@@ -198,6 +203,10 @@ ngx_http_shop_lookup_start(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
     ctx->entries[1].part = ctx->entries[0].part;
 
     rc = ngx_http_shop_cached(r, ctx, NGX_SHOP_CACHE_VALID);
+
+    if (rc == NGX_OK && ngx_http_shop_overdue(&ctx->view)) {
+        rc = NGX_ABORT;
+    }
 
     if (rc == NGX_OK) {
         ctx->source = NGX_HTTP_SHOP_SOURCE_CACHED;
@@ -576,8 +585,8 @@ ngx_http_shop_read_settle(ngx_http_shop_read_t *read,
     ngx_http_shop_read_t       *next;
     ngx_http_shop_main_conf_t  *smcf;
 
-    if (read->settles || first->rc != NGX_OK || first->view.next_due == 0
-        || first->view.next_due > ngx_time())
+    if (read->settles || first->rc != NGX_OK
+        || !ngx_http_shop_overdue(&first->view))
     {
         return NGX_DECLINED;
     }

@@ -45,9 +45,9 @@ on their way on that connection.
 
 heal() ends that, closes the connections that were stalled and forgets how
 many were spoiled.  Commands count on all connections together; HELLO, AUTH,
-SELECT, CLIENT, PING, SUBSCRIBE and ROLE pass and do not count, nor does the
-look at shop:meta, which comes when it is time, unless "all" is true; with
-"only" no other command than that one counts.
+SELECT, CLIENT, PING, SUBSCRIBE and ROLE pass and do not count, nor do the
+looks at shop:meta and for who is due, which come when it is time, unless "all"
+is true; with "only" no other command than that one counts.
 
 =cut
 
@@ -316,7 +316,8 @@ sub command {
     my $counts = defined $rule->{only} ? uc $word eq $rule->{only}
         : $rule->{all}
           || ($word !~ /^(?:HELLO|AUTH|SELECT|CLIENT|PING|SUBSCRIBE|ROLE)$/i
-              && $command !~ /\r\nHMGET\r\n\S+\r\nshop:meta\r\n/);
+              && $command !~ /\r\nHMGET\r\n\S+\r\nshop:meta\r\n/
+              && $command !~ /\r\nZRANGEBYSCORE\r\n\S+\r\nshop:due:/);
 
     if (!$rule->{action} || $rule->{action} eq 'slow' || !$counts
         || $rule->{after}-- > 0)
