@@ -144,6 +144,11 @@ sub ended {
     like($response->status, qr/^20[02]\z/, "$what: done")
         or diag($response->body);
     is(status($session), 401, '... and the session is over');
+
+    # a failover may lose its end
+
+    $session->store;
+    is(status($session), 401, '... for good, here');
 }
 
 sub lives {

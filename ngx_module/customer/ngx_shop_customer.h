@@ -137,10 +137,10 @@ ngx_int_t ngx_shop_customer_leave(ngx_shop_redis_t *redis,
     ngx_str_t *subject, const char *what, ngx_array_t *sessions,
     time_t when);
 
-/* NGX_OK: done, "unlinked" says whether the identity is linked no more;
- * NGX_ERROR: a fault */
+/* NGX_OK: done, "unlinked" says whether the identity is linked no more, and
+ * "ended" is an array of the hashes of sessions; NGX_ERROR: a fault */
 ngx_int_t ngx_shop_customer_left(ngx_shop_redis_reply_t *reply,
-    ngx_uint_t *unlinked);
+    ngx_uint_t *unlinked, ngx_shop_redis_reply_t **ended);
 
 /* these add: the identity, or the address, is nobody's, unless it is another
  * customer's by now; the reply is an integer */

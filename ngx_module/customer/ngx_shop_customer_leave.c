@@ -207,13 +207,18 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
 
 ngx_int_t
-ngx_shop_customer_left(ngx_shop_redis_reply_t *reply, ngx_uint_t *unlinked)
+ngx_shop_customer_left(ngx_shop_redis_reply_t *reply, ngx_uint_t *unlinked,
+    ngx_shop_redis_reply_t **ended)
 {
-    if (reply->type != NGX_SHOP_REDIS_INTEGER) {
+    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts != 2
+        || reply->elts[0]->type != NGX_SHOP_REDIS_INTEGER
+        || reply->elts[1]->type != NGX_SHOP_REDIS_ARRAY)
+    {
         return NGX_ERROR;
     }
 
-    *unlinked = (reply->integer == 1);
+    *unlinked = (reply->elts[0]->integer == 1);
+    *ended = reply->elts[1];
 
     return NGX_OK;
 }

@@ -14,7 +14,8 @@
 -- also where it was copied to, WHEN is noted; or "email_on" and "email_off":
 -- whether the address of this identity takes mail.
 --
--- It can be repeated.  Returns 1 if the identity is linked no more, else 0.
+-- It can be repeated.  Returns 1 if the identity is linked no more, else 0, and
+-- the hashes of the sessions that ended.
 
 local key, list, view = KEYS[1], KEYS[2], KEYS[3]
 local what, when, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -50,6 +51,8 @@ end
 local linked = profile[identity] and 1 or 0
 local alone = what == 'erase' and others == 0
 
+local ended = {}
+
 if what == 'end' or what == 'unlink' or what == 'erase' then
     for i = 4, #KEYS do
         local by, made = unpack(redis.call('HMGET', KEYS[i], 'provider',
@@ -59,6 +62,7 @@ if what == 'end' or what == 'unlink' or what == 'erase' then
         if by and (alone or by == provider) and not later then
             redis.call('DEL', KEYS[i])
             redis.call('ZREM', list, ARGV[i + 1])
+            ended[#ended + 1] = ARGV[i + 1]
         end
     end
 end
@@ -81,4 +85,4 @@ if what == 'erase' and #fields > 0 then
     redis.call('HSET', key, 'erased', when)
 end
 
-return 1 - linked
+return { 1 - linked, ended }
