@@ -344,6 +344,7 @@ ngx_shop_condition_bare(ngx_conf_t *cf, ngx_shop_program_t *program,
     const char  **later;
 
     condition->op = NGX_SHOP_OP_EQ;
+    n = 0;
 
     if (audience && ngx_shop_name_valid(word)) {
 
