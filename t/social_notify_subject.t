@@ -305,6 +305,25 @@ sub made {
               "a time of the event that makes no sense: $what");
     }
 
+    # clocks may differ, and "exp" was not asked for before 2023
+
+    $session = signed_in('userinfo', 'ten');
+    ended($session, backchannel('userinfo', { sub => 'ten',
+                                              iat => time - 180 }),
+          'a logout token by a clock that is slow');
+    $session = signed_in('userinfo', 'ten');
+    ended($session, backchannel('userinfo', { sub => 'ten', exp => undef }),
+          'a logout token without an end');
+
+    # a credential is in wrong hands also after that was discovered
+
+    $session = signed_in('userinfo', 'ten');
+    made($session, $hour + 1800);
+    ended($session, notify('userinfo', { sub => 'ten', events => {
+              $revoked =~ s/session-revoked/credential-compromise/r
+                  => { event_timestamp => $hour } } }),
+          'a credential that was found to be known to others');
+
     # of two events the later one
 
     $session = signed_in('userinfo', 'eight');

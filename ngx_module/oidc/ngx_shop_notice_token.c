@@ -59,7 +59,8 @@ static ngx_int_t ngx_shop_notice_events(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
     const char **reason);
-static time_t ngx_shop_notice_until(time_t until, ngx_shop_json_t *event);
+static time_t ngx_shop_notice_until(time_t until, ngx_str_t *name,
+    ngx_shop_json_t *event);
 static ngx_int_t ngx_shop_notice_of(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
@@ -189,7 +190,7 @@ ngx_shop_notice_envelope(ngx_shop_provider_t *provider, ngx_shop_jws_t *jws,
         return NGX_ERROR;
     }
 
-    notice->until = iat + NGX_SHOP_OIDC_LEEWAY;
+    notice->until = iat + NGX_SHOP_NOTICE_LEEWAY;
 
     return ngx_shop_notice_time(notice, iat, reason);
 }
@@ -327,7 +328,8 @@ ngx_shop_notice_apple_event(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 /*
  * "sid" is not looked at: all sessions end, that of one device among them.
  * With nothing else in the token it is refused, as a logout that failed is
- * (OpenID Connect Back-Channel Logout 2.8).
+ * (OpenID Connect Back-Channel Logout 2.8).  "exp" has been required (2.4)
+ * since 2023, and many providers leave it out: "iat" bounds age and effect.
  */
 
 static ngx_int_t
@@ -335,6 +337,7 @@ ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_notice_t *notice, ngx_shop_json_t *claims, const char **reason)
 {
     int64_t           exp;
+    ngx_int_t         rc;
     ngx_shop_json_t  *event;
 
     *reason = "claims_malformed";
@@ -342,15 +345,16 @@ ngx_shop_notice_logout_event(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     event = ngx_shop_json_get(ngx_shop_json_get(claims, "events"),
                               NGX_SHOP_NOTICE_LOGOUT);
 
+    rc = ngx_shop_json_time(ngx_shop_json_get(claims, "exp"), &exp);
+
     if (!ngx_shop_json_is_object(event)
         || ngx_shop_json_get(claims, "nonce") != NULL
-        || ngx_shop_json_time(ngx_shop_json_get(claims, "exp"), &exp)
-           != NGX_OK)
+        || rc == NGX_ERROR)
     {
         return NGX_ERROR;
     }
 
-    if (exp <= notice->now - NGX_SHOP_OIDC_LEEWAY) {
+    if (rc == NGX_OK && exp <= notice->now - NGX_SHOP_OIDC_LEEWAY) {
         *reason = "token_expired";
         return NGX_ERROR;
     }
@@ -421,7 +425,8 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         }
 
         notice->action = ngx_max(notice->action, action);
-        until = ngx_max(until, ngx_shop_notice_until(notice->until, event));
+        until = ngx_max(until,
+                        ngx_shop_notice_until(notice->until, &name, event));
     }
 
     *reason = "claims_malformed";
@@ -431,18 +436,21 @@ ngx_shop_notice_events(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
 
 /*
- * "event_timestamp" of CAEP is when it happened, in milliseconds according to
- * the examples.  One that makes no sense saves no session.
+ * "event_timestamp" of CAEP is when sessions were revoked, in milliseconds
+ * according to the examples.  One that makes no sense saves no session.  Other
+ * events are of what lasts: a credential is in wrong hands until it is
+ * changed, also after that was discovered.
  */
 
 static time_t
-ngx_shop_notice_until(time_t until, ngx_shop_json_t *event)
+ngx_shop_notice_until(time_t until, ngx_str_t *name, ngx_shop_json_t *event)
 {
     int64_t  time;
 
-    if (ngx_shop_json_time(ngx_shop_json_get(event, "event_timestamp"),
-                           &time)
-        != NGX_OK
+    if (!ngx_shop_oidc_is(name, "session-revoked")
+        || ngx_shop_json_time(ngx_shop_json_get(event, "event_timestamp"),
+                              &time)
+           != NGX_OK
         || time <= 0)
     {
         return until;
@@ -452,7 +460,7 @@ ngx_shop_notice_until(time_t until, ngx_shop_json_t *event)
         time /= 1000;
     }
 
-    return ngx_min(until, time + NGX_SHOP_OIDC_LEEWAY);
+    return ngx_min(until, time + NGX_SHOP_NOTICE_LEEWAY);
 }
 
 
