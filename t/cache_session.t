@@ -4,6 +4,7 @@
 use lib 't/lib';
 use ShopTest;
 use ShopTest::HTTP;
+use ShopTest::Proxy;
 use ShopTest::Session;
 
 use Time::HiRes ();
@@ -184,6 +185,40 @@ for my $at ($shop, $other) {
 
     wait_for(sub { told($s, $other) =~ /^$s->{customer} / });
     is(told($s), '- - none', '... and for good where it was done');
+}
+
+
+# who does not wait for the answer has signed out no less
+
+{
+    my $proxy = ShopTest::Proxy->new($redis->port);
+    my $slow = shop(%o, redis => $redis, provider => $shop->provider,
+                    backend => $shop->backend,
+                    nginx_options => { level => 'info' },
+                    vars => { redis => $proxy->url . ' timeout=20s' });
+
+    my $s = session();
+    my @fields = %{ $redis->hash($s->key) };
+
+    like(told($s, $slow), qr/^$s->{customer} /, 'signed in');
+
+    $proxy->spoil('hold', 0, only => 'EVALSHA');
+
+    my $client = $slow->nginx->connect;
+
+    $client->send('POST', '/_shop/logout', body => '',
+                  headers => [ Cookie => $s->cookie,
+                               'Sec-Fetch-Site' => 'same-origin' ]);
+
+    wait_for { $proxy->spoiled } 'the sign-out';
+    $client->close;
+    wait_for { $slow->nginx->log =~ /client prematurely closed/ } 'the end';
+
+    $proxy->heal;
+    $redis->command('HSET', $s->key, @fields);
+
+    wait_for { told($s, $slow) eq '- - none' } 'the reply';
+    is(told($s, $slow), '- - none', 'a sign-out that nobody waits for is one');
 }
 
 

@@ -66,6 +66,7 @@ struct ngx_http_shop_write_s {
     ngx_uint_t                 n;           /* of them, may be none */
     ngx_str_t                  customer;    /* may be empty */
     ngx_http_shop_write_t     *next;        /* of the same operation */
+    ngx_uint_t                 signs_out;   /* if it is done: for good */
 };
 
 
@@ -908,6 +909,23 @@ ngx_http_shop_writes_to(ngx_http_shop_main_conf_t *smcf,
 
 
 ngx_int_t
+ngx_http_shop_signs_out(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
+    ngx_shop_session_t *session)
+{
+    ngx_http_shop_write_t  *write;
+
+    if (ngx_http_shop_writes(r, op, session, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    write = op->over_data;
+    write->signs_out = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_shop_ends(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
     ngx_array_t *hashes)
 {
@@ -980,6 +998,12 @@ ngx_http_shop_written(ngx_shop_redis_op_t *op)
             session.data = write->sessions + i * NGX_SHOP_SHA256_LEN;
 
             ngx_shop_cache_drop(write->zone, NGX_SHOP_CACHE_SESSION, &session);
+
+            if (write->signs_out && op->rc == NGX_OK
+                && ngx_shop_session_done(op->replies[0]) == NGX_OK)
+            {
+                ngx_shop_cache_end(write->zone, &session);
+            }
         }
 
         if (write->customer.len) {

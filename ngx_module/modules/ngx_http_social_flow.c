@@ -491,7 +491,7 @@ ngx_http_social_flow_end_session(ngx_http_social_flow_t *flow)
 
     if (op == NULL
         || ngx_shop_session_end(smcf->redis, op, &flow->ends) != NGX_OK
-        || ngx_http_shop_writes(r, op, &flow->ends, NULL) != NGX_OK)
+        || ngx_http_shop_signs_out(r, op, &flow->ends) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -544,9 +544,6 @@ ngx_http_social_flow_next_session(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_flow_session_ended(ngx_http_social_flow_t *flow)
 {
-    ngx_str_t                   session;
-    ngx_http_shop_main_conf_t  *smcf;
-
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -554,13 +551,6 @@ ngx_http_social_flow_session_ended(ngx_http_social_flow_t *flow)
     if (ngx_shop_session_done(flow->op->replies[0]) != NGX_OK) {
         return ngx_http_social_flow_unexpected(flow, "the end of a session");
     }
-
-    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
-
-    session.len = NGX_SHOP_SHA256_LEN;
-    session.data = flow->ends.digest;
-
-    ngx_shop_cache_end(smcf->zone, &session);
 
     flow->step = ngx_http_social_flow_end_session;
 
