@@ -84,10 +84,10 @@ for my $program (qw(none less)) {
 
 settle('none', $noon + 10 * $day);
 is($customer->view->{tier}, 'gold', 'who knows no tiers ends none');
-is($customer->view->{next_due}, $noon + 10 * $day + 3600,
+is($customer->view->{next_due}, $noon + 11 * $day,
    '... and leaves it to another one');
-is($customer->due, $noon + 10 * $day + 3600, '... who finds him');
-settle('full', $noon + 10 * $day + 3600);
+is($customer->due, $noon + 11 * $day, '... who finds him');
+settle('full', $noon + 11 * $day);
 like(tiers(), qr/^tier=silver .* toward=122 earned=0 granted=0/,
      '... and knows what is earned, and has been told of all');
 
@@ -102,6 +102,19 @@ fresh();
 book('none', $noon, 'login');
 is($customer->view->{toward}, undef, 'without tiers nothing is written of '
    . 'them');
+
+# days that leave a window
+
+fresh();
+adjust('full', $noon, 50);
+
+my $leave = $customer->view->{next_due};
+
+settle('none', $leave);
+is($customer->view->{toward}, 50, 'who knows no window leaves it as it is');
+is($customer->due, $leave + $day, '... and has it looked at again');
+settle('full', $leave + $day);
+is($customer->view->{toward}, 0, '... by who knows it');
 
 # a grace
 

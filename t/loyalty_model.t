@@ -464,6 +464,26 @@ has('2027-01-20', '100+0 bronze', '... and ends');
 told('2027-01-21', 'order o2 100.00', time => '2026-12-21');
 has('2027-01-21', '200+0 bronze', '... also before it is told of');
 
+yearly(valid => '30d');
+told('2026-12-20', 'order o1 100.00');
+has('2027-01-21', '100+0 bronze', 'a validity that is over');
+told('2027-01-21', 'adjust 1', time => '2026-12-31');
+has('2027-01-21', '101+0 bronze', '... is not begun again by what counts '
+    . 'nothing');
+told('2027-01-21', 'order o2 1.00', time => '2026-12-31');
+has('2027-01-21', '102+0 bronze', '... nor by what was not needed');
+
+customer(tiers => [ { name => 'bronze' },
+                    { name => 'silver', points => 100, window => '30d',
+                      valid => 'calendar' },
+                    { name => 'gold', points => 1000, window => 'calendar',
+                      grace => '90d' } ],
+         earn  => [ $order ]);
+told('2026-06-01', 'order o1 1000.00');
+told('2028-03-20', 'order o2 100.00');
+has('2028-03-31', '1000+100 silver', 'a grace ends, and days qualify');
+is($customer->tier_until, at('2030-01-01'), '... those of this year');
+
 customer();
 told('2027-01-02', 'adjust 5', time => '2025-11-27', told => at('2026-12-31'));
 has('2027-01-02', '5+0', 'what has waited is as old as it was when it was '

@@ -176,7 +176,7 @@ end
 -- content, for 400 days.  It may have waited for its customer: whether it is
 -- too old, or of a time to come, goes by when it was told.
 
-raise(now)
+raise(now, 0)
 
 local due_before = is.next_due
 local status, reason = 'booked'
@@ -211,10 +211,12 @@ if kind ~= 'settle' then
         status, reason = 'refused', 'too_large'
 
     else
+        local late = reached_late(time)
+
         status, reason = book[kind]()
 
         if status ~= 'refused' and status ~= 'lease' then
-            raise(time)
+            raise(time, late)
 
             if kind ~= 'login' and kind ~= 'visit' then
                 marks[id] = today * digests + digest

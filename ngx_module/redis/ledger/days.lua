@@ -113,12 +113,13 @@ local function look_back()
     end
 
 
-    -- those days on which a tier may still look back
+    -- those days on which a tier may still look back; another program may do
+    -- so further
 
-    function past.kept()
+    function past.kept(frozen)
         local list, oldest, grace, yearly = known, today, 0, false
 
-        if not windowed then
+        if not windowed or frozen then
             return list
         end
 

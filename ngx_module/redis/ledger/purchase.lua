@@ -55,9 +55,17 @@ function book.order()
     end
 
     count(time, sum, net(it), math.min(net(it), 1))
+
+    -- it is not known of who has ordered before it was noted
+
+    if is.orders == 0 then
+        is.first_order = time
+
+    elseif is.first_order ~= 0 then
+        is.first_order = math.min(is.first_order, time)
+    end
+
     is.orders = is.orders + 1
-    is.first_order = is.first_order == 0 and time
-                     or math.min(is.first_order, time)
     is.last_order = math.max(is.last_order, time)
 
     if net(it) == 0 then

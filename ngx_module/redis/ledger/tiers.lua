@@ -2,7 +2,7 @@
 --
 -- reads    tiers, tier_at, asked, calendar, past
 -- sets     grants, earned, frozen; reached, valid_until, hold, reassessed,
---          raise
+--          reached_late, raise
 -- changes  is
 --
 -- A program without tiers has nothing to say of them, and one that lacks a
@@ -72,10 +72,11 @@ local frozen = #tiers == 0
 
 
 -- until when tier "n" is valid that is held from "at" on, 0: for ever; "ended"
--- is when the validity before it did
+-- is when the validity before it did, which is where a year is looked back from
 
 local function valid_until(n, at, ended)
-    local valid = n > 0 and asked(tiers[n]).valid
+    local asks = n > 0 and asked(tiers[n])
+    local valid = asks and asks.valid
 
     if not valid then
         return 0
@@ -88,8 +89,13 @@ local function valid_until(n, at, ended)
     local year_start, months_later = calendar()
 
     if valid == 'calendar' then
-        return year_start(math.floor((ended and ended - 1 or at) / day), 2)
-               * day
+        local last = at
+
+        if ended then
+            last = (asks.window == 'calendar' and ended or at) - 1
+        end
+
+        return year_start(math.floor(last / day), 2) * day
     end
 
     local months = tonumber(string.match(valid, '^%d+'))
@@ -122,11 +128,28 @@ local function reassessed()
 end
 
 
--- the year of "at" has ended: a tier that it qualifies for is held as if it
--- had been found out then, if that is not over
+-- the highest tier that the year of "at" qualifies for, if it has ended
+
+local function reached_late(at)
+    if not frozen and past.is_year_over and past.is_year_over(at) then
+        for i = #tiers, 1, -1 do
+            local asks = asked(tiers[i])
+
+            if asks.window == 'calendar' and qualifies(asks, at) then
+                return i
+            end
+        end
+    end
+
+    return 0
+end
+
+
+-- a tier above "n" that an ended year qualifies for is held as if that had been
+-- found out then, if it is not over
 
 local function raise_late(n, at)
-    for i = #tiers, n + 1, -1 do
+    for i = reached_late(at), n + 1, -1 do
         local asks = asked(tiers[i])
         local ends = asks.window == 'calendar' and qualifies(asks, at)
                      and valid_until(i, at)
@@ -141,9 +164,9 @@ end
 
 -- The higher of the tier that was earned and those granted is the customer's;
 -- an upgrade is immediate, and nobody is demoted here.  "at" is the time of
--- what was booked.
+-- what was booked, "late" what its year had qualified for without it.
 
-local function raise(at)
+local function raise(at, late)
     local n = tier_at[earned.name] or 0
 
     if not frozen then
@@ -153,9 +176,7 @@ local function raise(at)
             hold(better, now, valid_until(better, now))
         end
 
-        if past.is_year_over and past.is_year_over(at) then
-            raise_late(better, at)
-        end
+        raise_late(math.max(better, late), at)
 
         n = tier_at[earned.name] or 0
     end

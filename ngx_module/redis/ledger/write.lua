@@ -26,8 +26,10 @@ elseif exists or status == 'booked' or status == 'kept' then
 
     -- of a tier that is not known it cannot be done
 
+    local later = now + (#tiers == 0 and day or 3600)
+
     local function also_tier(at)
-        also(at ~= 0 and at <= now and now + 3600 or at)
+        also(at ~= 0 and at <= now and later or at)
     end
 
     for _, lot in ipairs(known_lots) do
@@ -55,6 +57,18 @@ elseif exists or status == 'booked' or status == 'kept' then
         for _, ends in pairs(grants) do
             also_tier(ends)
         end
+
+        -- when it changes is not known any more
+
+        if frozen and is.toward ~= 0 then
+            also((today + 1) * day)
+        end
+    end
+
+    -- who knows the tier of a grant is to see it
+
+    if frozen and kind == 'grant' and status == 'booked' then
+        also(later)
     end
 
     -- the points that count for the next tier, where these are not all that
@@ -76,7 +90,7 @@ elseif exists or status == 'booked' or status == 'kept' then
     is.next_due = due
 
     if past.changed then
-        redis.call('SET', days, cmsgpack.pack(past.kept()))
+        redis.call('SET', days, cmsgpack.pack(past.kept(frozen)))
     end
 
     if record then

@@ -234,6 +234,7 @@ sub book {
     return 'refused in_future' if $event->{time} > $told + SKEW;
 
     my $type = $event->{type};
+    my $late = $self->late($event->{time});
     my $status = $self->$type($event);
 
     $self->{counted} = {};
@@ -243,7 +244,7 @@ sub book {
                                         results => $self->{results} };
         $self->{created} ||= $now;
         $self->raise;
-        $self->raise_late($event->{time});
+        $self->raise_late($event->{time}, $late);
     }
 
     return $status;
@@ -1012,7 +1013,9 @@ sub valid_until {
 
     return $valid eq 'lifetime' ? undef
          : $valid eq 'calendar'
-         ? year_start(year(defined $ended ? $ended - 1 : $at) + 2)
+         ? year_start(year(!defined $ended ? $at
+                           : ($tier->{window} || '') eq 'calendar'
+                           ? $ended - 1 : $at - 1) + 2)
          : after($at, $valid);
 }
 
@@ -1038,17 +1041,28 @@ sub raise {
 }
 
 
-# what is told of a year of the calendar that has ended
+# the tiers that a year of the calendar which has ended qualifies for
+
+sub late {
+    my ($self, $time) = @_;
+
+    return [] if year($time) >= year($self->{clock});
+
+    return [ grep { ($self->{program}{tiers}[$_]{window} || '') eq 'calendar'
+                    && $self->qualifies($_, $self->window($_, $time)) }
+             0 .. $#{ $self->{program}{tiers} } ];
+}
+
+
+# what is told of such a year gives a tier that was not reached without it
 
 sub raise_late {
-    my ($self, $time) = @_;
+    my ($self, $time, $before) = @_;
     my $now = $self->{clock};
+    my $highest = @$before ? $before->[-1] : -1;
 
-    return if year($time) >= year($now);
-
-    for my $n (reverse $self->{held} + 1 .. $#{ $self->{program}{tiers} }) {
-        next if ($self->{program}{tiers}[$n]{window} || '') ne 'calendar'
-                || !$self->qualifies($n, $self->window($n, $time));
+    for my $n (reverse @{ $self->late($time) }) {
+        last if $n <= $self->{held} || $n <= $highest;
 
         my $until = $self->valid_until($n, $time);
 
