@@ -139,12 +139,14 @@ for my $n (1, 50) {
 {
     my $fault = ShopTest::RedisFault->new;
 
-    # connected, and then nothing is heard of shop:meta
+    # connected, and then nothing is heard of shop:meta; the pause before the
+    # next connection is a random one, and may be none at all
 
     for my $case (
         [ 'silence',    [ { stall => 1 } ], 'error redis_timeout' ],
-        [ 'a close',    [ { close => 1 } ], 'error redis_unavailable' ],
-        [ 'an error',   [ "-LOADING wait\r\n" ], 'ok +OK' ],
+        [ 'a close',    [ { close => 1 } ],
+          '(?:error redis_unavailable|ok \+OK)' ],
+        [ 'an error',   [ "-LOADING wait\r\n" ], 'ok \+OK' ],
         [ 'no array',   [ "+OK\r\n" ], 'error redis_refused' ],
     ) {
         my ($what, $steps, $answer) = @$case;
@@ -154,7 +156,8 @@ for my $n (1, 50) {
 
         $fault->once(HMGET => $steps);
 
-        is($nginx->ask('c=SET+a+1&n=9'), "$answer\n" x 9, "$what: the writes");
+        like($nginx->ask('c=SET+a+1&n=9'), qr/^(?:$answer\n){9}\z/,
+             "$what: the writes");
 
         wait_for { $nginx->ask('c=SET+a+1') eq "ok +OK\n" } 'a better time';
         pass("$what: is over");
