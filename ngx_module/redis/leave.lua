@@ -14,8 +14,8 @@
 -- also where it was copied to, WHEN is noted; or "email_on" and "email_off":
 -- whether the address of this identity takes mail.
 --
--- It can be repeated.  Returns 1 if the identity is linked no more, else 0, and
--- the hashes of the sessions that ended.
+-- It can be repeated.  Returns 1 if the identity is linked no more, else 0,
+-- and the hashes of the sessions that ended.
 
 local key, list, view = KEYS[1], KEYS[2], KEYS[3]
 local what, when, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

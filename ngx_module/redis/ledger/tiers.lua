@@ -72,7 +72,7 @@ local frozen = #tiers == 0
 
 
 -- until when tier "n" is valid that is held from "at" on, 0: for ever; "ended"
--- is when the validity before it did, which is where a year is looked back from
+-- is when the validity before it did, from where a year is looked back
 
 local function valid_until(n, at, ended)
     local asks = n > 0 and asked(tiers[n])
@@ -145,8 +145,8 @@ local function reached_late(at)
 end
 
 
--- a tier above "n" that an ended year qualifies for is held as if that had been
--- found out then, if it is not over
+-- a tier above "n" that an ended year qualifies for is held as if that had
+-- been found out then, if it is not over
 
 local function raise_late(n, at)
     for i = reached_late(at), n + 1, -1 do
