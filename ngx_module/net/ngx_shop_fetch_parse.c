@@ -398,7 +398,7 @@ ngx_shop_fetch_field(ngx_shop_fetch_parser_t *parser, ngx_str_t *line)
 
     /* this also catches folded lines and a blank before the colon */
 
-    if (!ngx_shop_fetch_is_token(&name)) {
+    if (colon == NULL || !ngx_shop_fetch_is_token(&name)) {
         return ngx_shop_fetch_parse_error(parser, "malformed",
                                           "not a header field");
     }
