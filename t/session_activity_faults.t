@@ -98,7 +98,7 @@ for my $action (qw(error stall close lost cut garbage)) {
 
     $proxy->heal;
 
-    wait_for { 3 == grep { visits($_) } @sessions } 'the visits', 30;
+    wait_for { 3 == grep { visits($_) } @sessions } 'the visits', 70;
     is_deeply([ map { visits($_) } @sessions ], [ 1, 1, 1 ],
               "$action: it is written later, and once");
 }
