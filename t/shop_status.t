@@ -19,8 +19,11 @@ END
 
 my $redis = redis();
 
+# without tiers: workers that look for who is due would count while we compare
+
 my $shop = shop(
     redis => $redis, listen => 'reuseport',
+    program => 'loyalty_program { promotion WELCOME-10 { audience new; } }',
     nginx_options => {
         workers => 2, daemon => 1, level => 'notice',
         allow   => [ qr/worker process \d+ exited on signal 9/ ],

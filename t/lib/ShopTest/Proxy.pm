@@ -40,8 +40,8 @@ Of the whole line, at once:
                 after heal() it comes, as TCP would send it again
     refuse      connections are reset, and new ones refused
 
-What the proxy says itself comes at once, also before replies of Redis that are
-on their way on that connection.
+What the proxy says itself comes in its turn, behind the replies of Redis to the
+commands before it.
 
 heal() ends that, closes the connections that were stalled and forgets how
 many were spoiled.  Commands count on all connections together; HELLO, AUTH,
@@ -356,8 +356,34 @@ sub command {
             nil     => "\$-1\r\n",
         );
 
+        answered($pair);
         syswrite $pair->{client}, $reply{$action};
     }
+}
+
+
+# what Redis was asked before on that connection, it has answered
+
+sub answered {
+    my ($pair) = @_;
+    my $end = ShopTest::now() + 2;
+
+    my $word = 'echo-' . ++$pair->{echoes};
+    my $echo = sprintf "\$%d\r\n%s\r\n", length $word, $word;
+    my $got = '';
+
+    return unless $pair->{server};
+
+    pass_on($pair, "*2\r\n\$4\r\nECHO\r\n$echo");
+
+    until ($got =~ s/\Q$echo\E$//) {
+        vec(my $bits = '', fileno $pair->{server}, 1) = 1;
+
+        last unless select($bits, undef, undef, $end - ShopTest::now()) > 0
+                    && sysread $pair->{server}, $got, 65536, length $got;
+    }
+
+    syswrite $pair->{client}, $got if length $got;
 }
 
 
