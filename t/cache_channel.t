@@ -5,6 +5,7 @@
 use lib 't/lib';
 use ShopTest;
 use ShopTest::HTTP;
+use ShopTest::Proxy;
 use ShopTest::Session;
 
 # "/quick" is the same with a backend that costs little: it is a server of this
@@ -353,6 +354,41 @@ works('after Redis was started again');
     works('after a time as a replica');
 }
 
+# behind a name that moves to another server, connections do not
+
+{
+    my ($was, $is) = map { redis() } 1 .. 2;
+    my $name = ShopTest::Proxy->new($was->port);
+    my $at = shop(redis => $was, provider => $shop->provider,
+                  backend => $shop->backend, vars => { redis => $name->url },
+                  nginx_options => { level => 'info' },
+                  location => 'add_header X-Session $shop_session;')->nginx;
+    my $s = ShopTest::Session->new(redis => $was, view => { points => 1 });
+
+    wait_for { told($s, $at) =~ / 1 cached/ } 'the cache';
+
+    $is->command('REPLICAOF', '127.0.0.1', $was->port);
+    wait_for { $is->command('EXISTS', $s->key) } 'the replica';
+
+    $is->command('REPLICAOF', 'NO', 'ONE');
+    $was->command('REPLICAOF', '127.0.0.1', $is->port);
+    $name->upstream($is->port);
+    $is->command('HSET', $s->key('view'), 'points', 2);
+
+    wait_for { told($s, $at) =~ / 2 / } 'the truth of the other', 30;
+
+    my $new = ShopTest::Session->new(redis => $is);
+
+    wait_for { told($new, $at) =~ /cached/ } 'the channel', 30;
+    wait_for {
+        ShopTest::HTTP::request($at->port, 'POST', '/_shop/logout', headers => [
+            Cookie => $new->cookie, 'Sec-Fetch-Site' => 'same-origin' ])
+        ->status == 204;
+    } 'what is written', 30;
+    is($is->command('EXISTS', $new->key), 0,
+       'when a name moves so do connections');
+}
+
 
 # a user who may not subscribe: ttl, and one line
 
@@ -400,6 +436,18 @@ works('after Redis was started again');
 
     cmp_ok($calls->{'client|getredir'} || $calls->{client}, '>', 0,
            '... it asks CLIENT GETREDIR');
+
+    # neither, and then the one that is documented
+
+    $server->command('ACL', 'SETUSER', 'shop', '-client|getredir');
+    $server->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    wait_for(sub { $server->command('PUBSUB', 'NUMSUB',
+                                    '__redis__:invalidate')->[1] == 0 },
+             'the end of the channel', 30);
+    $server->command('ACL', 'SETUSER', 'shop', '+client|trackinginfo');
+    wait_for(sub { 2 <= (() = $at->log =~ /redis tells of changes again/g) },
+             'the channel', 60);
+    works_with($server, $at, 'CLIENT TRACKINGINFO, once it may be asked');
 
     # until it is cut off: what is in the cache is used for "ttl"
 

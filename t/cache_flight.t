@@ -10,10 +10,22 @@ use ShopTest::Session;
 
 my $redis = redis();
 my $proxy = ShopTest::Proxy->new($redis->port);
+my $backend = backend();
 
 my $shop = shop(redis => $redis,
-    vars     => { redis => $proxy->url . ' timeout=5s' },
-    location => 'add_header X-Session $shop_session;');
+    backend  => $backend,
+    vars     => { redis => $proxy->url . ' timeout=5s',
+                  kept  => '127.0.0.1:' . $backend->port },
+    location => 'add_header X-Session $shop_session;',
+    http     => 'upstream kept { server %%kept%%; keepalive 2; }',
+    server   => <<'END');
+        location /kept/ {
+            loyalty            on;
+            proxy_pass         http://kept;
+            proxy_http_version 1.1;
+            proxy_set_header   Connection '';
+        }
+END
 
 my $nginx = $shop->nginx;
 
@@ -198,6 +210,33 @@ sub heard {
     $proxy->heal;
     wait_for(sub { told($s) =~ /^$s->{customer} / });
     pass('... and the next one is answered');
+}
+
+
+# a worker that is made to end lets nobody through without being known
+
+{
+    my ($worker) = $nginx->workers;
+
+    is($nginx->get('/kept/')->status, 200, 'a connection that is kept');
+
+    $proxy->spoil('stall', 0, only => 'HMGET');
+
+    my $c = $nginx->connect;
+
+    $c->send('GET', '/kept/of-a-customer',
+             headers => [ Cookie => session()->cookie ]);
+    wait_for { $proxy->spoiled } 'a request that waits for Redis';
+
+    kill 'TERM', $worker;
+    wait_for { !kill 0, $worker } 'the end of the worker';
+    $proxy->heal;
+
+    # what came before is counted before this one
+
+    wait_for { eval { $nginx->get('/kept/later')->status == 200 } } 'another';
+    is($backend->count('/kept/of-a-customer'), 0,
+       'one that waited at the end of a worker does not go on as nobody');
 }
 
 done_testing();

@@ -72,6 +72,27 @@ is($master->calls->{pttl}, $before, 'who is in the cache costs no question');
     pass('... and no other');
 }
 
+# one that may not be listened to has another truth as well
+
+{
+    my $old = $set->master;
+    my @others = grep { $_ != $old } $set->servers;
+
+    wait_for { $s->told($nginx) =~ /cached/ } 'the cache';
+
+    $_->command('ACL', 'SETUSER', 'default', '-client|tracking') for @others;
+    $_->command('HSET', $s->key('view'), 'points', 6000) for @others;
+
+    my $new = $set->failover;
+
+    wait_for { $s->told($nginx) =~ / 6000 / } 'what it has', 20;
+    pass('... also of a master that tells of no changes');
+
+    $_->command('ACL', 'SETUSER', 'default', '+client|tracking')
+        for $set->servers;
+    works('... until it may');
+}
+
 
 # the master dies
 

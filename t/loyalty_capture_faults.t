@@ -6,6 +6,7 @@ use lib 't/lib';
 use ShopTest;
 use ShopTest::Browser;
 use ShopTest::Proxy;
+use ShopTest::Sentinel;
 use ShopTest::Session;
 
 use JSON::PP ();
@@ -40,7 +41,11 @@ sub customer {
     return $session;
 }
 
-sub points { return $redis->hash($_[0]->key('view'))->{points} || 0 }
+sub points {
+    my ($session, $at) = @_;
+
+    return ($at || $redis)->hash($session->key('view'))->{points} || 0;
+}
 
 sub adjusts {
     my ($points) = @_;
@@ -179,6 +184,47 @@ is(figures()->{capture_dropped}, 0, 'none of these was dropped');
          'what one had that was made to end is dropped, and told of');
     is(figures()->{lost}, 2, '... and not lost');
     allow();
+}
+
+
+# a worker that quits finds the new master, too
+
+{
+    my $set = ShopTest::Sentinel->new(servers => 2);
+    my $at = shop(
+        redis => $set, provider => $shop->provider, backend => $shop->backend,
+        vars => { redis => $set->url }, nginx_options => { level => 'notice' },
+        location => 'loyalty_capture on; add_header X-Session $shop_session;'
+    )->nginx;
+    my $anna = ShopTest::Session->new(redis => $set);
+    my $old = $set->master;
+
+    wait_for {
+        $at->get('/', Cookie => $anna->cookie)->header('X-Session')
+            eq 'cached';
+    } 'a copy of the session', 60;
+    wait_for { $old->command('WAIT', 1, 100) == 1 } 'the replica';
+
+    $old->freeze;
+    $at->get('/?' . adjusts(1), Cookie => $anna->cookie);
+
+    my ($quits) = $at->workers;
+
+    $at->reload;
+
+    my $new = wait_for {
+        my $master = $set->master;
+
+        # one that becomes a master closes all connections
+
+        delete $master->{socket};
+        $master != $old && $master->command('ROLE')->[0] eq 'master'
+            && $master;
+    } 'a failover', 60;
+
+    wait_for { points($anna, $new) == 1 } 'it to be booked', 60;
+    pass('one that quits books it at the server that has taken over');
+    wait_for { !kill(0, $quits) } 'the worker to be gone', 60;
 }
 
 

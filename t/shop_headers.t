@@ -5,6 +5,8 @@
 use lib 't/lib';
 use ShopTest;
 
+use JSON::PP ();
+
 use ShopTest::Backend;
 use ShopTest::CGI;
 use ShopTest::HTTP;
@@ -65,6 +67,13 @@ my $locations = <<'END';
     location /fastcgi/ { loyalty on; fastcgi_pass 127.0.0.1:%%fastcgi%%; }
     location /scgi/    { loyalty on; scgi_pass 127.0.0.1:%%scgi%%; }
     location /uwsgi/   { loyalty on; uwsgi_pass 127.0.0.1:%%uwsgi%%; }
+
+    location /page/ {
+        ssi on;
+        ssi_types    application/json;
+        loyalty      on;
+        fastcgi_pass 127.0.0.1:%%fastcgi%%;
+    }
 END
 
 # the tolerance of nginx, from the largest to none
@@ -314,6 +323,26 @@ for my $protocol (sort keys %cgi) {
              values %$variables),
            "row 30: $protocol: and no other");
     }
+}
+
+# nginx links headers of one name when it gives a request to such a backend;
+# a subrequest of that one has its own
+
+for my $protocol (sort keys %cgi) {
+    my @many = map { ('X-Many' => $_) } 1 .. 60;
+    my @both = (@many, @forged, Cookie => $cookie{1});
+
+    my $plain = get(1, "/$protocol/", @both)->json;
+    my ($inner) = get(1, '/page/', @both, 'X-Include' =>
+                      "<!--# include virtual='/$protocol/' -->")
+                  ->body =~ /.(\{"params":.*?\]\]\})/s;
+    my ($is, $wanted) = map { ShopTest::CGI::variables($_) }
+                        JSON::PP::decode_json($inner), $plain;
+
+    delete $is->{HTTP_X_INCLUDE};
+    is_deeply([ map { $is->{$_} } grep { /^HTTP_/ } sort keys %$is ],
+              [ map { $wanted->{$_} } grep { /^HTTP_/ } sort keys %$wanted ],
+              "row 30: $protocol: each header once, in a page of another");
 }
 
 

@@ -546,10 +546,11 @@ void ngx_shop_cache_release(ngx_shop_zone_t *zone);
 ngx_uint_t ngx_shop_cache_links(ngx_shop_zone_t *zone);
 
 /* there is to be a link to "server", not 0; or no more, then its parts have
- * none */
+ * none; or they are on another server, and what was read of them is old */
 void ngx_shop_cache_open(ngx_shop_zone_t *zone, ngx_uint_t link,
     uint32_t server);
 void ngx_shop_cache_close(ngx_shop_zone_t *zone, ngx_uint_t link);
+void ngx_shop_cache_leave(ngx_shop_zone_t *zone, ngx_uint_t link);
 
 /*
  * Which link tells of each of the first "n" parts, as it was known at "when".

@@ -154,6 +154,32 @@ ngx_shop_cache_close(ngx_shop_zone_t *zone, ngx_uint_t link)
 }
 
 
+void
+ngx_shop_cache_leave(ngx_shop_zone_t *zone, ngx_uint_t link)
+{
+    ngx_uint_t            i;
+    ngx_shop_cache_sh_t  *cache;
+
+    cache = ngx_shop_cache_sh(zone);
+
+    if (ngx_shop_cache_lock_link(zone, link) == NULL) {
+        return;
+    }
+
+    cache->epoch++;
+
+    for (i = 0; i < cache->nparts; i++) {
+        if (cache->parts[i].link == link) {
+            cache->parts[i].since = cache->epoch;
+        }
+    }
+
+    ngx_shop_cache_unlink(cache, link);
+
+    ngx_shop_cache_unlock(zone);
+}
+
+
 ngx_int_t
 ngx_shop_cache_assign(ngx_shop_zone_t *zone, uint32_t *links, ngx_uint_t n,
     ngx_msec_t when)

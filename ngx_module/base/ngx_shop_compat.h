@@ -21,16 +21,23 @@
 
 /*
  * Since 1.23.0 ngx_table_elt_t has a member "next" which ngx_list_push()
- * does not zero; a forgotten one crashes elsewhere, later.
+ * does not zero; a forgotten one crashes elsewhere, later.  What gives a
+ * request to FastCGI and its like links elements of one name by it, once; of
+ * copies that has to be done anew, as the links lead to what was copied.
  */
 
 #if (nginx_version >= 1023000)
 
 #define ngx_shop_elt_init(elt)  (elt)->next = NULL
 
+#define ngx_shop_headers_in_unlinked(r)                                       \
+    (r)->headers_in.multi = 0;                                                \
+    (r)->headers_in.multi_linked = 0
+
 #else
 
 #define ngx_shop_elt_init(elt)
+#define ngx_shop_headers_in_unlinked(r)
 
 #endif
 

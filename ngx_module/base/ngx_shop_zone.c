@@ -522,11 +522,15 @@ ngx_shop_zone_delete(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record)
 
     prev = &sh->buckets[record->hash & sh->mask];
 
-    while (*prev != n) {
+    /* a worker that was killed may have been here before */
+
+    while (*prev != 0 && *prev != n) {
         prev = &ngx_shop_zone_record(sh->blocks, *prev)->next;
     }
 
-    *prev = record->next;
+    if (*prev == n) {
+        *prev = record->next;
+    }
 
     ngx_shop_zone_queue_remove(sh, record);
 

@@ -377,10 +377,12 @@ ngx_shop_header_in_own(ngx_http_request_t *r)
             }
 
             *h = elts[i];
+            ngx_shop_elt_init(h);
         }
     }
 
     r->headers_in.headers = list;
+    ngx_shop_headers_in_unlinked(r);
 
     if (list.last == &list.part) {
         r->headers_in.headers.last = &r->headers_in.headers.part;

@@ -571,6 +571,7 @@ ngx_http_shop_create_main_conf(ngx_conf_t *cf)
      *     smcf->due = NULL;
      *     smcf->live = NULL;
      *     smcf->budgets = NULL;
+     *     smcf->stopped = 0;
      */
 
     if (ngx_shop_header_names_init(cf->pool, &smcf->names) != NGX_OK

@@ -832,9 +832,18 @@ ngx_http_shop_wait(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 static void
 ngx_http_shop_wake(ngx_http_shop_ctx_t *ctx)
 {
-    ngx_uint_t            i;
-    ngx_connection_t     *c;
-    ngx_http_request_t  **waiter;
+    ngx_uint_t                  i;
+    ngx_connection_t           *c;
+    ngx_http_request_t        **waiter;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_shop_module);
+
+    /* of a worker that is made to end nothing reaches a backend any more */
+
+    if (smcf->stopped) {
+        return;
+    }
 
     c = ctx->request->connection;
     waiter = ctx->waiters.elts;

@@ -473,6 +473,8 @@ ngx_http_shop_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    smcf->stopped = 1;
+
     if (smcf->activity != NULL) {
         ngx_shop_activity_stop(smcf->activity);
     }

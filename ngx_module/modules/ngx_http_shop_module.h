@@ -78,6 +78,8 @@ typedef struct {
     ngx_shop_due_t            *due;         /* NULL: nothing ever is */
     ngx_shop_live_t           *live;        /* the program */
     ngx_shop_budgets_t        *budgets;
+
+    unsigned                   stopped:1;   /* it ends at once */
 } ngx_http_shop_main_conf_t;
 
 

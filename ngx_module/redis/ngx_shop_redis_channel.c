@@ -184,6 +184,15 @@ ngx_shop_redis_channel_destroy(ngx_shop_redis_channel_t *channel)
 }
 
 
+void
+ngx_shop_redis_channel_leave(ngx_shop_redis_channel_t *channel)
+{
+    ngx_shop_cache_leave(channel->track->zone, channel->link);
+
+    ngx_shop_redis_channel_destroy(channel);
+}
+
+
 ngx_shop_redis_node_t *
 ngx_shop_redis_channel_node(ngx_shop_redis_channel_t *channel)
 {
@@ -524,6 +533,11 @@ ngx_shop_redis_channel_armed(ngx_shop_redis_channel_t *channel,
     channel->state = NGX_SHOP_REDIS_CHANNEL_ARMED;
     channel->looks = 0;
 
+    /* what could not be asked before may be by now */
+
+    channel->no_info = 0;
+    channel->no_role = 0;
+
     return ngx_shop_redis_channel_ask(channel);
 }
 
@@ -620,6 +634,7 @@ ngx_shop_redis_channel_role(ngx_shop_redis_channel_t *channel,
         channel->no_role = 1;
 
     } else if (!ngx_shop_redis_channel_is(reply, 0, "master")) {
+        ngx_shop_redis_node_outlived(channel->node);
         return "comes from a replica";
     }
 

@@ -41,6 +41,11 @@
  * attempt goes on behind the scenes.  One request is held for one timeout,
  * once; then all are answered at once until the server is back.
  *
+ * Behind one address there may be another server by now, as names and virtual
+ * addresses move at a failover, and connections do not.  So those to one that
+ * says it is a replica are old: they are not used where there is a younger
+ * one, and made anew once nothing is out on them.
+ *
  * Leaving.  With an operation out, the timer keeps a worker alive that shuts
  * down; otherwise nothing here does.  A question where the servers are does
  * not: who waits for its answer has a timer (ngx_shop_redis_route.c).  A
@@ -48,10 +53,14 @@
  */
 
 
+#define NGX_SHOP_REDIS_KEEPIDLE  60     /* seconds */
+
+
 static ngx_int_t ngx_shop_redis_conn_open(ngx_shop_redis_conn_t *conn);
 static ngx_uint_t ngx_shop_redis_conn_peer_level(ngx_shop_peer_t *peer,
     const char *reason);
 static void ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer);
+static void ngx_shop_redis_conn_keepalive(ngx_connection_t *c);
 static void ngx_shop_redis_conn_timer_handler(ngx_event_t *ev);
 static void ngx_shop_redis_conn_overdue(ngx_shop_redis_conn_t *conn);
 static void ngx_shop_redis_conn_fail_ops(ngx_shop_redis_conn_t *conn,
@@ -89,9 +98,10 @@ ngx_shop_redis_conn_t *
 ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
 {
     ngx_uint_t              i, n;
-    ngx_shop_redis_conn_t  *conn, *ready, *coming;
+    ngx_shop_redis_conn_t  *conn, *ready, *old, *coming;
 
     ready = NULL;
+    old = NULL;
     coming = NULL;
 
     n = node->next++;
@@ -99,6 +109,10 @@ ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
     for (i = 0; i < node->nconns && ready == NULL; i++) {
 
         conn = node->conns[(n + i) % node->nconns];
+
+        if (conn->old && ngx_queue_empty(&conn->ops)) {
+            ngx_shop_redis_conn_close(conn, "redis_unavailable");
+        }
 
         if (conn->state == NGX_SHOP_REDIS_CLOSED
             && (node->failures == 0
@@ -108,7 +122,10 @@ ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
             continue;
         }
 
-        if (conn->state == NGX_SHOP_REDIS_READY) {
+        if (conn->old) {
+            old = conn;
+
+        } else if (conn->state == NGX_SHOP_REDIS_READY) {
             ready = conn;
 
         } else if (conn->state != NGX_SHOP_REDIS_CLOSED && coming == NULL) {
@@ -124,9 +141,25 @@ ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
         return coming;
     }
 
+    if (old) {
+        return old;
+    }
+
     *reason = node->reason;
 
     return NULL;
+}
+
+
+void
+ngx_shop_redis_conn_outlived(ngx_shop_redis_conn_t *conn)
+{
+    if (conn->redis->topology == NULL
+        && conn->state == NGX_SHOP_REDIS_READY
+        && ngx_current_msec - conn->started > NGX_SHOP_REDIS_BACKOFF_MAX)
+    {
+        conn->old = 1;
+    }
 }
 
 
@@ -151,7 +184,7 @@ ngx_shop_redis_conn_add(ngx_shop_redis_conn_t *conn, ngx_shop_redis_op_t *op,
         || (ngx_queue_head(&conn->ops) == &state->queue
             && (ngx_msec_int_t) (conn->timer.timer.key - state->deadline) > 0))
     {
-        ngx_add_timer(&conn->timer, ngx_max(left, 1));
+        ngx_shop_redis_timer(&conn->timer, ngx_max(left, 1));
     }
 
     ngx_shop_redis_conn_run(conn, run);
@@ -258,6 +291,10 @@ ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer)
         ngx_add_timer(&conn->timer, conn->node->timeout);
     }
 
+    if (conn->node->peer.path.len == 0) {
+        ngx_shop_redis_conn_keepalive(c);
+    }
+
     conn->reader = ngx_shop_redis_reader_create();
 
     if (conn->reader == NULL
@@ -272,6 +309,37 @@ ngx_shop_redis_conn_connected(ngx_shop_peer_t *peer)
     if (c->read->ready) {
         ngx_post_event(c->read, &ngx_posted_events);
     }
+}
+
+
+/* what stands between may forget a connection on which nothing is said */
+
+static void
+ngx_shop_redis_conn_keepalive(ngx_connection_t *c)
+{
+    int  value;
+
+    value = 1;
+
+    if (setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(int))
+        == -1)
+    {
+        ngx_connection_error(c, ngx_socket_errno,
+                             "setsockopt(SO_KEEPALIVE) failed");
+    }
+
+#if (NGX_HAVE_KEEPALIVE_TUNABLE)
+
+    value = NGX_SHOP_REDIS_KEEPIDLE;
+
+    if (setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &value, sizeof(int))
+        == -1)
+    {
+        ngx_connection_error(c, ngx_socket_errno,
+                             "setsockopt(TCP_KEEPIDLE) failed");
+    }
+
+#endif
 }
 
 
@@ -537,6 +605,7 @@ ngx_shop_redis_conn_close(ngx_shop_redis_conn_t *conn, const char *reason)
 
     conn->writing = NULL;
     conn->created = 0;
+    conn->old = 0;
     conn->pos = conn->out;
     conn->last = conn->out;
 

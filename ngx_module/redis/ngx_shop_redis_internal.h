@@ -201,6 +201,7 @@ struct ngx_shop_redis_conn_s {
 
     unsigned                      created:1;  /* shop:meta was written */
     unsigned                      served:1; /* it was connected before */
+    unsigned                      old:1;    /* to a replica */
 };
 
 
@@ -304,6 +305,10 @@ void ngx_shop_redis_conn_withdraw(ngx_shop_redis_conn_t *conn,
 /* after an operation came or went */
 void ngx_shop_redis_conn_update(ngx_shop_redis_conn_t *conn);
 
+/* the server says that it is a replica: the connection is to be made anew,
+ * unless it is young, or others know where the servers are */
+void ngx_shop_redis_conn_outlived(ngx_shop_redis_conn_t *conn);
+
 /* it has introduced itself */
 void ngx_shop_redis_conn_ready(ngx_shop_redis_conn_t *conn);
 
@@ -393,11 +398,18 @@ void ngx_shop_redis_node_took(ngx_shop_redis_node_t *node, uint64_t since);
 void ngx_shop_redis_node_failed(ngx_shop_redis_node_t *node,
     const char *reason);
 
+/* ngx_shop_redis_conn_outlived() for all of its connections */
+void ngx_shop_redis_node_outlived(ngx_shop_redis_node_t *node);
+
 /* tells all workers how it stands with this one's connections */
 void ngx_shop_redis_node_say(ngx_shop_redis_node_t *node);
 
 /* microseconds of a clock that nobody sets */
 uint64_t ngx_shop_redis_usec(void);
+
+/* sets it anew; nginx leaves one that is set where it is, if the new time is
+ * less than 300 milliseconds from that */
+void ngx_shop_redis_timer(ngx_event_t *timer, ngx_msec_t delay);
 
 /*
  * How long to wait after a failure, when there were "failures" in a row before
@@ -601,6 +613,9 @@ ngx_shop_redis_channel_t *ngx_shop_redis_channel_create(
     ngx_shop_redis_track_t *track, ngx_shop_redis_node_t *node,
     ngx_uint_t link);
 void ngx_shop_redis_channel_destroy(ngx_shop_redis_channel_t *channel);
+
+/* the same, and what was read of the node's parts is old: others have them */
+void ngx_shop_redis_channel_leave(ngx_shop_redis_channel_t *channel);
 
 /* with every tick: begins, asks whether it is alive, gives up */
 void ngx_shop_redis_channel_look(ngx_shop_redis_channel_t *channel);

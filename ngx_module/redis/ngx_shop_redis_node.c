@@ -183,7 +183,7 @@ ngx_shop_redis_node_retire(ngx_shop_redis_node_t *node)
                   "redis \"%V\" is not used any more", &node->text);
 
     if (node->channel) {
-        ngx_shop_redis_channel_destroy(node->channel);
+        ngx_shop_redis_channel_leave(node->channel);
     }
 
     ngx_queue_remove(&node->queue);
@@ -193,6 +193,17 @@ ngx_shop_redis_node_retire(ngx_shop_redis_node_t *node)
                       + node->peer.connect_timeout + NGX_SHOP_REDIS_RETIRE;
 
     ngx_shop_redis_route_timer(node->redis, node->retire_at);
+}
+
+
+void
+ngx_shop_redis_node_outlived(ngx_shop_redis_node_t *node)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < node->nconns; i++) {
+        ngx_shop_redis_conn_outlived(node->conns[i]);
+    }
 }
 
 
@@ -327,6 +338,17 @@ ngx_shop_redis_usec(void)
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
     return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+
+void
+ngx_shop_redis_timer(ngx_event_t *timer, ngx_msec_t delay)
+{
+    if (timer->timer_set) {
+        ngx_del_timer(timer);
+    }
+
+    ngx_add_timer(timer, delay);
 }
 
 

@@ -530,7 +530,7 @@ ngx_shop_redis_route_timer(ngx_shop_redis_t *redis, ngx_msec_t at)
 
     left = (ngx_msec_int_t) (at - ngx_current_msec);
 
-    ngx_add_timer(&redis->timer, ngx_max(left, 1));
+    ngx_shop_redis_timer(&redis->timer, ngx_max(left, 1));
 }
 
 

@@ -342,8 +342,15 @@ ngx_shop_redis_topology_next(ngx_shop_redis_t *redis)
 
     while (topology->ntry < topology->ntries) {
 
-        if (ngx_exiting && ngx_queue_empty(&redis->waiting)) {
-            break;
+        /* one that quits has no time for rounds, but who tries again may have
+         * some for the next ones */
+
+        if (ngx_exiting && topology->ntry
+            && ngx_queue_empty(&redis->waiting))
+        {
+            topology->seed++;
+            ngx_shop_redis_topology_failed(redis, "redis_unavailable");
+            return;
         }
 
         try = &topology->tries[topology->ntry++];

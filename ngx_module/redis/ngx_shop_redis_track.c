@@ -310,7 +310,7 @@ ngx_shop_redis_track_sweep(ngx_shop_redis_track_t *track)
         }
 
         if (n == track->nparts) {
-            ngx_shop_redis_channel_destroy(channel);
+            ngx_shop_redis_channel_leave(channel);
         }
     }
 }

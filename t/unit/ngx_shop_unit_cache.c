@@ -417,6 +417,15 @@ ngx_shop_unit_cache_links(ngx_shop_unit_t *u)
     ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &here),
                          NGX_SHOP_CACHE_STALE, "and its parts have none");
 
+    ngx_shop_unit_cache_store(u, zone, &here, "3");
+    ngx_shop_unit_cache_store(u, zone, &there, "3");
+    ngx_shop_cache_leave(zone, 1);
+
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &there),
+                         NGX_SHOP_CACHE_STALE, "a server that was replaced");
+    ngx_shop_unit_is_int(u, ngx_shop_unit_cache_state(u, zone, &here),
+                         NGX_SHOP_CACHE_VALID, "no part of it was here");
+
     ngx_shop_unit_cache_done(u);
 }
 

@@ -40,6 +40,8 @@ Of the whole line, at once:
                 after heal() it comes, as TCP would send it again
     refuse      connections are reset, and new ones refused
 
+upstream(PORT) is where connections go that are made from then on.
+
 What the proxy says itself comes in its turn, behind the replies of Redis to the
 commands before it.
 
@@ -122,6 +124,8 @@ sub spoil {
 
 sub heal { return $_[0]->ask({ heal => 1 }) }
 
+sub upstream { return $_[0]->ask({ upstream => $_[1] }) }
+
 sub spoiled { return $_[0]->ask({}) }
 
 sub connections { return $_[0]->ask({ connections => 1 }) }
@@ -200,6 +204,8 @@ sub steered {
     my ($self, $what) = @_;
 
     return scalar @{ $self->{pairs} } if $what->{connections};
+
+    $self->{upstream} = $what->{upstream} if $what->{upstream};
 
     if (exists $what->{action}) {
         $self->{rule} = $what;
