@@ -166,6 +166,9 @@ bad(server(cert('x', [ [ DNS => '*.test' ] ])), 'a.shop.test',
     'for a whole top level');
 bad(server(cert('shop.test', [ [ DNS => 'other.test' ] ])), 'shop.test',
     'the common name does not count besides other names');
+bad(server(cert('shop.test', [ [ IP => '127.0.0.1' ] ])), 'shop.test',
+    '... nor besides an address');
+bad(server(cert('shop.test', undef)), 'shop.test', '... nor alone');
 my $nul = "shop.test\0.evil.test";
 
 bad(server(cert('x', undef, ext => [ {

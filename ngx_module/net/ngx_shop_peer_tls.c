@@ -131,8 +131,11 @@ ngx_shop_peer_ssl_name(ngx_shop_peer_t *peer)
                                                                : NGX_ERROR;
     }
 
+    /* a common name is no name of a server (RFC 9110 4.3.4) */
+
     X509_VERIFY_PARAM_set_hostflags(param,
-                                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+                                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+                                    |X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 
     if (X509_VERIFY_PARAM_set1_host(param, name, peer->name.len) != 1
         || SSL_set_tlsext_host_name(ssl, name) != 1)
