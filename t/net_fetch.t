@@ -142,6 +142,7 @@ is(get('/echo?a=b&c=%20d')->{body},
    . "Host: $host\r\n"
    . "User-Agent: ngx_shop\r\n"
    . "Accept: application/json\r\n"
+   . "Accept-Encoding: identity\r\n"
    . "Connection: keep-alive\r\n\r\n", 'a GET, to the byte');
 
 is(get('/echo', method => 'POST', body => 'a=b&code=1',
@@ -151,6 +152,7 @@ is(get('/echo', method => 'POST', body => 'a=b&code=1',
    . "Host: $host\r\n"
    . "User-Agent: ngx_shop\r\n"
    . "Accept: application/json\r\n"
+   . "Accept-Encoding: identity\r\n"
    . "Connection: keep-alive\r\n"
    . "Content-Length: 10\r\n"
    . "Content-Type: application/x-www-form-urlencoded\r\n\r\n"

@@ -111,6 +111,7 @@ ngx_shop_fetch_request(ngx_shop_exchange_t *x)
           + sizeof("Host: :65535" CRLF) - 1 + url->host.len
           + sizeof("User-Agent: ngx_shop" CRLF) - 1
           + sizeof("Accept: application/json" CRLF) - 1
+          + sizeof("Accept-Encoding: identity" CRLF) - 1
           + sizeof("Connection: keep-alive" CRLF) - 1
           + sizeof("Content-Length: " CRLF) - 1 + NGX_SIZE_T_LEN
           + sizeof(CRLF) - 1
@@ -155,6 +156,9 @@ ngx_shop_fetch_request(ngx_shop_exchange_t *x)
         p = ngx_sprintf(p, "Accept: application/json" CRLF);
     }
 
+    /* RFC 9110 12.5.3: without this a server may use any coding */
+
+    p = ngx_sprintf(p, "Accept-Encoding: identity" CRLF);
     p = ngx_sprintf(p, "Connection: keep-alive" CRLF);
 
     if (length) {
