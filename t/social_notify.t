@@ -734,6 +734,7 @@ sub naver {
         is($response->status, 400, "row 36: Google: $name: 400");
         is($response->body, qq({"err":"$err","description":"$reason"}),
            '... as RFC 8935 says');
+        is($response->header('Content-Language'), 'en', '... in English');
     }
 
     for ('', 'x', 'eyJ', '{}', 'a.b.c') {

@@ -836,7 +836,7 @@ static ngx_int_t
 ngx_http_social_notify_error(ngx_http_request_t *r, const char *name,
     const char *error, const char *more, const char *reason)
 {
-    ngx_str_t  text;
+    ngx_str_t  text, language;
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "request refused: %s", reason);
@@ -854,6 +854,14 @@ ngx_http_social_notify_error(ngx_http_request_t *r, const char *name,
     text.len = ngx_sprintf(text.data, "{\"%s\":\"%s\",\"%s\":\"%s\"}",
                            name, error, more, reason)
                - text.data;
+
+    /* of a description (RFC 8935 2.3) */
+
+    ngx_str_set(&language, "en");
+
+    if (ngx_shop_header_out_add(r, "Content-Language", &language) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_shop_respond(r, NGX_HTTP_BAD_REQUEST, "application/json",
                             &text);
