@@ -35,6 +35,7 @@ my %notify = (
     naver   => 'notify naver; sub ui:/response/id;',
     down    => 'notify secevent;',
     silent  => 'notify none;',
+    apps    => 'notify none; alg RS256; native_alg ES256;',
 );
 
 my $shop = shop(
@@ -1030,6 +1031,15 @@ sub backchannel {
        'row 35: somebody who is not known');
     is($nginx->get('/_shop/backchannel/silent')->status, 405,
        'row 35: GET is refused');
+
+    # by the algorithms of "alg"
+
+    is(backchannel('apps', { sub => 'nobody' })->status, 200,
+       'row 35: apps have algorithms of their own: RS256');
+    answered(backchannel('apps', { sub => 'nobody' }, alg => 'ES256',
+                         key => 'p256-1'), 400,
+             'row 35: apps have algorithms of their own: ES256',
+             '{"error":"invalid_request","error_description":"alg_refused"}');
 }
 
 

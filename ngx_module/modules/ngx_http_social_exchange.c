@@ -164,7 +164,9 @@ ngx_http_social_exchange_algs(ngx_http_social_flow_t *flow)
 
     provider = &flow->provider->conf;
 
-    if (flow->presented && provider->native_algs) {
+    /* what the provider itself sends is not signed for apps */
+
+    if (flow->presented && flow->claims == NULL && provider->native_algs) {
         return provider->native_algs;
     }
 
