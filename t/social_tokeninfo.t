@@ -210,6 +210,14 @@ $shop->refuses(403, 'origin_refused', app('facebook', {
 
 is_deeply([ $mock->mistakes ], [], 'no mistake of the questions');
 
+# a good token, and a provider that does not say of whom
+
+$mock->play('facebook', { userinfo => [ 200, {} ] });
+refused('a profile without an id', 502, 'claims_malformed', 'facebook');
+$mock->play('facebook', undef);
+
+$nginx->wait_log(qr/\[error\].*request refused: claims_malformed/);
+
 
 # --- a provider of nothing but configuration
 

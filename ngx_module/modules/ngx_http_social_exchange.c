@@ -424,6 +424,13 @@ ngx_http_social_exchange_identity(ngx_http_social_flow_t *flow)
     rc = ngx_shop_identity(flow->request->pool, &flow->provider->conf,
                            &flow->docs, &flow->identity, &reason);
 
+    /* an access token was good: what is wrong is what it was good for */
+
+    if (rc == NGX_ERROR && flow->owner.len) {
+        return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_GATEWAY,
+                                           reason);
+    }
+
     if (rc == NGX_ERROR) {
         return ngx_http_social_exchange_refuse(flow, reason);
     }
