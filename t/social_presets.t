@@ -170,6 +170,26 @@ for my $name (@names) {
     }
 }
 
+# where neither a redirect URI nor a verifier is looked at, an app's code could
+# be one that was given to our callback
+
+my @any_code = grep {
+    my ($authz, $token) = @{ $mock->dialect($_) }{qw(authz token)};
+
+    $token && defined $token->{redirect} && !$token->{redirect}
+    && $authz->{pkce} ne 'required';
+} @names;
+
+is(join(' ', grep { !$mock->dialect($_)->{preset} } @any_code),
+   'alipay naver wechat wechat_mp', 'these take any code of a client');
+
+for my $name (@any_code) {
+    $shop->refuses(400, 'code_unsupported',
+        $shop->nginx->post("/_shop/token/$name", '{"code":"x"}',
+                           'Content-Type' => 'application/json'),
+        "$name: a code of an app");
+}
+
 $shop->nginx->keep_secret($mock->secrets);
 
 done_testing();

@@ -222,6 +222,7 @@ sub naver {
         token => {
             at    => 'nid.naver.com/oauth2.0/token',
             auth  => ['post'],          # in the URL, too; that is in logs
+            redirect => 0,
             check => sub {
                 my ($mock, $grant, $f) = @_;
 
