@@ -28,6 +28,11 @@
  * of the next second, so that a provider that fails at once is not asked by
  * each of them.
  *
+ * Keys that lack one are fetched anew by one worker.  It tells the others by a
+ * record in the zone as long as it does, and their logins wait as its own do,
+ * looking at the record now and then: it goes when the new keys are there, or
+ * cannot be had, and expires soon after the fetch would have.
+ *
  * Keys that could not be had, or lack one, may have moved: the metadata, which
  * say where they are, are then renewed as if they were an hour old.
  *
@@ -41,6 +46,10 @@
 #define NGX_HTTP_SOCIAL_DOCUMENT_KEPT   86400
 #define NGX_HTTP_SOCIAL_REFRESH         30
 
+#define NGX_HTTP_SOCIAL_RECORD_LEN      (2 * NGX_SHOP_SHA256_LEN + 32)
+
+#define NGX_HTTP_SOCIAL_LOOK            100     /* ms */
+#define NGX_HTTP_SOCIAL_LOOKING         512     /* waiters, of a worker */
 #define NGX_HTTP_SOCIAL_WATCH           200     /* ms */
 #define NGX_HTTP_SOCIAL_FAILED          1000    /* ms */
 
@@ -58,12 +67,20 @@ static ngx_int_t ngx_http_social_zone_key(ngx_pool_t *pool,
     ngx_shop_url_t *url, ngx_str_t *text, ngx_str_t *key);
 static ngx_int_t ngx_http_social_lease(ngx_http_social_document_t *doc,
     const char *kind);
+static void ngx_http_social_tell(ngx_http_social_document_t *doc,
+    time_t lasts);
+static ngx_uint_t ngx_http_social_is_told(ngx_http_social_document_t *doc);
+static void ngx_http_social_look(ngx_event_t *ev);
+static void ngx_http_social_record(ngx_str_t *name, const char *kind,
+    ngx_str_t *key);
 static ngx_int_t ngx_http_social_fetch(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
     ngx_uint_t renewed);
 static void ngx_http_social_fetch_end(ngx_http_social_document_t *doc);
 static void ngx_http_social_watch(ngx_event_t *ev);
 static void ngx_http_social_fetched(ngx_shop_fetch_t *fetch);
+static void ngx_http_social_wake(ngx_http_social_document_t *doc,
+    ngx_int_t rc, const char *reason, ngx_uint_t status);
 static ngx_int_t ngx_http_social_accept(ngx_http_social_document_t *doc,
     ngx_shop_fetch_t *fetch, const char **reason, ngx_uint_t *status);
 static ngx_int_t ngx_http_social_parse(ngx_http_social_document_t *doc,
@@ -138,15 +155,43 @@ ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
         return NGX_OK;
     }
 
-    if (doc->copy == NULL
-        || ngx_http_social_lease(doc, "refresh") != NGX_OK)
-    {
+    if (doc->copy == NULL) {
         return NGX_DECLINED;
+    }
+
+    if (ngx_http_social_lease(doc, "refresh") != NGX_OK) {
+
+        if (!ngx_http_social_is_told(doc)) {
+
+            /* it may have ended since we looked */
+
+            return (ngx_http_social_read_zone(doc, url) == NGX_OK
+                    && doc->copy != seen) ? NGX_OK : NGX_DECLINED;
+        }
+
+        if (doc->nwaiters >= NGX_HTTP_SOCIAL_LOOKING) {
+            return NGX_DECLINED;
+        }
+
+        ngx_http_social_wait_for(doc, waiter);
+
+        if (!doc->look.timer_set) {
+            ngx_add_timer(&doc->look, NGX_HTTP_SOCIAL_LOOK);
+        }
+
+        return NGX_AGAIN;
     }
 
     ngx_http_social_renew(&sp->metadata, &sp->discovery);
 
-    return ngx_http_social_fetch(doc, url, waiter, 1);
+    if (ngx_http_social_fetch(doc, url, waiter, 1) != NGX_AGAIN) {
+        return NGX_ERROR;
+    }
+
+    doc->told = 1;
+    ngx_http_social_tell(doc, NGX_HTTP_SOCIAL_TIMEOUT / 1000 + 1);
+
+    return NGX_AGAIN;
 }
 
 
@@ -317,16 +362,101 @@ ngx_http_social_zone_key(ngx_pool_t *pool, ngx_shop_url_t *url,
 static ngx_int_t
 ngx_http_social_lease(ngx_http_social_document_t *doc, const char *kind)
 {
-    u_char     text[2 * NGX_SHOP_SHA256_LEN + 32];
-    ngx_str_t  key;
+    u_char     text[NGX_HTTP_SOCIAL_RECORD_LEN];
+    ngx_str_t  name;
 
-    key.data = text;
-    key.len = ngx_snprintf(text, sizeof(text), "%s:%V", kind,
-                           &doc->copy->key)
-              - text;
+    name.data = text;
+    ngx_http_social_record(&name, kind, &doc->copy->key);
 
-    return ngx_shop_zone_lease(doc->provider->zone, &key, ngx_time(),
+    return ngx_shop_zone_lease(doc->provider->zone, &name, ngx_time(),
                                NGX_HTTP_SOCIAL_REFRESH);
+}
+
+
+/* for so many seconds, that keys are fetched by us; 0: no more */
+
+static void
+ngx_http_social_tell(ngx_http_social_document_t *doc, time_t lasts)
+{
+    u_char     text[NGX_HTTP_SOCIAL_RECORD_LEN];
+    ngx_str_t  from, key, name, none;
+
+    /* the copy may be of another address by now */
+
+    if (ngx_http_social_zone_key(doc->fetch->pool, &doc->fetch->url, &from,
+                                 &key)
+        != NGX_OK)
+    {
+        return;
+    }
+
+    name.data = text;
+    ngx_http_social_record(&name, "fetch", &key);
+
+    ngx_str_null(&none);
+
+    (void) ngx_shop_zone_set(doc->provider->zone, &name, &none, ngx_time(),
+                             ngx_time() + lasts);
+}
+
+
+static ngx_uint_t
+ngx_http_social_is_told(ngx_http_social_document_t *doc)
+{
+    u_char       text[NGX_HTTP_SOCIAL_RECORD_LEN];
+    time_t       stored;
+    ngx_int_t    rc;
+    ngx_str_t    name, none;
+    ngx_uint_t   version;
+    ngx_pool_t  *pool;
+
+    pool = ngx_create_pool(NGX_MIN_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        return 0;
+    }
+
+    name.data = text;
+    ngx_http_social_record(&name, "fetch", &doc->copy->key);
+
+    version = 0;
+
+    rc = ngx_shop_zone_get(doc->provider->zone, pool, &name, ngx_time(),
+                           &none, &version, &stored);
+
+    ngx_destroy_pool(pool);
+
+    return rc == NGX_OK;
+}
+
+
+/* whether another worker has ended; then our waiters ask again */
+
+static void
+ngx_http_social_look(ngx_event_t *ev)
+{
+    ngx_http_social_document_t *doc = ev->data;
+
+    /* a fetch of our own wakes them all */
+
+    if (doc->fetch != NULL || ngx_queue_empty(&doc->waiters)) {
+        return;
+    }
+
+    if (ngx_http_social_is_told(doc)) {
+        ngx_add_timer(ev, NGX_HTTP_SOCIAL_LOOK);
+        return;
+    }
+
+    ngx_http_social_wake(doc, NGX_OK, NULL, NGX_HTTP_OK);
+}
+
+
+static void
+ngx_http_social_record(ngx_str_t *name, const char *kind, ngx_str_t *key)
+{
+    name->len = ngx_snprintf(name->data, NGX_HTTP_SOCIAL_RECORD_LEN, "%s:%V",
+                             kind, key)
+                - name->data;
 }
 
 
@@ -386,6 +516,11 @@ failed:
 static void
 ngx_http_social_fetch_end(ngx_http_social_document_t *doc)
 {
+    if (doc->told) {
+        doc->told = 0;
+        ngx_http_social_tell(doc, 0);
+    }
+
     ngx_shop_fetch_free(doc->fetch);
     doc->fetch = NULL;
 
@@ -417,21 +552,18 @@ ngx_http_social_wait_for(ngx_http_social_document_t *doc,
 {
     ngx_queue_insert_tail(&doc->waiters, &waiter->queue);
     waiter->document = doc;
+    doc->nwaiters++;
 }
 
-
-/* a waiter's handler may add waiters to this document: they are not called */
 
 static void
 ngx_http_social_fetched(ngx_shop_fetch_t *fetch)
 {
     ngx_http_social_document_t *doc = fetch->data;
 
-    ngx_int_t                  rc;
-    ngx_uint_t                 status;
-    ngx_queue_t                waiters, *q;
-    const char                *reason;
-    ngx_http_social_waiter_t  *waiter;
+    ngx_int_t    rc;
+    ngx_uint_t   status;
+    const char  *reason;
 
     rc = ngx_http_social_accept(doc, fetch, &reason, &status);
 
@@ -455,6 +587,19 @@ ngx_http_social_fetched(ngx_shop_fetch_t *fetch)
         }
     }
 
+    ngx_http_social_wake(doc, rc, reason, status);
+}
+
+
+/* a waiter's handler may add waiters to this document: they are not called */
+
+static void
+ngx_http_social_wake(ngx_http_social_document_t *doc, ngx_int_t rc,
+    const char *reason, ngx_uint_t status)
+{
+    ngx_queue_t                waiters, *q;
+    ngx_http_social_waiter_t  *waiter;
+
     ngx_queue_init(&waiters);
 
     if (!ngx_queue_empty(&doc->waiters)) {
@@ -466,6 +611,8 @@ ngx_http_social_fetched(ngx_shop_fetch_t *fetch)
 
         q = ngx_queue_head(&waiters);
         ngx_queue_remove(q);
+
+        doc->nwaiters--;
 
         waiter = ngx_queue_data(q, ngx_http_social_waiter_t, queue);
 
@@ -651,6 +798,7 @@ ngx_http_social_cancel(ngx_http_social_waiter_t *waiter)
 
     ngx_queue_remove(&waiter->queue);
     waiter->document = NULL;
+    doc->nwaiters--;
 
     if (doc->fetch != NULL && !doc->renewed
         && ngx_queue_empty(&doc->waiters))
@@ -699,6 +847,10 @@ ngx_http_social_provider_init(ngx_http_social_provider_t *sp, ngx_log_t *log)
         doc[i]->watch.data = doc[i];
         doc[i]->watch.log = log;
         doc[i]->watch.cancelable = 1;
+
+        doc[i]->look.handler = ngx_http_social_look;
+        doc[i]->look.data = doc[i];
+        doc[i]->look.log = log;
     }
 }
 
@@ -716,6 +868,10 @@ ngx_http_social_provider_exit(ngx_http_social_provider_t *sp)
 
         if (doc[i]->fetch != NULL) {
             ngx_http_social_fetch_end(doc[i]);
+        }
+
+        if (doc[i]->look.timer_set) {
+            ngx_del_timer(&doc[i]->look);
         }
 
         if (doc[i]->copy != NULL) {

@@ -78,8 +78,11 @@ struct ngx_http_social_document_s {
     ngx_uint_t                 version;     /* of the copy, in the zone */
     ngx_shop_fetch_t          *fetch;       /* under way */
     ngx_queue_t                waiters;     /* for the fetch */
+    ngx_uint_t                 nwaiters;
     ngx_event_t                watch;       /* ends it when the worker quits
                                                and nobody waits */
+    ngx_event_t                look;        /* for a fetch of another worker,
+                                               as long as somebody waits */
 
     ngx_msec_t                 failed_at;   /* the last fetch, if it failed: */
     const char                *reason;      /* else NULL */
@@ -88,6 +91,7 @@ struct ngx_http_social_document_s {
     unsigned                   keys:1;      /* a key set */
     unsigned                   renewed:1;   /* the fetch is of what is known:
                                                it goes on without waiters */
+    unsigned                   told:1;      /* and other workers know of it */
 };
 
 
@@ -175,8 +179,10 @@ ngx_int_t ngx_http_social_keys(ngx_http_social_provider_t *sp,
 
 /*
  * The keys in "seen" lack one.  NGX_OK: others are there already, ask again;
- * NGX_AGAIN: they are fetched, the waiter is called; NGX_DECLINED: they were
- * fetched within the last 30 seconds by some worker; NGX_ERROR as above.
+ * NGX_AGAIN: they are fetched, by this worker or another, the waiter is called
+ * (if another could not have them: with NGX_OK, and "seen" is what there still
+ * is); NGX_DECLINED: they were fetched within the last 30 seconds by some
+ * worker, or too many wait; NGX_ERROR as above.
  */
 ngx_int_t ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
     ngx_shop_url_t *url, ngx_http_social_copy_t *seen,
