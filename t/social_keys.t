@@ -5,30 +5,37 @@
 use lib 't/lib';
 use ShopTest;
 
-use JSON::PP ();
-
 use ShopTest::Browser;
-use ShopTest::HTTP;
 
 my $logout = 'http://schemas.openid.net/event/backchannel-logout';
+my @form = ('Content-Type' => 'application/x-www-form-urlencoded');
+
+
+sub logout_token {
+    my ($provider, %o) = @_;
+
+    return $provider->sign({ %o, header => { typ => 'logout+jwt' },
+        claims => { iss => $provider->issuer, iat => time, jti => 'j',
+                    aud => $provider->client_id, sub => 'user-1',
+                    events => { $logout => {} }, exp => time + 120 } });
+}
 
 
 # --- two workers
 
 # A shop whose provider has just changed its key, with a login for each of some
 # browsers: the one of the first is at worker A, which fetches the keys, the
-# others are at worker B.  Who is stopped takes no connections, so that each
+# others, and what "more" starts, are at worker B.  Who is stopped takes no connections, so that each
 # is where it should be; A goes on when all of B's have their token.
 
 sub race {
-    my ($fault, $leaves) = @_;
+    my ($fault, $leaves, $more) = @_;
     my $shop = shop(nginx_options => { workers => 2, level => 'info' },
                     server => 'keepalive_timeout 0;');
     my $provider = $shop->provider;
     my ($x, $y) = $shop->nginx->workers;
 
     $shop->signs_in('before');
-    $shop->is_idle('before');
 
     $provider->public_key('rsa-2');
     $provider->rotate('rsa-2');
@@ -60,6 +67,8 @@ sub race {
     $begin->($_) for @logins;
     wait_for { $provider->count('/token') == @started } 'all tokens', 60;
 
+    push @started, $more->($shop) if $more;
+
     # in the middle of it
 
     is($shop->nginx->get('/_shop/me')->status, 401, 'worker B is there');
@@ -84,11 +93,21 @@ sub race {
 }
 
 {
-    my ($shop, $first, @others) = race({ wait => 1, status => 503 }, 0);
+    my ($shop, $first, @others) = race({ wait => 1, status => 503 }, 0, sub {
+        my ($shop) = @_;
+        my $c = $shop->nginx->connect;
+
+        $c->send('POST', '/_shop/backchannel/work', headers => [@form],
+                 body => 'logout_token=' . logout_token($shop->provider));
+
+        return $c;
+    });
+    my $notice = pop @others;
 
     $shop->refuses(502, 'keys_error', $first, 'no keys: at worker A');
     $shop->refuses(502, 'key_unknown', $_, 'no keys: at worker B')
         for @others;
+    $shop->refuses(503, 'keys_pending', $notice, 'no keys: a logout token');
 
     is($shop->provider->count('/jwks'), 1, '... and asked for once');
     $shop->is_idle('no keys');
@@ -102,27 +121,20 @@ sub race {
     my $nginx = $shop->nginx;
     my $provider = $shop->provider;
 
-    my $token = sub {
-        return $provider->sign({ @_, header => { typ => 'logout+jwt' },
-            claims => { iss => $provider->issuer, iat => time, jti => 'j',
-                        aud => $provider->client_id, sub => 'user-1',
-                        events => { $logout => {} }, exp => time + 120 } });
-    };
-
     my $send = sub {
         return $nginx->post('/_shop/backchannel/work', "logout_token=$_[0]",
-            'Content-Type' => 'application/x-www-form-urlencoded');
+                            @form);
     };
 
     my $browser = $shop->signs_in('a customer');
 
-    is($send->($token->(kid => 'made-up'))->status, 400,
+    is($send->(logout_token($provider, kid => 'made-up'))->status, 400,
        'a logout token with a made-up key: the keys are looked at');
 
     $provider->rotate('rsa-2');
     $provider->forget;
 
-    my $genuine = $token->();
+    my $genuine = logout_token($provider);
     my $response = $send->($genuine);
 
     $shop->refuses(503, 'keys_pending', $response,

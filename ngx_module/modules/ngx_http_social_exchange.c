@@ -33,6 +33,8 @@ static ngx_int_t ngx_http_social_exchange_profile(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_ask(ngx_http_social_flow_t *flow,
     ngx_shop_fetch_t *fetch, ngx_shop_ask_t *ask);
+static ngx_int_t ngx_http_social_exchange_pending(
+    ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_refuse(ngx_http_social_flow_t *flow,
     const char *reason);
 
@@ -127,7 +129,9 @@ ngx_http_social_exchange_tokens(ngx_http_social_flow_t *flow)
 ngx_int_t
 ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow)
 {
-    ngx_int_t  rc;
+    ngx_int_t                rc;
+    ngx_uint_t               same;
+    ngx_http_social_copy_t  *seen;
 
     flow->step = ngx_http_social_exchange_verify;
 
@@ -135,13 +139,23 @@ ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow)
         return NGX_OK;
     }
 
-    if (flow->keys != NULL) {
-        ngx_http_social_release(flow->keys);
-        flow->keys = NULL;
-    }
+    seen = flow->keys;
+    flow->keys = NULL;
 
     rc = ngx_http_social_keys(flow->provider, &flow->metadata->metadata.jwks,
                               &flow->waiter, &flow->keys);
+
+    same = (seen != NULL && seen == flow->keys);
+
+    if (seen != NULL) {
+        ngx_http_social_release(seen);
+    }
+
+    /* another worker could not have them */
+
+    if (same && flow->claims != NULL) {
+        return ngx_http_social_exchange_pending(flow);
+    }
 
     if (rc == NGX_AGAIN) {
         flow->step = ngx_http_social_exchange_keys;
@@ -225,11 +239,25 @@ ngx_http_social_exchange_refresh(ngx_http_social_flow_t *flow,
     }
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_social_exchange_refuse(flow, reason);
+        return flow->claims ? ngx_http_social_exchange_pending(flow)
+                            : ngx_http_social_exchange_refuse(flow, reason);
     }
 
     return ngx_http_social_flow_refuse(flow, flow->waiter.status,
                                        flow->waiter.reason);
+}
+
+
+/*
+ * The key of a notice may be one that the provider has by now: a refusal would
+ * be for good, and sessions would live on that it wants ended.
+ */
+
+static ngx_int_t
+ngx_http_social_exchange_pending(ngx_http_social_flow_t *flow)
+{
+    return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                       "keys_pending");
 }
 
 
