@@ -53,6 +53,26 @@ is(customer({ %ann, email => 'new@example.com', name => 'Ann B' }), $ann,
    'row 16: whatever became of the e-mail and the name');
 is(customer({ sub => 'ann' }), $ann, 'row 16: also without both');
 
+# half an emoji, or a NUL, does no harm where it is and is no way to be Ann
+
+for ('Ann\ud83d', 'Ann\u0000') {
+    my $text = { raw => qq("$_") };
+
+    is(customer({ %ann, name => $text, bio => $text }), $ann,
+       "row 16: a name that is $_");
+
+    my ($key) = $redis->keys("shop:customer:*:$ann");
+
+    is($redis->hash($key)->{name}, "Ann\xef\xbf\xbd", '... is mended');
+
+    like(customer({ sub => { raw => qq("ann$1") } }),
+         qr/^refused by .*claims_malformed/s,
+         "row 16: a subject that is ann$1") if /(\\.*)/;
+}
+
+is(customer({ %ann, email => { raw => '"ann\ud83d@example.com"' } }), $ann,
+   'row 16: an address with half an emoji is none');
+
 my @known = ($ann);
 
 for ([ 'the same e-mail', { %ann, sub => 'eve' } ],

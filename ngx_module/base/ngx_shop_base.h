@@ -168,6 +168,15 @@ typedef struct json_t  ngx_shop_json_t;
 ngx_shop_json_t *ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text,
     size_t max);
 
+/*
+ * The same for what a provider says of people: a NUL or half of a surrogate
+ * pair, which is what is left of an emoji that was cut, is U+FFFD instead if
+ * it is written as an escape.  So different texts can become the same: an id
+ * must be one of ASCII, in which there is none.
+ */
+ngx_shop_json_t *ngx_shop_json_parse_mended(ngx_pool_t *pool,
+    ngx_str_t *text, size_t max);
+
 /* the same for a text of somebody who is told what is wrong with it, and
  * where: error->data has room for NGX_SHOP_JSON_ERROR_MAX bytes */
 #define NGX_SHOP_JSON_ERROR_MAX  256

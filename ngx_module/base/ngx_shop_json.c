@@ -44,6 +44,7 @@
 #define NGX_SHOP_JSON_ANY_ROOM     ((size_t) -1)
 
 
+static ngx_int_t ngx_shop_json_mend(ngx_pool_t *pool, ngx_str_t *text);
 static void ngx_shop_json_enter(ngx_pool_t *pool, size_t room);
 static void ngx_shop_json_leave(void);
 static void *ngx_shop_json_malloc(size_t size);
@@ -67,6 +68,84 @@ ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text, size_t max)
     error.data = buf;
 
     return ngx_shop_json_parse_told(pool, text, max, &error);
+}
+
+
+ngx_shop_json_t *
+ngx_shop_json_parse_mended(ngx_pool_t *pool, ngx_str_t *text, size_t max)
+{
+    ngx_str_t  mended;
+
+    mended = *text;
+
+    if (text->len <= max && ngx_shop_json_mend(pool, &mended) != NGX_OK) {
+        return NULL;
+    }
+
+    return ngx_shop_json_parse(pool, &mended, max);
+}
+
+
+/*
+ * A backslash outside of a string, or an escape that is none, makes the text
+ * malformed, whatever is done here.
+ */
+
+static ngx_int_t
+ngx_shop_json_mend(ngx_pool_t *pool, ngx_str_t *text)
+{
+    u_char     *p;
+    size_t      i;
+    ngx_int_t   ch;
+    ngx_uint_t  copied;
+
+    copied = 0;
+    i = 0;
+
+    while (i + 6 <= text->len) {
+
+        p = text->data + i;
+
+        if (p[0] != '\\') {
+            i++;
+            continue;
+        }
+
+        if (p[1] != 'u') {
+            i += 2;
+            continue;
+        }
+
+        ch = ngx_hextoi(p + 2, 4);
+
+        if ((ch & 0xfc00) == 0xd800
+            && i + 12 <= text->len
+            && p[6] == '\\'
+            && p[7] == 'u'
+            && (ngx_hextoi(p + 8, 4) & 0xfc00) == 0xdc00)
+        {
+            i += 12;
+            continue;
+        }
+
+        if (ch == 0 || (ch & 0xf800) == 0xd800) {
+
+            if (!copied) {
+                copied = 1;
+                text->data = ngx_pstrdup(pool, text);
+
+                if (text->data == NULL) {
+                    return NGX_ERROR;
+                }
+            }
+
+            ngx_memcpy(text->data + i, "\\ufffd", 6);
+        }
+
+        i += 6;
+    }
+
+    return NGX_OK;
 }
 
 

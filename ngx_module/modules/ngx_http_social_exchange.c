@@ -275,8 +275,8 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     r = flow->request;
     provider = &flow->provider->conf;
 
-    claims = ngx_shop_json_parse(r->pool, &jws->payload,
-                                 NGX_SHOP_JWS_TOKEN_MAX);
+    claims = ngx_shop_json_parse_mended(r->pool, &jws->payload,
+                                        NGX_SHOP_JWS_TOKEN_MAX);
     if (claims == NULL) {
         return ngx_http_social_exchange_refuse(flow, "claims_malformed");
     }

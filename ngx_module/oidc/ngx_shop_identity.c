@@ -331,7 +331,7 @@ ngx_shop_identity_userinfo(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    json = ngx_shop_json_parse(pool, text, NGX_SHOP_USERINFO_MAX);
+    json = ngx_shop_json_parse_mended(pool, text, NGX_SHOP_USERINFO_MAX);
 
     if (!ngx_shop_json_is_object(json)
         && !(n == 1 && ngx_shop_json_is_array(json)))

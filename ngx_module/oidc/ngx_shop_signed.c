@@ -261,7 +261,7 @@ ngx_shop_signed_answer(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     (void) ngx_sprintf(p, "{\"%V\":%V}", &name, &value);
 
-    *json = ngx_shop_json_parse(pool, &alone, alone.len);
+    *json = ngx_shop_json_parse_mended(pool, &alone, alone.len);
 
     return (*json != NULL) ? NGX_OK : NGX_ERROR;
 }

@@ -104,7 +104,7 @@ ngx_shop_token_document(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return ngx_shop_token_form(pool, text);
     }
 
-    return ngx_shop_json_parse(pool, text, NGX_SHOP_TOKEN_MAX);
+    return ngx_shop_json_parse_mended(pool, text, NGX_SHOP_TOKEN_MAX);
 }
 
 

@@ -16,6 +16,7 @@ static void ngx_shop_unit_json_values(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_absent(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_numbers(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_refuse(ngx_shop_unit_t *u);
+static void ngx_shop_unit_json_mended(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_utf8(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_depth(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_sizes(ngx_shop_unit_t *u);
@@ -34,6 +35,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_json_tests[] = {
     { "absent and wrong are not the same", ngx_shop_unit_json_absent },
     { "numbers", ngx_shop_unit_json_numbers },
     { "a bad text is refused", ngx_shop_unit_json_refuse },
+    { "half a pair and a NUL are mended", ngx_shop_unit_json_mended },
     { "only UTF-8 is taken", ngx_shop_unit_json_utf8 },
     { "the depth is bounded", ngx_shop_unit_json_depth },
     { "the size is bounded", ngx_shop_unit_json_sizes },
@@ -306,6 +308,71 @@ ngx_shop_unit_json_refuse(ngx_shop_unit_t *u)
     ngx_str_null(&nul);
 
     ngx_shop_unit_ok(u, ngx_shop_json_parse(u->pool, &nul, 100) == NULL,
+                     "nothing");
+}
+
+
+static void
+ngx_shop_unit_json_mended(ngx_shop_unit_t *u)
+{
+    ngx_str_t         text, value;
+    ngx_uint_t        i;
+    ngx_shop_json_t  *json;
+
+    static const char  *good[][2] = {
+        { "\"\\u0000\"", "\xef\xbf\xbd" },
+        { "\"a\\u0000b\"", "a\xef\xbf\xbd" "b" },
+        { "\"\\ud83d\"", "\xef\xbf\xbd" },
+        { "\"\\uDE00\"", "\xef\xbf\xbd" },
+        { "\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80" },
+        { "\"\\ud83d\\ud83d\\ude00\"",
+          "\xef\xbf\xbd\xf0\x9f\x98\x80" },
+        { "\"\\ude00\\ud83d\"", "\xef\xbf\xbd\xef\xbf\xbd" },
+        { "\"\\ud83d\\n\"", "\xef\xbf\xbd\n" },
+        { "\"\\ud83dude00\"", "\xef\xbf\xbdude00" },
+        { "\"\\\\u0000\"", "\\u0000" },
+        { "\"\\\\\\u0000\"", "\\\xef\xbf\xbd" },
+        { "\"\\u00e9\\ufffd\"", "\xc3\xa9\xef\xbf\xbd" },
+        { NULL, NULL }
+    };
+
+    static const char  *bad[] = {
+        "", "{", "\\u0000", "\"\\u000\"", "\"\\ud83\"", "\"\\ud83d",
+        "\"\\ud83d\\\"", "\"\\ud83d\\ude0\"", "\"\\u00g0\"",
+        "{\"\\u0000\":1,\"\\ud83d\":2}", "\"\xed\xa0\xbd\"", NULL
+    };
+
+    for (i = 0; good[i][0]; i++) {
+        text.data = (u_char *) good[i][0];
+        text.len = ngx_strlen(good[i][0]);
+
+        ngx_str_null(&value);
+
+        json = ngx_shop_json_parse_mended(u->pool, &text, text.len);
+
+        (void) ngx_shop_json_string(json, &value);
+
+        ngx_shop_unit_is(u, &value, good[i][1], "case %ui", i);
+    }
+
+    for (i = 0; bad[i]; i++) {
+        text.data = (u_char *) bad[i];
+        text.len = ngx_strlen(bad[i]);
+
+        ngx_shop_unit_ok(u, ngx_shop_json_parse_mended(u->pool, &text, 100)
+                            == NULL,
+                         "case %ui", i);
+    }
+
+    ngx_str_set(&text, "\"\\u0000\"");
+
+    ngx_shop_unit_ok(u, ngx_shop_json_parse_mended(u->pool, &text, 7) == NULL,
+                     "too large");
+    ngx_shop_unit_ok(u, text.data[6] == '0', "the text itself is left");
+
+    ngx_str_null(&text);
+
+    ngx_shop_unit_ok(u, ngx_shop_json_parse_mended(u->pool, &text, 7) == NULL,
                      "nothing");
 }
 
