@@ -42,8 +42,8 @@ Of the whole line, at once:
 
 upstream(PORT) is where connections go that are made from then on.
 
-What the proxy says itself comes in its turn, behind the replies of Redis to the
-commands before it.
+What the proxy says itself comes in its turn, behind the replies of Redis to
+the commands before it.
 
 heal() ends that, closes the connections that were stalled and forgets how
 many were spoiled.  Commands count on all connections together; HELLO, AUTH,
