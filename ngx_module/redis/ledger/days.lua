@@ -1,6 +1,6 @@
 -- What counts towards tiers, and when it did.
 --
--- reads    windowed, tiers, asked, calendar
+-- reads    windowed, yearly, tiers, asked, calendar
 -- sets     past; count
 -- changes  is
 --
@@ -13,7 +13,8 @@ local past = {}
 
 local function look_back()
     local known
-    local year_start = calendar()
+    local year_start = yearly and calendar()
+    local this_year = yearly and year_start(today, 0)
 
     local function all_days()
         local text
@@ -163,9 +164,7 @@ local function look_back()
 
 
     function past.is_year_over(at)
-        local date = math.floor(at / day)
-
-        return date < today and date < year_start(today, 0)
+        return math.floor(at / day) < this_year
     end
 
 

@@ -1,7 +1,7 @@
 -- Tiers and earning rules, as ARGV has them.
 --
 -- reads    nothing
--- sets     tiers, tier_at, windowed, rules; asked
+-- sets     tiers, tier_at, windowed, yearly, rules; asked
 -- changes  nothing
 --
 -- What a tier asks for are words of NAME=VALUE: points, spend, orders; window,
@@ -12,13 +12,14 @@
 -- that is found out.
 
 local tiers, rules = {}, {}
-local at, windowed = 11, false
+local at, windowed, yearly = 11, false, false
 local tier_at = {}
 
 for i = 1, tonumber(ARGV[10]) do
     tiers[i] = { name = ARGV[at], words = ARGV[at + 1] }
     tier_at[ARGV[at]] = i
     windowed = windowed or find(ARGV[at + 1], 'window=', 1, true)
+    yearly = yearly or find(ARGV[at + 1], 'window=calendar', 1, true)
     at = at + 2
 end
 

@@ -1,6 +1,6 @@
 -- The tier that the customer has.
 --
--- reads    tiers, tier_at, asked, calendar, past
+-- reads    tiers, tier_at, yearly, asked, calendar, past
 -- sets     grants, earned, frozen; reached, valid_until, hold, reassessed,
 --          reached_late, raise
 -- changes  is
@@ -131,7 +131,7 @@ end
 -- the highest tier that the year of "at" qualifies for, if it has ended
 
 local function reached_late(at)
-    if not frozen and past.is_year_over and past.is_year_over(at) then
+    if yearly and not frozen and past.is_year_over(at) then
         for i = #tiers, 1, -1 do
             local asks = asked(tiers[i])
 
