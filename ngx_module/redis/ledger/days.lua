@@ -12,21 +12,20 @@
 local past = {}
 
 local function look_back()
-    local known
+    local known, packed, packed_numbers, changed_at
     local year_start = yearly and calendar()
     local this_year = yearly and year_start(today, 0)
 
     local function all_days()
-        local text
-
         if known then
             return known
         end
 
-        text = redis.call('GET', days)
+        packed = redis.call('GET', days)
 
-        if text then
-            known = cmsgpack.unpack(text)
+        if packed then
+            known = cmsgpack.unpack(packed)
+            packed_numbers = #known
 
         elseif is.qualifying == 0 and is.orders == 0 then
             known = { 0 }
@@ -40,6 +39,8 @@ local function look_back()
         return known
     end
 
+
+    -- all that an event counts is of one day
 
     function past.count(at, points, spend, ordered)
         local list = all_days()
@@ -61,7 +62,7 @@ local function look_back()
         list[i + 1] = list[i + 1] + points
         list[i + 2] = list[i + 2] + spend
         list[i + 3] = list[i + 3] + ordered
-        past.changed = true
+        past.changed, changed_at = true, i
 
         if past.first and date >= past.first and date <= past.last then
             past.points = past.points + points
@@ -117,8 +118,8 @@ local function look_back()
     -- those days on which a tier may still look back; another program may do
     -- so further
 
-    function past.kept(frozen)
-        local list, oldest, grace, yearly = known, today, 0, false
+    local function kept(frozen)
+        local list, oldest, grace = known, today, 0
 
         if not windowed or frozen then
             return list
@@ -129,10 +130,7 @@ local function look_back()
 
             grace = math.max(grace, asks.grace or 0)
 
-            if asks.window == 'calendar' then
-                yearly = true
-
-            else
+            if asks.window ~= 'calendar' then
                 oldest = math.min(oldest, today - (asks.window or 0))
             end
         end
@@ -149,17 +147,48 @@ local function look_back()
             return list
         end
 
-        local kept = { list[1] }
+        local left = { list[1] }
 
         for i = 2, #list, 4 do
             if list[i] >= oldest - spare then
                 for n = i, i + 3 do
-                    kept[#kept + 1] = list[n]
+                    left[#left + 1] = list[n]
                 end
             end
         end
 
-        return kept
+        return left
+    end
+
+
+    -- As one array in MessagePack, which begins with its length, in one byte
+    -- or in three.  Only the day that has changed is packed, between those
+    -- that are packed already: all of them would take long.
+
+    function past.packed(frozen)
+        local list, i = kept(frozen), changed_at
+        local n, byte = #list, string.byte(packed or '')
+
+        if list ~= known or not packed or n > 4000 or byte > 220 then
+            return cmsgpack.pack(list)
+        end
+
+        local first = byte < 220 and 1 or 3
+        local front = cmsgpack.unpack_limit(packed, i - 1, first)
+        local back = front
+
+        if n == packed_numbers then
+            back = cmsgpack.unpack_limit(packed, 4, front)
+        end
+
+        -- -1: that is the end of the text
+
+        return (n < 16 and struct.pack('B', 144 + n)
+                or struct.pack('>BH', 220, n))
+               .. string.sub(packed, first + 1, front)
+               .. cmsgpack.pack(list[i], list[i + 1], list[i + 2],
+                                list[i + 3])
+               .. (back >= 0 and string.sub(packed, back + 1) or '')
     end
 
 

@@ -90,7 +90,7 @@ elseif exists or status == 'booked' or status == 'kept' then
     is.next_due = due
 
     if past.changed then
-        redis.call('SET', days, cmsgpack.pack(past.kept(frozen)))
+        redis.call('SET', days, past.packed(frozen))
     end
 
     if record then
