@@ -21,8 +21,14 @@ sub found {
 
 sub runs {
     my ($client, $file, @events) = @_;
+
+    return runs_at($url, $client, $file, @events);
+}
+
+sub runs_at {
+    my ($where, $client, $file, @events) = @_;
     my $input = write_file("$dir/events", ShopTest::Events::body(@events));
-    my $output = `$client '$url' erp '$file' <'$input' 2>&1`;
+    my $output = `$client '$where' erp '$file' <'$input' 2>&1`;
 
     return ($? >> 8, $output);
 }
@@ -58,6 +64,10 @@ for my $client ([ 'docs/examples/events.sh', 'curl' ],
     ($code, $output) = runs($run, $wrong, @events);
     is($code, 2, "$needs: and that nothing is taken") or diag($output);
     like($output, qr/"hmac_mismatch"/, '... with the reason');
+
+    ($code, $output) = runs_at('http://127.0.0.1:' . free_port(), $run, $key,
+                               @events);
+    is($code, 2, "$needs: and that nobody is there") or diag($output);
 }
 
 done_testing();

@@ -41,6 +41,9 @@ def main():
     except urllib.error.HTTPError as error:
         print(error.read().decode())
         return 2
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 2
 
     print(answer.decode())
 
