@@ -583,7 +583,7 @@ is_deeply([ sort keys %statuses ],
           [ 'booked', 'duplicate', 'kept', 'refused id_reused',
             'refused in_future', 'refused order_booked',
             'refused too_few_points', 'refused too_old',
-            'refused unknown_tier' ],
+            'refused tier_unknown' ],
           'all that may become of an event was there')
     if $first != $last;
 

@@ -527,7 +527,7 @@ has('2026-05-31', '60+0 gold', 'a grant is held if it is the higher one');
 is($customer->tier_until, at('2026-06-01'), '... until its time');
 has('2026-06-01', '60+0 silver', '... and then the one that was earned');
 is($customer->tier_until, at('2027-03-02'), '... with its own validity');
-is(told('2026-06-01', 'grant platinum 2027-01-01'), 'refused unknown_tier',
+is(told('2026-06-01', 'grant platinum 2027-01-01'), 'refused tier_unknown',
    'there is no such tier');
 
 tiers();

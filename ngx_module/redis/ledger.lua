@@ -157,7 +157,7 @@ local function events()
 
     function book.grant()
         if not tier_at[order] then
-            return 'refused', 'unknown_tier'
+            return 'refused', 'tier_unknown'
         end
 
         grants[order] = math.max(grants[order] or 0, amount)

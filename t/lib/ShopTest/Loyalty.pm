@@ -868,7 +868,7 @@ sub grant {
     my ($n) = grep { $self->{program}{tiers}[$_]{name} eq $event->{tier} }
               0 .. $#{ $self->{program}{tiers} };
 
-    return 'refused unknown_tier' unless defined $n;
+    return 'refused tier_unknown' unless defined $n;
 
     push @{ $self->{grants} }, { n => $n, until => $event->{until} }
         if $event->{until} > $self->{clock};
