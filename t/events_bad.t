@@ -228,7 +228,9 @@ is(shop(redis => $redis)->nginx->post('/_shop/events', $body)->status, 404,
 
 for my $case (
     [ 'an empty file', '', 'is empty' ],
-    [ 'only comments', "# none\n", 'no key in' ],
+    [ 'only comments', "# none\n \t# indented\n\n", 'no key in' ],
+    [ 'a bad line behind others', "# one\n\n \t# two\n b\n",
+      'invalid line 4' ],
     [ 'no colon', 'ab' x 16, 'invalid line 1' ],
     [ 'no id', ':' . 'ab' x 16, 'invalid line 1' ],
     [ 'a bad id', 'a b:' . 'ab' x 16, 'invalid line 1' ],

@@ -53,6 +53,8 @@ good(redis_is("$two sentinel=main"), 'sentinels');
 good(redis_is("$redis/3 redis://127.0.0.2:6379/3 sentinel=main"),
      'sentinels and a database');
 good(redis_is("$two cluster"), 'the seeds of a cluster');
+good(redis_is("$redis REDIS://127.0.0.2:6379 cluster"),
+     'a scheme in capitals');
 good(redis_is("$redis cluster"), 'one seed');
 wrong(redis_is($two), 'neither "cluster" nor "sentinel"', 'two servers');
 wrong(redis_is("$two cluster sentinel=main"), 'cannot be both', 'both');

@@ -37,6 +37,15 @@
 ngx_int_t ngx_shop_file_read(ngx_conf_t *cf, ngx_str_t *path, size_t max,
     ngx_uint_t secret, ngx_str_t *content);
 
+/*
+ * Of a file of keys, the next line that is not blank and no "#" comment,
+ * without the blanks around it.  "*p" goes on up to "last", "*n" counts
+ * lines; start with 0.  NGX_OK: "line" points into the content; NGX_DONE: no
+ * more.
+ */
+ngx_int_t ngx_shop_file_line(u_char **p, u_char *last, ngx_uint_t *n,
+    ngx_str_t *line);
+
 
 /* ngx_shop_text.c */
 
@@ -54,6 +63,10 @@ ngx_uint_t ngx_shop_customer_id_valid(ngx_str_t *id);
 /* 1: an e-mail address of at most 254 bytes: one "@" and, on its both sides,
  * ASCII that needs no quotes */
 ngx_uint_t ngx_shop_email_valid(ngx_str_t *email);
+
+/* 1: "text" is "word", to the byte or in whatever case; not for secrets */
+ngx_uint_t ngx_shop_text_is(ngx_str_t *text, const char *word);
+ngx_uint_t ngx_shop_text_is_caseless(ngx_str_t *text, const char *word);
 
 /* "value" in decimal, from "pool" */
 ngx_int_t ngx_shop_decimal(ngx_pool_t *pool, int64_t value, ngx_str_t *text);

@@ -122,3 +122,40 @@ ngx_shop_file_load(ngx_conf_t *cf, ngx_file_t *file, size_t max,
 
     return NGX_OK;
 }
+
+
+ngx_int_t
+ngx_shop_file_line(u_char **p, u_char *last, ngx_uint_t *n, ngx_str_t *line)
+{
+    u_char  *end;
+
+    while (*p < last) {
+
+        end = ngx_strlchr(*p, last, LF);
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        line->data = *p;
+        line->len = end - *p;
+
+        *p = end + 1;
+        (*n)++;
+
+        while (line->len && line->data[line->len - 1] <= ' ') {
+            line->len--;
+        }
+
+        while (line->len && *line->data <= ' ') {
+            line->data++;
+            line->len--;
+        }
+
+        if (line->len && *line->data != '#') {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DONE;
+}

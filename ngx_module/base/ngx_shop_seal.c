@@ -94,7 +94,7 @@ static ngx_int_t ngx_shop_decrypt(EVP_CIPHER_CTX *ctx, u_char *raw,
 ngx_array_t *
 ngx_shop_keys_read(ngx_conf_t *cf, ngx_str_t *path)
 {
-    u_char              *p, *last, *end;
+    u_char              *p, *last;
     ngx_str_t            content, line;
     ngx_uint_t           n;
     ngx_array_t         *keys;
@@ -127,32 +127,9 @@ ngx_shop_keys_read(ngx_conf_t *cf, ngx_str_t *path)
     cln->data = keys;
 
     p = content.data;
+    n = 0;
 
-    for (n = 1; p < last; n++) {
-
-        end = ngx_strlchr(p, last, LF);
-
-        if (end == NULL) {
-            end = last;
-        }
-
-        line.data = p;
-        line.len = end - p;
-
-        p = end + 1;
-
-        while (line.len && line.data[line.len - 1] <= ' ') {
-            line.len--;
-        }
-
-        while (line.len && *line.data <= ' ') {
-            line.data++;
-            line.len--;
-        }
-
-        if (line.len == 0 || *line.data == '#') {
-            continue;
-        }
+    while (ngx_shop_file_line(&p, last, &n, &line) == NGX_OK) {
 
         key = ngx_array_push(keys);
         if (key == NULL) {

@@ -129,6 +129,22 @@ ngx_shop_email_byte(u_char ch, ngx_uint_t host)
 }
 
 
+ngx_uint_t
+ngx_shop_text_is(ngx_str_t *text, const char *word)
+{
+    return text->len == ngx_strlen(word)
+           && ngx_memcmp(text->data, word, text->len) == 0;
+}
+
+
+ngx_uint_t
+ngx_shop_text_is_caseless(ngx_str_t *text, const char *word)
+{
+    return text->len == ngx_strlen(word)
+           && ngx_strncasecmp(text->data, (u_char *) word, text->len) == 0;
+}
+
+
 ngx_int_t
 ngx_shop_decimal(ngx_pool_t *pool, int64_t value, ngx_str_t *text)
 {

@@ -318,8 +318,7 @@ ngx_shop_url_host_name(ngx_str_t *host, ngx_shop_url_t *url)
         return NGX_OK;
     }
 
-    url->loopback = (url->host.len == 9
-                     && ngx_strncmp(url->host.data, "localhost", 9) == 0);
+    url->loopback = ngx_shop_text_is(&url->host, "localhost");
 
     return NGX_OK;
 }
@@ -376,8 +375,7 @@ ngx_shop_url_host_ipv6(ngx_str_t *host, ngx_shop_url_t *url)
 
     url->host.len = p - url->host.data;
     url->literal = 1;
-    url->loopback = (url->host.len == 5
-                     && ngx_strncmp(url->host.data, "[::1]", 5) == 0);
+    url->loopback = ngx_shop_text_is(&url->host, "[::1]");
 
     return NGX_OK;
 }

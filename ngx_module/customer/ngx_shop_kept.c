@@ -103,9 +103,7 @@ ngx_shop_kept_added(ngx_shop_redis_reply_t *reply, ngx_str_t *customer,
         return NGX_ERROR;
     }
 
-    if (status->len != sizeof("known") - 1
-        || ngx_strncmp(status->data, "known", status->len) != 0)
-    {
+    if (!ngx_shop_text_is(status, "known")) {
         return NGX_OK;
     }
 

@@ -22,7 +22,8 @@ static u_char *ngx_shop_cookie_pair(u_char *start, u_char *last,
 static ngx_uint_t ngx_shop_cookie_tagged(ngx_str_t *key, ngx_str_t *prefix);
 static u_char *ngx_shop_cookie_skip(u_char *p, u_char *last);
 static ngx_int_t ngx_shop_cookie_keep(ngx_http_request_t *r,
-    ngx_array_t *cookies, ngx_str_t *name, ngx_str_t *value);
+    ngx_array_t *cookies, ngx_str_t *name, ngx_str_t *value,
+    ngx_uint_t session);
 
 
 ngx_int_t
@@ -123,8 +124,9 @@ static ngx_int_t
 ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
     ngx_str_t *name, ngx_str_t *prefix, ngx_array_t *cookies)
 {
-    u_char     *w, *last, *end, *start;
-    ngx_str_t   key, value;
+    u_char      *w, *last, *end, *start;
+    ngx_str_t    key, value;
+    ngx_uint_t   session;
 
     w = NULL;
     last = h->value.data + h->value.len;
@@ -133,15 +135,18 @@ ngx_shop_cookie_take_line(ngx_http_request_t *r, ngx_table_elt_t *h,
 
         end = ngx_shop_cookie_pair(start, last, &key, &value);
 
-        if ((key.len == name->len
-             && ngx_strncmp(key.data, name->data, name->len) == 0)
-            || ngx_shop_cookie_tagged(&key, prefix))
-        {
+        session = (key.len == name->len
+                   && ngx_strncmp(key.data, name->data, name->len) == 0);
+
+        if (session || ngx_shop_cookie_tagged(&key, prefix)) {
+
             if (w == NULL) {
                 w = ngx_shop_cookie_end(h->value.data, start);
             }
 
-            if (ngx_shop_cookie_keep(r, cookies, &key, &value) != NGX_OK) {
+            if (ngx_shop_cookie_keep(r, cookies, &key, &value, session)
+                != NGX_OK)
+            {
                 return NGX_ERROR;
             }
 
@@ -265,7 +270,7 @@ ngx_shop_cookie_skip(u_char *p, u_char *last)
 
 static ngx_int_t
 ngx_shop_cookie_keep(ngx_http_request_t *r, ngx_array_t *cookies,
-    ngx_str_t *name, ngx_str_t *value)
+    ngx_str_t *name, ngx_str_t *value, ngx_uint_t session)
 {
     u_char             *p;
     ngx_shop_cookie_t  *cookie;
@@ -303,6 +308,8 @@ ngx_shop_cookie_keep(ngx_http_request_t *r, ngx_array_t *cookies,
     cookie->value.data = p;
     ngx_memcpy(p, value->data, value->len);
 
+    cookie->session = session;
+
     return NGX_OK;
 }
 
@@ -312,12 +319,10 @@ ngx_shop_cookie_get(ngx_http_request_t *r, const char *name,
     ngx_str_t *value)
 {
     u_char           *p, *last;
-    size_t            len;
     ngx_str_t         key, found;
     ngx_uint_t        i, n;
     ngx_table_elt_t  *h;
 
-    len = ngx_strlen(name);
     n = 0;
 
     for (h = ngx_shop_cookie_first(r, &i);
@@ -330,7 +335,7 @@ ngx_shop_cookie_get(ngx_http_request_t *r, const char *name,
 
             p = ngx_shop_cookie_pair(p, last, &key, &found);
 
-            if (key.len == len && ngx_strncmp(key.data, name, len) == 0) {
+            if (ngx_shop_text_is(&key, name)) {
                 *value = found;
                 n++;
             }

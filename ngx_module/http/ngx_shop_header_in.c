@@ -39,7 +39,6 @@ static ngx_int_t ngx_shop_list_part_cut(ngx_list_t *list,
     ngx_list_part_t *part, ngx_uint_t i);
 static ngx_int_t ngx_shop_list_part_unlink(ngx_list_t *list,
     ngx_list_part_t *prev, ngx_list_part_t *part);
-static ngx_uint_t ngx_shop_str_is(ngx_str_t *s, const char *text);
 static void ngx_shop_mask_line(ngx_str_t *line, u_char *args);
 static void ngx_shop_mask_fields(u_char *p, u_char *last);
 
@@ -425,14 +424,18 @@ ngx_shop_header_in_get(ngx_http_request_t *r, const char *lowcase,
 ngx_uint_t
 ngx_shop_is_navigation(ngx_http_request_t *r)
 {
+    return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+           && ngx_shop_wants_page(r);
+}
+
+
+ngx_uint_t
+ngx_shop_wants_page(ngx_http_request_t *r)
+{
     ngx_str_t  mode;
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return 0;
-    }
-
     if (ngx_shop_header_in_get(r, "sec-fetch-mode", &mode) == NGX_OK) {
-        return ngx_shop_str_is(&mode, "navigate");
+        return ngx_shop_text_is(&mode, "navigate");
     }
 
     return ngx_shop_accepts(r, "text/html");
@@ -460,8 +463,8 @@ ngx_shop_same_origin(ngx_http_request_t *r, ngx_str_t *origin)
     ngx_str_t  value;
 
     if (ngx_shop_header_in_get(r, "sec-fetch-site", &value) == NGX_OK) {
-        return ngx_shop_str_is(&value, "same-origin") ? NGX_OK
-                                                      : NGX_DECLINED;
+        return ngx_shop_text_is(&value, "same-origin") ? NGX_OK
+                                                       : NGX_DECLINED;
     }
 
     if (ngx_shop_header_in_get(r, "origin", &value) == NGX_OK
@@ -481,15 +484,7 @@ ngx_shop_is_cross_site(ngx_http_request_t *r)
     ngx_str_t  site;
 
     return ngx_shop_header_in_get(r, "sec-fetch-site", &site) == NGX_OK
-           && ngx_shop_str_is(&site, "cross-site");
-}
-
-
-static ngx_uint_t
-ngx_shop_str_is(ngx_str_t *s, const char *text)
-{
-    return s->len == ngx_strlen(text)
-           && ngx_strncmp(s->data, text, s->len) == 0;
+           && ngx_shop_text_is(&site, "cross-site");
 }
 
 
@@ -576,8 +571,8 @@ ngx_shop_mask_fields(u_char *p, u_char *last)
         }
 
         if (p < end
-            && !ngx_shop_str_is(&name, "iss")
-            && !ngx_shop_str_is(&name, "error"))
+            && !ngx_shop_text_is(&name, "iss")
+            && !ngx_shop_text_is(&name, "error"))
         {
             ngx_memset(p + 1, '*', end - p - 1);
         }

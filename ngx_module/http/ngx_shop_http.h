@@ -23,6 +23,7 @@
 typedef struct {
     ngx_str_t                  name;
     ngx_str_t                  value;
+    ngx_uint_t                 session;     /* 1: "name", 0: one with a tag */
 } ngx_shop_cookie_t;
 
 
@@ -79,7 +80,7 @@ typedef struct {
 ngx_int_t ngx_shop_header_names_init(ngx_pool_t *pool,
     ngx_shop_header_names_t *names);
 
-/* adds one, once; "-" and "_" and any case are the same */
+/* adds one, once for each spelling */
 ngx_shop_header_name_t *ngx_shop_header_names_add(ngx_pool_t *pool,
     ngx_shop_header_names_t *names, ngx_str_t *name);
 
@@ -112,8 +113,11 @@ ngx_int_t ngx_shop_header_in_own(ngx_http_request_t *r);
 ngx_int_t ngx_shop_header_in_get(ngx_http_request_t *r, const char *lowcase,
     ngx_str_t *value);
 
-/* 1: the client is a browser that navigates and wants a page: GET or HEAD
- * with "Sec-Fetch-Mode: navigate", or without it and "text/html" in Accept */
+/* 1: the client wants a page: "Sec-Fetch-Mode: navigate", or without that
+ * header "text/html" in Accept */
+ngx_uint_t ngx_shop_wants_page(ngx_http_request_t *r);
+
+/* 1: so it does, by GET or HEAD: a browser that navigates */
 ngx_uint_t ngx_shop_is_navigation(ngx_http_request_t *r);
 
 /* 1: "Accept" names "type" */

@@ -171,6 +171,9 @@ typedef struct {
 ngx_int_t ngx_shop_jwt_check(ngx_pool_t *pool, ngx_shop_json_t *claims,
     ngx_shop_jwt_rules_t *rules, const char **reason, ngx_log_t *log);
 
+/* 1: a "typ" names JWT or "name", as RFC 8725 3.11 writes it, or nothing */
+ngx_uint_t ngx_shop_jwt_is_type(ngx_str_t *typ, const char *name);
+
 
 /* ngx_shop_sign.c */
 

@@ -64,7 +64,6 @@ static ngx_int_t ngx_shop_jwk_make(ngx_shop_jwk_t *jwk, const char *type,
     OSSL_PARAM *params, ngx_log_t *log);
 static ngx_int_t ngx_shop_jwk_bytes(ngx_pool_t *temp, ngx_shop_json_t *json,
     const char *name, ngx_str_t *value);
-static ngx_uint_t ngx_shop_jwk_is(ngx_str_t *value, const char *text);
 static void ngx_shop_jwks_cleanup(void *data);
 
 
@@ -205,13 +204,13 @@ ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
 
     ngx_memzero(&key, sizeof(ngx_shop_jwk_t));
 
-    if (ngx_shop_jwk_is(&kty, "RSA")) {
+    if (ngx_shop_text_is(&kty, "RSA")) {
         rc = ngx_shop_jwk_rsa(temp, json, &key, log);
 
-    } else if (ngx_shop_jwk_is(&kty, "EC")) {
+    } else if (ngx_shop_text_is(&kty, "EC")) {
         rc = ngx_shop_jwk_ec(temp, json, &key, log);
 
-    } else if (ngx_shop_jwk_is(&kty, "OKP")) {
+    } else if (ngx_shop_text_is(&kty, "OKP")) {
         rc = ngx_shop_jwk_okp(temp, json, &key, log);
 
     } else {
@@ -294,7 +293,7 @@ ngx_shop_jwk_usable(ngx_shop_json_t *json)
     rc = ngx_shop_json_string(ngx_shop_json_get(json, "use"), &use);
 
     if (rc == NGX_ERROR
-        || (rc == NGX_OK && !ngx_shop_jwk_is(&use, "sig")))
+        || (rc == NGX_OK && !ngx_shop_text_is(&use, "sig")))
     {
         return 0;
     }
@@ -312,7 +311,7 @@ ngx_shop_jwk_usable(ngx_shop_json_t *json)
     for (i = 0; i < ngx_shop_json_size(ops); i++) {
 
         if (ngx_shop_json_string(ngx_shop_json_at(ops, i), &op) == NGX_OK
-            && ngx_shop_jwk_is(&op, "verify"))
+            && ngx_shop_text_is(&op, "verify"))
         {
             return 1;
         }
@@ -471,7 +470,7 @@ ngx_shop_jwk_okp(ngx_pool_t *temp, ngx_shop_json_t *json, ngx_shop_jwk_t *jwk,
     OSSL_PARAM  params[2];
 
     if (ngx_shop_json_string(ngx_shop_json_get(json, "crv"), &crv) != NGX_OK
-        || !ngx_shop_jwk_is(&crv, "Ed25519")
+        || !ngx_shop_text_is(&crv, "Ed25519")
         || ngx_shop_jwk_bytes(temp, json, "x", &x) != NGX_OK
         || x.len != 32)
     {
@@ -544,14 +543,6 @@ ngx_shop_jwk_bytes(ngx_pool_t *temp, ngx_shop_json_t *json, const char *name,
     }
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_shop_jwk_is(ngx_str_t *value, const char *text)
-{
-    return value->len == ngx_strlen(text)
-           && ngx_memcmp(value->data, text, value->len) == 0;
 }
 
 

@@ -74,18 +74,7 @@ static ngx_int_t
 ngx_shop_jwt_check_kind(ngx_shop_json_t *claims, ngx_shop_jwt_rules_t *rules,
     const char **reason)
 {
-    ngx_str_t         typ;
-    static ngx_str_t  jwt = ngx_string("jwt");
-    static ngx_str_t  media = ngx_string("application/jwt");
-
-    typ = rules->typ;
-
-    if (typ.len
-        && !(typ.len == jwt.len
-             && ngx_strncasecmp(typ.data, jwt.data, jwt.len) == 0)
-        && !(typ.len == media.len
-             && ngx_strncasecmp(typ.data, media.data, media.len) == 0))
-    {
+    if (!ngx_shop_jwt_is_type(&rules->typ, "jwt")) {
         *reason = "typ_refused";
         return NGX_ERROR;
     }
@@ -96,6 +85,27 @@ ngx_shop_jwt_check_kind(ngx_shop_json_t *claims, ngx_shop_jwt_rules_t *rules,
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_shop_jwt_is_type(ngx_str_t *typ, const char *name)
+{
+    ngx_str_t         bare;
+    static ngx_str_t  media = ngx_string("application/");
+
+    bare = *typ;
+
+    if (bare.len > media.len
+        && ngx_strncasecmp(bare.data, media.data, media.len) == 0)
+    {
+        bare.data += media.len;
+        bare.len -= media.len;
+    }
+
+    return bare.len == 0
+           || ngx_shop_text_is_caseless(&bare, "jwt")
+           || ngx_shop_text_is_caseless(&bare, name);
 }
 
 

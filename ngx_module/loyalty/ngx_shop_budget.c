@@ -221,7 +221,9 @@ ngx_shop_budgets_ask(ngx_shop_budgets_t *budgets)
     argv = ngx_palloc(op->pool, (n + 3) * sizeof(ngx_str_t));
 
     if (argv == NULL
-        || ngx_shop_budget_key(budgets->redis, op->pool, &argv[1]) != NGX_OK)
+        || ngx_shop_redis_plain_key(budgets->redis, op->pool, "budget",
+                                    &argv[1])
+           != NGX_OK)
     {
         goto failed;
     }
@@ -325,22 +327,4 @@ ngx_shop_budgets_wait(ngx_shop_budgets_t *budgets)
         ngx_add_timer(&budgets->timer, NGX_SHOP_BUDGET_INTERVAL
                                        + ngx_random() % 100);
     }
-}
-
-
-ngx_int_t
-ngx_shop_budget_key(ngx_shop_redis_t *redis, ngx_pool_t *pool, ngx_str_t *key)
-{
-    ngx_str_t  *prefix;
-
-    prefix = &redis->prefix;
-
-    key->data = ngx_pnalloc(pool, prefix->len + sizeof("budget") - 1);
-    if (key->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    key->len = ngx_sprintf(key->data, "%Vbudget", prefix) - key->data;
-
-    return NGX_OK;
 }

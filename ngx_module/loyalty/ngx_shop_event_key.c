@@ -50,7 +50,7 @@ static ngx_int_t ngx_shop_event_signature_fields(ngx_str_t *header,
 ngx_array_t *
 ngx_shop_event_keys_read(ngx_conf_t *cf, ngx_str_t *path)
 {
-    u_char              *p, *last, *end;
+    u_char              *p, *last;
     ngx_str_t            content, line;
     ngx_uint_t           n;
     ngx_array_t         *keys;
@@ -74,27 +74,9 @@ ngx_shop_event_keys_read(ngx_conf_t *cf, ngx_str_t *path)
 
     p = content.data;
     last = p + content.len;
+    n = 0;
 
-    for (n = 1; p < last; n++) {
-
-        end = ngx_strlchr(p, last, LF);
-
-        if (end == NULL) {
-            end = last;
-        }
-
-        line.data = p;
-        line.len = end - p;
-
-        p = end + 1;
-
-        while (line.len && line.data[line.len - 1] <= ' ') {
-            line.len--;
-        }
-
-        if (line.len == 0 || *line.data == '#') {
-            continue;
-        }
+    while (ngx_shop_file_line(&p, last, &n, &line) == NGX_OK) {
 
         switch (ngx_shop_event_key_parse(cf->pool, &line, keys)) {
 
@@ -301,13 +283,13 @@ ngx_shop_event_signature_fields(ngx_str_t *header, ngx_str_t *time,
 
         p = end + 1;
 
-        if (name.len == 1 && name.data[0] == 't') {
+        if (ngx_shop_text_is(&name, "t")) {
             field = time;
 
-        } else if (name.len == 1 && name.data[0] == 'k') {
+        } else if (ngx_shop_text_is(&name, "k")) {
             field = id;
 
-        } else if (name.len == 2 && ngx_strncmp(name.data, "v1", 2) == 0) {
+        } else if (ngx_shop_text_is(&name, "v1")) {
             field = mac;
 
         } else {

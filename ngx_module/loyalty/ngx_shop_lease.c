@@ -15,16 +15,13 @@
  */
 
 
-static ngx_uint_t ngx_shop_lease_is(ngx_str_t *word, const char *text);
-
-
 ngx_int_t
 ngx_shop_lease_ask(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_shop_lease_t *lease, ngx_uint_t wants)
 {
     ngx_str_t  key, args[8];
 
-    if (ngx_shop_budget_key(redis, op->pool, &key) != NGX_OK) {
+    if (ngx_shop_redis_plain_key(redis, op->pool, "budget", &key) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -62,15 +59,15 @@ ngx_shop_lease_result(ngx_shop_redis_reply_t *reply, ngx_shop_lease_t *lease)
         return NGX_ERROR;
     }
 
-    if (ngx_shop_lease_is(&word, "sold")) {
+    if (ngx_shop_text_is(&word, "sold")) {
         return NGX_DECLINED;
     }
 
-    if (ngx_shop_lease_is(&word, "recall")) {
+    if (ngx_shop_text_is(&word, "recall")) {
         return NGX_AGAIN;
     }
 
-    if (!ngx_shop_lease_is(&word, "given")
+    if (!ngx_shop_text_is(&word, "given")
         || ngx_shop_redis_number(reply, 1, &granted) != NGX_OK
         || granted < 0)
     {
@@ -80,14 +77,6 @@ ngx_shop_lease_result(ngx_shop_redis_reply_t *reply, ngx_shop_lease_t *lease)
     lease->granted = granted;
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_shop_lease_is(ngx_str_t *word, const char *text)
-{
-    return word->len == ngx_strlen(text)
-           && ngx_strncmp(word->data, text, word->len) == 0;
 }
 
 

@@ -368,9 +368,7 @@ ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules,
 
         kind = ngx_shop_ledger_earns[rule[i].what];
 
-        if (event->kind.len != ngx_strlen(kind)
-            || ngx_strncmp(event->kind.data, kind, event->kind.len) != 0)
-        {
+        if (!ngx_shop_text_is(&event->kind, kind)) {
             continue;
         }
 

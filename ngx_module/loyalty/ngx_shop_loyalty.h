@@ -786,10 +786,6 @@ ngx_shop_budget_t *ngx_shop_budgets_known(ngx_shop_budgets_t *budgets,
 ngx_shop_budget_t *ngx_shop_budgets_all(ngx_shop_budgets_t *budgets,
     ngx_uint_t *n);
 
-/* "shop:budget" */
-ngx_int_t ngx_shop_budget_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
-    ngx_str_t *key);
-
 
 /* ngx_shop_lease.c: what a partition has of a budget; redis/lease.lua tells
  * how it comes there */

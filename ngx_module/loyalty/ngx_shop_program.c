@@ -101,19 +101,19 @@ ngx_shop_program_line(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     value = words->elts;
 
-    if (ngx_shop_word_is(&value[0], "currency")) {
+    if (ngx_shop_text_is(&value[0], "currency")) {
         return ngx_shop_program_currency(cf, program, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "tier")) {
+    if (ngx_shop_text_is(&value[0], "tier")) {
         return ngx_shop_program_tier(cf, program, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "earn")) {
+    if (ngx_shop_text_is(&value[0], "earn")) {
         return ngx_shop_program_earn(cf, program, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "segment")) {
+    if (ngx_shop_text_is(&value[0], "segment")) {
         return ngx_shop_program_segment(cf, program, words);
     }
 

@@ -272,7 +272,7 @@ ngx_shop_condition_parse(ngx_conf_t *cf, ngx_shop_program_t *program,
     name.len = p - word->data;
 
     for (field = ngx_shop_condition_fields; field->name; field++) {
-        if (ngx_shop_word_is(&name, field->name)
+        if (ngx_shop_text_is(&name, field->name)
             && (audience || field->field != NGX_SHOP_FIELD_SEGMENT))
         {
             break;
@@ -349,7 +349,7 @@ ngx_shop_condition_bare(ngx_conf_t *cf, ngx_shop_program_t *program,
     if (audience && ngx_shop_name_valid(word)) {
 
         for (later = ngx_shop_condition_later; *later; later++) {
-            if (ngx_shop_word_is(word, *later)) {
+            if (ngx_shop_text_is(word, *later)) {
                 break;
             }
         }
@@ -368,7 +368,7 @@ ngx_shop_condition_bare(ngx_conf_t *cf, ngx_shop_program_t *program,
         }
     }
 
-    if (ngx_shop_word_is(word, "new")) {
+    if (ngx_shop_text_is(word, "new")) {
         condition->field = NGX_SHOP_FIELD_NEW;
         condition->number = 1;
         return NGX_CONF_OK;
@@ -377,7 +377,7 @@ ngx_shop_condition_bare(ngx_conf_t *cf, ngx_shop_program_t *program,
     name = *word;
     name.len = ngx_min(name.len, sizeof("new") - 1);
 
-    if (ngx_shop_word_is(&name, "new")
+    if (ngx_shop_text_is(&name, "new")
         && word->len > name.len
         && ngx_strlchr((u_char *) "=!<>", (u_char *) "=!<>" + 4,
                        word->data[name.len])
@@ -630,7 +630,7 @@ ngx_shop_segment_preset_find(ngx_str_t *name)
     ngx_shop_segment_preset_t  *preset;
 
     for (preset = ngx_shop_segment_presets; preset->name; preset++) {
-        if (ngx_shop_word_is(name, preset->name)) {
+        if (ngx_shop_text_is(name, preset->name)) {
             return preset;
         }
     }

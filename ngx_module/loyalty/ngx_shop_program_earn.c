@@ -218,7 +218,7 @@ ngx_shop_earn_what(ngx_str_t *event)
 
         if (i != NGX_SHOP_EARN_CUSTOM) {
 
-            if (ngx_shop_word_is(event, ngx_shop_earn_whats[i].name)) {
+            if (ngx_shop_text_is(event, ngx_shop_earn_whats[i].name)) {
                 break;
             }
 

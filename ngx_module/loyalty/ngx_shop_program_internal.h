@@ -97,7 +97,5 @@ ngx_int_t ngx_shop_program_period(ngx_str_t *name,
 /* an integer from 0 to NGX_SHOP_LOYALTY_POINTS_MAX; -1: it is none */
 int64_t ngx_shop_program_points(ngx_str_t *text);
 
-ngx_uint_t ngx_shop_word_is(ngx_str_t *word, const char *text);
-
 
 #endif /* _NGX_SHOP_PROGRAM_INTERNAL_H_INCLUDED_ */

@@ -191,10 +191,10 @@ ngx_shop_program_json_document(ngx_shop_program_json_t *parser,
             break;
         }
 
-        if (ngx_shop_word_is(&name, "segments")) {
+        if (ngx_shop_text_is(&name, "segments")) {
             segments = value;
 
-        } else if (ngx_shop_word_is(&name, "promotions")) {
+        } else if (ngx_shop_text_is(&name, "promotions")) {
             promotions = value;
 
         } else {
@@ -311,10 +311,10 @@ ngx_shop_program_json_segment(ngx_shop_program_json_t *parser,
             break;
         }
 
-        if (ngx_shop_word_is(&name, "conditions")) {
+        if (ngx_shop_text_is(&name, "conditions")) {
             conditions = value;
 
-        } else if (!ngx_shop_word_is(&name, "name")) {
+        } else if (!ngx_shop_text_is(&name, "name")) {
             return ngx_shop_program_json_fail(parser,
                                               "unknown member \"%V\", "
                                               "allowed: \"name\", "
@@ -363,7 +363,7 @@ ngx_shop_program_json_promotion(ngx_shop_program_json_t *parser,
             return NGX_OK;
         }
 
-        if (ngx_shop_word_is(&name, "code")) {
+        if (ngx_shop_text_is(&name, "code")) {
             continue;
         }
 
@@ -448,7 +448,7 @@ ngx_shop_program_json_line(ngx_shop_program_json_t *parser,
 
     if (!ngx_shop_json_is_array(json)) {
 
-        split = !ngx_shop_word_is(&parser->field, "payload");
+        split = !ngx_shop_text_is(&parser->field, "payload");
 
         if (ngx_shop_program_json_value(parser, json, split) != NGX_OK) {
             return NGX_ERROR;
@@ -610,7 +610,7 @@ ngx_shop_program_json_read(ngx_shop_program_json_t *parser)
 
     for (i = 2; i < parser->words.nelts; i++) {
 
-        if (!ngx_shop_word_is(&parser->field, "match")
+        if (!ngx_shop_text_is(&parser->field, "match")
             || word[i].len == 0 || word[i].data[0] != '~')
         {
             continue;

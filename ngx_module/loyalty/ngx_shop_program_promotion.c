@@ -106,57 +106,57 @@ ngx_shop_promotion_line(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     value = words->elts;
 
-    if (ngx_shop_word_is(&value[0], "audience")) {
+    if (ngx_shop_text_is(&value[0], "audience")) {
         return ngx_shop_promotion_audience(cf, program, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "from")) {
+    if (ngx_shop_text_is(&value[0], "from")) {
         return ngx_shop_promotion_time(cf, promotion, words,
                                        &promotion->from);
     }
 
-    if (ngx_shop_word_is(&value[0], "until")) {
+    if (ngx_shop_text_is(&value[0], "until")) {
         return ngx_shop_promotion_time(cf, promotion, words,
                                        &promotion->until);
     }
 
-    if (ngx_shop_word_is(&value[0], "hours")) {
+    if (ngx_shop_text_is(&value[0], "hours")) {
         return ngx_shop_promotion_hours(cf, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "match")) {
+    if (ngx_shop_text_is(&value[0], "match")) {
         return ngx_shop_promotion_match(cf, program, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "holdout")) {
+    if (ngx_shop_text_is(&value[0], "holdout")) {
         return ngx_shop_promotion_holdout(cf, program, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "group")) {
+    if (ngx_shop_text_is(&value[0], "group")) {
         return ngx_shop_promotion_group(cf, program, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "stop")) {
+    if (ngx_shop_text_is(&value[0], "stop")) {
         return ngx_shop_promotion_stop(cf, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "priority")) {
+    if (ngx_shop_text_is(&value[0], "priority")) {
         return ngx_shop_promotion_priority(cf, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "budget")) {
+    if (ngx_shop_text_is(&value[0], "budget")) {
         return ngx_shop_promotion_budget(cf, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "per_member")) {
+    if (ngx_shop_text_is(&value[0], "per_member")) {
         return ngx_shop_promotion_per_member(cf, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "once")) {
+    if (ngx_shop_text_is(&value[0], "once")) {
         return ngx_shop_promotion_once(cf, program, promotion, words);
     }
 
-    if (ngx_shop_word_is(&value[0], "payload")) {
+    if (ngx_shop_text_is(&value[0], "payload")) {
         return ngx_shop_promotion_payload(cf, promotion, words);
     }
 
@@ -459,10 +459,10 @@ ngx_shop_promotion_stop(ngx_conf_t *cf, ngx_shop_promotion_t *promotion,
         return ngx_shop_program_duplicate(cf, &value[0]);
     }
 
-    if (ngx_shop_word_is(&value[1], "on")) {
+    if (ngx_shop_text_is(&value[1], "on")) {
         promotion->stop = 1;
 
-    } else if (ngx_shop_word_is(&value[1], "off")) {
+    } else if (ngx_shop_text_is(&value[1], "off")) {
         promotion->stop = 0;
 
     } else {

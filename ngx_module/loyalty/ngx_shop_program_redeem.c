@@ -127,7 +127,7 @@ ngx_shop_program_period(ngx_str_t *name, ngx_shop_period_e *period)
 
     for (i = 0; ngx_shop_program_periods[i]; i++) {
 
-        if (ngx_shop_word_is(name, ngx_shop_program_periods[i])) {
+        if (ngx_shop_text_is(name, ngx_shop_program_periods[i])) {
             *period = i;
             return NGX_OK;
         }
@@ -151,11 +151,11 @@ ngx_shop_promotion_once(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     if (words->nelts == 2) {
 
-        if (ngx_shop_word_is(&value[1], "off")) {
+        if (ngx_shop_text_is(&value[1], "off")) {
             return NGX_CONF_OK;
         }
 
-        if (!ngx_shop_word_is(&value[1], "on")) {
+        if (!ngx_shop_text_is(&value[1], "on")) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid value \"%V\" in \"once\" of promotion "
                                "\"%V\", it must be \"on\" or \"off\"",

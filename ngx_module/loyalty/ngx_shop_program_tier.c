@@ -267,11 +267,11 @@ ngx_shop_tier_window(ngx_conf_t *cf, ngx_shop_program_t *program,
 {
     ngx_shop_duration_t  window;
 
-    if (ngx_shop_word_is(text, "lifetime")) {
+    if (ngx_shop_text_is(text, "lifetime")) {
         return NGX_CONF_OK;
     }
 
-    if (ngx_shop_word_is(text, "calendar")) {
+    if (ngx_shop_text_is(text, "calendar")) {
         form->tier.window = NGX_SHOP_TIER_CALENDAR;
         return NGX_CONF_OK;
     }
@@ -295,7 +295,7 @@ static char *
 ngx_shop_tier_match(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_shop_tier_form_t *form, ngx_str_t *text)
 {
-    if (!ngx_shop_word_is(text, "all")) {
+    if (!ngx_shop_text_is(text, "all")) {
         return ngx_shop_tier_invalid(cf, &form->tier, "match", text,
                                      "\"all\"");
     }
@@ -312,11 +312,11 @@ ngx_shop_tier_valid(ngx_conf_t *cf, ngx_shop_program_t *program,
 {
     form->valid_set = 1;
 
-    if (ngx_shop_word_is(text, "lifetime")) {
+    if (ngx_shop_text_is(text, "lifetime")) {
         return NGX_CONF_OK;
     }
 
-    if (ngx_shop_word_is(text, "calendar")) {
+    if (ngx_shop_text_is(text, "calendar")) {
         form->calendar = 1;
         return NGX_CONF_OK;
     }
@@ -356,11 +356,11 @@ static char *
 ngx_shop_tier_downgrade(ngx_conf_t *cf, ngx_shop_program_t *program,
     ngx_shop_tier_form_t *form, ngx_str_t *text)
 {
-    if (ngx_shop_word_is(text, "balance")) {
+    if (ngx_shop_text_is(text, "balance")) {
         return NGX_CONF_OK;
     }
 
-    if (!ngx_shop_word_is(text, "one") && !ngx_shop_word_is(text, "none")) {
+    if (!ngx_shop_text_is(text, "one") && !ngx_shop_text_is(text, "none")) {
         return ngx_shop_tier_invalid(cf, &form->tier, "downgrade", text,
                                      "\"balance\", \"one\" or \"none\"");
     }

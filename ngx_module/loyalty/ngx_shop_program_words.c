@@ -59,7 +59,7 @@ ngx_shop_program_unknown(ngx_conf_t *cf, ngx_shop_program_words_t *words,
 
     for (later = words->later; later && *later; later++) {
 
-        if (ngx_shop_word_is(&name, *later)) {
+        if (ngx_shop_text_is(&name, *later)) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "the %s \"%V\" of \"%s\" is not in this "
                                "version, allowed: %s",
@@ -176,12 +176,4 @@ ngx_shop_program_points(ngx_str_t *text)
     }
 
     return n;
-}
-
-
-ngx_uint_t
-ngx_shop_word_is(ngx_str_t *word, const char *text)
-{
-    return word->len == ngx_strlen(text)
-           && ngx_strncmp(word->data, text, word->len) == 0;
 }

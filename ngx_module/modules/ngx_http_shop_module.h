@@ -118,7 +118,8 @@ typedef struct {
 
 /*
  * What is known about the customer of a main request; it outlives internal
- * redirects.  There is none where the client sent no cookie of ours.
+ * redirects.  There may be none where the client sent no cookie of ours;
+ * endpoints make one.
  */
 
 typedef struct {
@@ -185,7 +186,7 @@ ngx_http_shop_copies_t *ngx_http_shop_copies_create(ngx_pool_t *pool);
 void ngx_http_shop_copy_find(ngx_http_shop_copies_t *copies,
     ngx_http_shop_ctx_t *ctx);
 
-/* behind one that says "same": into "ctx", the texts on "pool".  NGX_OK: a
+/* behind one that says "unmoved": into "ctx", the texts on "pool".  NGX_OK: a
  * customer; NGX_DECLINED: the session is past its end; NGX_ERROR: no
  * memory. */
 ngx_int_t ngx_http_shop_copy_take(ngx_pool_t *pool,
@@ -213,6 +214,14 @@ ngx_int_t ngx_http_shop_lookup(ngx_http_request_t *r,
 ngx_int_t ngx_http_shop_known(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 
+/* of the module itself */
+ngx_int_t ngx_http_shop_lookup_init(ngx_http_shop_main_conf_t *smcf,
+    ngx_cycle_t *cycle);
+void ngx_http_shop_lookup_cancel(ngx_http_shop_ctx_t *ctx);
+
+
+/* ngx_http_shop_written.c */
+
 /* makes "op" forget the cached session, or the view of the customer, or both,
  * as soon as it is over, and the same again of others; NGX_ERROR: no memory.
  * The second is for what no request waits for. */
@@ -231,11 +240,6 @@ ngx_int_t ngx_http_shop_signs_out(ngx_http_request_t *r,
 /* the same for the sessions of these hashes (of ngx_str_t), if it ends them */
 ngx_int_t ngx_http_shop_ends(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
     ngx_array_t *hashes);
-
-/* of the module itself */
-ngx_int_t ngx_http_shop_lookup_init(ngx_http_shop_main_conf_t *smcf,
-    ngx_cycle_t *cycle);
-void ngx_http_shop_lookup_cancel(ngx_http_shop_ctx_t *ctx);
 
 
 /* ngx_http_shop_conf.c */

@@ -23,6 +23,9 @@
 
 static char *ngx_http_shop_redis_param(ngx_conf_t *cf,
     ngx_shop_redis_t *redis, ngx_str_t *param);
+static char *ngx_http_shop_redis_prefix(ngx_conf_t *cf, ngx_str_t *param,
+    ngx_str_t *value, ngx_str_t *prefix);
+static ngx_uint_t ngx_http_shop_redis_is_url(ngx_str_t *param);
 static char *ngx_http_shop_redis_mode(ngx_conf_t *cf,
     ngx_shop_redis_t *redis, ngx_shop_redis_mode_e mode);
 static char *ngx_http_shop_redis_file(ngx_conf_t *cf, ngx_str_t *param,
@@ -101,7 +104,6 @@ ngx_http_shop_redis_param(ngx_conf_t *cf, ngx_shop_redis_t *redis,
 {
     char       *text;
     ngx_str_t   value;
-    ngx_uint_t  i;
 
     if (ngx_http_shop_param(param, "connections=", &value)) {
         return ngx_http_shop_redis_count(cf, param, &value,
@@ -125,23 +127,7 @@ ngx_http_shop_redis_param(ngx_conf_t *cf, ngx_shop_redis_t *redis,
     }
 
     if (ngx_http_shop_param(param, "prefix=", &value)) {
-
-        if (value.len == 0 || value.len > 64) {
-            return ngx_http_shop_bad_param(cf, param, "1 to 64 characters");
-        }
-
-        for (i = 0; i < value.len; i++) {
-            if (value.data[i] <= ' ' || value.data[i] >= 0x7f
-                || value.data[i] == '{' || value.data[i] == '}')
-            {
-                return ngx_http_shop_bad_param(cf, param,
-                                               "no blanks and no braces");
-            }
-        }
-
-        redis->prefix = value;
-
-        return NGX_CONF_OK;
+        return ngx_http_shop_redis_prefix(cf, param, &value, &redis->prefix);
     }
 
     if (ngx_http_shop_param(param, "user=", &value)) {
@@ -162,11 +148,6 @@ ngx_http_shop_redis_param(ngx_conf_t *cf, ngx_shop_redis_t *redis,
             != NGX_OK)
         {
             return NGX_CONF_ERROR;
-        }
-
-        if (redis->password.len == 0) {
-            return ngx_http_shop_bad_param(cf, param,
-                                           "a file that is not empty");
         }
 
         return NGX_CONF_OK;
@@ -199,10 +180,7 @@ ngx_http_shop_redis_param(ngx_conf_t *cf, ngx_shop_redis_t *redis,
         return ngx_http_shop_redis_mode(cf, redis, NGX_SHOP_REDIS_SENTINEL);
     }
 
-    if (ngx_http_shop_param(param, "redis:", &value)
-        || ngx_http_shop_param(param, "rediss:", &value)
-        || ngx_http_shop_param(param, "unix:", &value))
-    {
+    if (ngx_http_shop_redis_is_url(param)) {
         text = ngx_shop_redis_url_more(cf, redis, param);
 
         if (text != NGX_CONF_OK) {
@@ -221,6 +199,52 @@ ngx_http_shop_redis_param(ngx_conf_t *cf, ngx_shop_redis_t *redis,
                                    "\"password_file\", \"ca\", \"cert\", "
                                    "\"key\", \"partitions\" and "
                                    "\"prefix\"");
+}
+
+
+static char *
+ngx_http_shop_redis_prefix(ngx_conf_t *cf, ngx_str_t *param, ngx_str_t *value,
+    ngx_str_t *prefix)
+{
+    ngx_uint_t  i;
+
+    if (value->len == 0 || value->len > 64) {
+        return ngx_http_shop_bad_param(cf, param, "1 to 64 characters");
+    }
+
+    for (i = 0; i < value->len; i++) {
+        if (value->data[i] <= ' ' || value->data[i] >= 0x7f
+            || value->data[i] == '{' || value->data[i] == '}')
+        {
+            return ngx_http_shop_bad_param(cf, param,
+                                           "no blanks and no braces");
+        }
+    }
+
+    *prefix = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+/* in whatever case, as for the first address */
+
+static ngx_uint_t
+ngx_http_shop_redis_is_url(ngx_str_t *param)
+{
+    ngx_str_t  scheme;
+
+    scheme = *param;
+
+    for (scheme.len = 0; scheme.len < param->len; scheme.len++) {
+        if (scheme.data[scheme.len] == ':') {
+            return ngx_shop_text_is_caseless(&scheme, "redis")
+                   || ngx_shop_text_is_caseless(&scheme, "rediss")
+                   || ngx_shop_text_is_caseless(&scheme, "unix");
+        }
+    }
+
+    return 0;
 }
 
 

@@ -397,11 +397,7 @@ ngx_http_social_callback_find(ngx_http_social_flow_t *flow)
 
     for (i = 0; i < ctx->cookies.nelts; i++) {
 
-        if (cookie[i].name.len <= sscf->attempt.len
-            || ngx_strncmp(cookie[i].name.data, sscf->attempt.data,
-                           sscf->attempt.len)
-               != 0)
-        {
+        if (cookie[i].session) {
             continue;
         }
 

@@ -582,9 +582,7 @@ ngx_http_social_unknown_field(ngx_conf_t *cf, ngx_http_social_block_t *block)
 
     value = cf->args->elts;
 
-    if (value[0].len == sizeof("client_secret") - 1
-        && ngx_strncmp(value[0].data, "client_secret", value[0].len) == 0)
-    {
+    if (ngx_shop_text_is(&value[0], "client_secret")) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"client_secret\" in \"social_provider %V\": a "
                            "secret is read from \"client_secret_file\" only",

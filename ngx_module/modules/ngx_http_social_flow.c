@@ -523,7 +523,7 @@ ngx_http_social_flow_next_session(ngx_http_social_flow_t *flow)
 
         cookie = (ngx_shop_cookie_t *) ctx->cookies.elts + flow->ncookies++;
 
-        if (cookie->name.len != sscf->cookie.len) {
+        if (!cookie->session) {
             continue;
         }
 

@@ -30,6 +30,8 @@ static ngx_int_t ngx_http_social_login_redirect(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_login_cookie(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_login_trim(ngx_http_request_t *r);
+static time_t ngx_http_social_login_created(ngx_http_request_t *r,
+    ngx_str_t *sealed);
 static ngx_int_t ngx_http_social_login_drop(ngx_http_request_t *r,
     ngx_str_t *name);
 
@@ -125,6 +127,7 @@ static ngx_int_t
 ngx_http_social_login_cookie(ngx_http_social_flow_t *flow)
 {
     u_char                     *p;
+    ngx_int_t                   rc;
     ngx_str_t                   name, packed, sealed;
     ngx_http_request_t         *r;
     ngx_http_shop_srv_conf_t   *sscf;
@@ -147,15 +150,18 @@ ngx_http_social_login_cookie(ngx_http_social_flow_t *flow)
     p = ngx_cpymem(name.data, sscf->attempt.data, sscf->attempt.len);
     ngx_memcpy(p, flow->attempt.state.data, NGX_SHOP_COOKIE_TAG);
 
-    if (ngx_shop_attempt_pack(r->pool, &flow->attempt, &packed) != NGX_OK
-        || ngx_shop_seal(smcf->attempt_sealer, r->pool, &sscf->base->host,
-                         &packed, &sealed, r->connection->log)
-           != NGX_OK)
-    {
+    if (ngx_shop_attempt_pack(r->pool, &flow->attempt, &packed) != NGX_OK) {
         return NGX_ERROR;
     }
 
+    rc = ngx_shop_seal(smcf->attempt_sealer, r->pool, &sscf->base->host,
+                       &packed, &sealed, r->connection->log);
+
     ngx_shop_zero(packed.data, packed.len);
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_shop_cookie_set(r, &name, &sealed,
                                NGX_HTTP_SOCIAL_ATTEMPT_TIME,
@@ -171,14 +177,11 @@ ngx_http_social_login_cookie(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_login_trim(ngx_http_request_t *r)
 {
-    time_t                      created[NGX_SHOP_COOKIES_MAX], oldest;
-    ngx_str_t                   packed;
-    ngx_uint_t                  i, n, first;
-    ngx_shop_cookie_t          *cookie;
-    ngx_shop_attempt_t          attempt;
-    ngx_http_shop_ctx_t        *ctx;
-    ngx_http_shop_srv_conf_t   *sscf;
-    ngx_http_shop_main_conf_t  *smcf;
+    time_t                     created[NGX_SHOP_COOKIES_MAX], oldest;
+    ngx_uint_t                 i, n, first;
+    ngx_shop_cookie_t         *cookie;
+    ngx_http_shop_ctx_t       *ctx;
+    ngx_http_shop_srv_conf_t  *sscf;
 
     ctx = ngx_http_shop_get_ctx(r);
 
@@ -186,7 +189,6 @@ ngx_http_social_login_trim(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
     n = 0;
@@ -196,22 +198,15 @@ ngx_http_social_login_trim(ngx_http_request_t *r)
 
         created[i] = 0;
 
-        if (cookie[i].name.len <= sscf->attempt.len
-            || ngx_strncmp(cookie[i].name.data, sscf->attempt.data,
-                           sscf->attempt.len)
-               != 0
+        if (cookie[i].session
             || ngx_shop_equal(&cookie[i].name, &sscf->last_used))
         {
             continue;
         }
 
-        if (ngx_shop_open(smcf->attempt_sealer, r->pool, &sscf->base->host,
-                          &cookie[i].value, &packed, r->connection->log)
-            == NGX_OK
-            && ngx_shop_attempt_unpack(r->pool, &packed, &attempt) == NGX_OK
-            && ngx_time() - attempt.created < NGX_HTTP_SOCIAL_ATTEMPT_TIME)
-        {
-            created[i] = attempt.created;
+        created[i] = ngx_http_social_login_created(r, &cookie[i].value);
+
+        if (created[i]) {
             n++;
             continue;
         }
@@ -241,6 +236,46 @@ ngx_http_social_login_trim(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+/* when an attempt began; 0: it is none, or is over */
+
+static time_t
+ngx_http_social_login_created(ngx_http_request_t *r, ngx_str_t *sealed)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   packed;
+    ngx_shop_attempt_t          attempt;
+    ngx_http_shop_srv_conf_t   *sscf;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    if (ngx_shop_open(smcf->attempt_sealer, r->pool, &sscf->base->host,
+                      sealed, &packed, r->connection->log)
+        != NGX_OK)
+    {
+        return 0;
+    }
+
+    rc = ngx_shop_attempt_unpack(r->pool, &packed, &attempt);
+
+    ngx_shop_zero(packed.data, packed.len);
+
+    if (rc != NGX_OK) {
+        return 0;
+    }
+
+    ngx_shop_zero(attempt.verifier.data, attempt.verifier.len);
+    ngx_shop_zero(attempt.nonce.data, attempt.nonce.len);
+
+    if (ngx_time() - attempt.created >= NGX_HTTP_SOCIAL_ATTEMPT_TIME) {
+        return 0;
+    }
+
+    return attempt.created;
 }
 
 

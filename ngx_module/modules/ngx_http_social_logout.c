@@ -88,7 +88,7 @@ ngx_http_social_logout_ended(ngx_http_social_flow_t *flow)
 
     /* the block may be gone, and so may the session have been before */
 
-    sp = (ctx->rc == NGX_OK && ngx_http_social_wants_page(r))
+    sp = (ctx->rc == NGX_OK && ngx_shop_wants_page(r))
          ? ngx_http_social_find_provider(r, &ctx->session.provider) : NULL;
 
     if (sp == NULL || (!sp->conf.logout_on && sp->logout.host.len == 0)) {
@@ -184,7 +184,7 @@ ngx_http_social_logged_out(ngx_http_request_t *r, ngx_str_t *url)
 
     ngx_http_social_result(r, "logged_out");
 
-    if (!ngx_http_social_wants_page(r)) {
+    if (!ngx_shop_wants_page(r)) {
         return ngx_shop_respond(r, NGX_HTTP_NO_CONTENT, NULL, &empty);
     }
 

@@ -585,20 +585,6 @@ ngx_http_social_return_arg(ngx_http_request_t *r, ngx_str_t *args,
 }
 
 
-ngx_uint_t
-ngx_http_social_wants_page(ngx_http_request_t *r)
-{
-    ngx_str_t  mode;
-
-    if (ngx_shop_header_in_get(r, "sec-fetch-mode", &mode) == NGX_OK) {
-        return mode.len == sizeof("navigate") - 1
-               && ngx_strncmp(mode.data, "navigate", mode.len) == 0;
-    }
-
-    return ngx_shop_accepts(r, "text/html");
-}
-
-
 static ngx_int_t
 ngx_http_social_init(ngx_conf_t *cf)
 {

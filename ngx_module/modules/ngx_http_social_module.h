@@ -289,8 +289,5 @@ ngx_int_t ngx_http_social_return_url(ngx_http_request_t *r, ngx_str_t *path,
 ngx_int_t ngx_http_social_return_arg(ngx_http_request_t *r, ngx_str_t *args,
     ngx_str_t *path);
 
-/* 1: the request wants a page rather than data, whatever its method */
-ngx_uint_t ngx_http_social_wants_page(ngx_http_request_t *r);
-
 
 #endif /* _NGX_HTTP_SOCIAL_MODULE_H_INCLUDED_ */

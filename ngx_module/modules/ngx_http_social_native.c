@@ -295,7 +295,7 @@ ngx_http_social_native_parse_form(ngx_http_request_t *r, ngx_str_t *text,
         }
 
         for (i = 0; i < NGX_HTTP_SOCIAL_FIELDS; i++) {
-            if (ngx_shop_oidc_is(&name, ngx_http_social_native_names[i])) {
+            if (ngx_shop_text_is(&name, ngx_http_social_native_names[i])) {
                 break;
             }
         }
@@ -421,7 +421,7 @@ ngx_http_social_native_given(ngx_http_social_flow_t *flow, ngx_str_t *field)
 
         uri = field[NGX_HTTP_SOCIAL_REDIRECT_URI];
 
-        if (uri.len && !ngx_shop_oidc_is(&uri, "postmessage")) {
+        if (uri.len && !ngx_shop_text_is(&uri, "postmessage")) {
             return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
                                                "redirect_uri_refused");
         }

@@ -235,10 +235,7 @@ ngx_http_social_provider_preset(ngx_conf_t *cf,
     for (i = 0; i < block->lines.nelts; i++) {
         arg = line[i].args->elts;
 
-        if (line[i].args->nelts == 2
-            && arg[0].len == 6
-            && ngx_strncmp(arg[0].data, "preset", 6) == 0)
-        {
+        if (line[i].args->nelts == 2 && ngx_shop_text_is(&arg[0], "preset")) {
             sp->conf.preset = arg[1];
         }
     }

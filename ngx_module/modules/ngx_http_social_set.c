@@ -246,8 +246,7 @@ ngx_http_social_set_scope(ngx_conf_t *cf, ngx_http_social_block_t *block,
                                              "scope names (RFC 6749)");
         }
 
-        openid |= (value[i].len == 6
-                   && ngx_strncmp(value[i].data, "openid", 6) == 0);
+        openid |= ngx_shop_text_is(&value[i], "openid");
     }
 
     if (!openid && !block->provider->oauth2) {

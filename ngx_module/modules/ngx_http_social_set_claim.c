@@ -41,7 +41,7 @@ ngx_http_social_set_claim(ngx_conf_t *cf, ngx_http_social_block_t *block,
 
     /* none is a field of the preset that the shop does not want */
 
-    if (text.len == 4 && ngx_strncmp(text.data, "none", 4) == 0) {
+    if (ngx_shop_text_is(&text, "none")) {
         *claim = NULL;
         return NGX_CONF_OK;
     }

@@ -79,13 +79,9 @@ ngx_http_social_set_logout(ngx_conf_t *cf, ngx_http_social_block_t *block,
 
     ngx_str_null(text);
 
-    block->provider->logout_on = (value[1].len == 2
-                                  && ngx_strncmp(value[1].data, "on", 2)
-                                     == 0);
+    block->provider->logout_on = ngx_shop_text_is(&value[1], "on");
 
-    if (block->provider->logout_on
-        || (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0))
-    {
+    if (block->provider->logout_on || ngx_shop_text_is(&value[1], "off")) {
         return (cf->args->nelts == 2) ? NGX_CONF_OK
                : ngx_http_social_bad_field(cf, &value[2],
                                            "\"on\" and \"off\" alone");

@@ -32,7 +32,7 @@ static ngx_int_t ngx_http_social_signin_done(ngx_http_social_flow_t *flow);
 ngx_int_t
 ngx_http_social_signin(ngx_http_social_flow_t *flow)
 {
-    ngx_str_t                   argv[4], meta;
+    ngx_str_t                   argv[4];
     ngx_shop_redis_op_t        *op;
     ngx_shop_provider_t        *provider;
     ngx_http_shop_main_conf_t  *smcf;
@@ -50,21 +50,22 @@ ngx_http_social_signin(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    meta.len = smcf->redis->prefix.len + sizeof("meta") - 1;
-    meta.data = ngx_pnalloc(op->pool, meta.len);
+    if (ngx_shop_redis_plain_key(smcf->redis, op->pool, "meta", &argv[1])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     argv[2].len = sizeof("provider:") - 1 + provider->name.len;
     argv[2].data = ngx_pnalloc(op->pool, argv[2].len);
 
-    if (meta.data == NULL || argv[2].data == NULL) {
+    if (argv[2].data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_sprintf(meta.data, "%Vmeta", &smcf->redis->prefix);
     ngx_sprintf(argv[2].data, "provider:%V", &provider->name);
 
     ngx_str_set(&argv[0], "HSETNX");
-    argv[1] = meta;
     argv[3] = provider->issuer;
 
     if (ngx_shop_redis_add(op, 4, argv) != NGX_OK) {

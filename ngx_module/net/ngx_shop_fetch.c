@@ -293,7 +293,7 @@ ngx_shop_fetch_use(ngx_shop_exchange_t *x, ngx_connection_t *c)
 
     ngx_shop_fetch_parser_init(&x->parser, x->fetch.pool, x->fetch.max_body);
 
-    x->parser.head = ngx_shop_fetch_is(&x->fetch.method, "HEAD");
+    x->parser.head = ngx_shop_text_is_caseless(&x->fetch.method, "HEAD");
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
@@ -476,8 +476,8 @@ ngx_shop_fetch_repeatable(ngx_shop_exchange_t *x)
     }
 
     for (i = 0; ngx_shop_fetch_idempotent[i]; i++) {
-        if (ngx_shop_fetch_is(&x->fetch.method,
-                                ngx_shop_fetch_idempotent[i]))
+        if (ngx_shop_text_is_caseless(&x->fetch.method,
+                                      ngx_shop_fetch_idempotent[i]))
         {
             return 1;
         }

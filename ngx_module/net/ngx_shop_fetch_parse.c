@@ -412,25 +412,25 @@ ngx_shop_fetch_field(ngx_shop_fetch_parser_t *parser, ngx_str_t *line)
 
     ngx_shop_fetch_trim(&value);
 
-    if (ngx_shop_fetch_is(&name, "content-length")) {
+    if (ngx_shop_text_is_caseless(&name, "content-length")) {
         return ngx_shop_fetch_length(parser, &value);
     }
 
-    if (ngx_shop_fetch_is(&name, "transfer-encoding")) {
+    if (ngx_shop_text_is_caseless(&name, "transfer-encoding")) {
         return ngx_shop_fetch_coding(parser, &value);
     }
 
-    if (ngx_shop_fetch_is(&name, "connection")) {
+    if (ngx_shop_text_is_caseless(&name, "connection")) {
         ngx_shop_fetch_connection(parser, &value);
         return NGX_OK;
     }
 
-    if (ngx_shop_fetch_is(&name, "content-type")) {
+    if (ngx_shop_text_is_caseless(&name, "content-type")) {
         return ngx_shop_fetch_type(parser, &value);
     }
 
-    if (ngx_shop_fetch_is(&name, "content-encoding")
-        && !ngx_shop_fetch_is(&value, "identity"))
+    if (ngx_shop_text_is_caseless(&name, "content-encoding")
+        && !ngx_shop_text_is_caseless(&value, "identity"))
     {
         return ngx_shop_fetch_parse_error(parser, "malformed",
                                           "a content coding");
@@ -497,7 +497,7 @@ malformed:
 static ngx_int_t
 ngx_shop_fetch_coding(ngx_shop_fetch_parser_t *parser, ngx_str_t *value)
 {
-    if (parser->chunked || !ngx_shop_fetch_is(value, "chunked")) {
+    if (parser->chunked || !ngx_shop_text_is_caseless(value, "chunked")) {
         return ngx_shop_fetch_parse_error(parser, "malformed",
                                           "not one chunked transfer coding");
     }
@@ -521,10 +521,10 @@ ngx_shop_fetch_connection(ngx_shop_fetch_parser_t *parser, ngx_str_t *value)
             continue;
         }
 
-        if (ngx_shop_fetch_is(&element, "close")) {
+        if (ngx_shop_text_is_caseless(&element, "close")) {
             parser->connection_close = 1;
 
-        } else if (ngx_shop_fetch_is(&element, "keep-alive")) {
+        } else if (ngx_shop_text_is_caseless(&element, "keep-alive")) {
             parser->keepalive = 1;
         }
     }
@@ -815,14 +815,6 @@ ngx_shop_fetch_is_token(ngx_str_t *value)
     }
 
     return value->len != 0;
-}
-
-
-ngx_uint_t
-ngx_shop_fetch_is(ngx_str_t *value, const char *text)
-{
-    return value->len == ngx_strlen(text)
-           && ngx_strncasecmp(value->data, (u_char *) text, value->len) == 0;
 }
 
 

@@ -52,7 +52,7 @@ ngx_shop_fetch_header(ngx_shop_fetch_t *fetch, const char *name,
     }
 
     for (i = 0; ngx_shop_fetch_reserved[i]; i++) {
-        if (ngx_shop_fetch_is(&field, ngx_shop_fetch_reserved[i])) {
+        if (ngx_shop_text_is_caseless(&field, ngx_shop_fetch_reserved[i])) {
             return NGX_ERROR;
         }
     }
@@ -104,8 +104,8 @@ ngx_shop_fetch_request(ngx_shop_exchange_t *x)
     /* RFC 9110 8.6: methods with a meaning for a body say that it is empty */
 
     length = fetch->body.len
-             || ngx_shop_fetch_is(&fetch->method, "POST")
-             || ngx_shop_fetch_is(&fetch->method, "PUT");
+             || ngx_shop_text_is_caseless(&fetch->method, "POST")
+             || ngx_shop_text_is_caseless(&fetch->method, "PUT");
 
     len = fetch->method.len + 1 + url->uri.len + sizeof(" HTTP/1.1" CRLF) - 1
           + sizeof("Host: :65535" CRLF) - 1 + url->host.len
@@ -124,10 +124,10 @@ ngx_shop_fetch_request(ngx_shop_exchange_t *x)
 
         len += name->len + header[i].value.len + sizeof(": " CRLF) - 1;
 
-        if (ngx_shop_fetch_is(name, "Accept")) {
+        if (ngx_shop_text_is_caseless(name, "Accept")) {
             accept = 1;
 
-        } else if (ngx_shop_fetch_is(name, "User-Agent")) {
+        } else if (ngx_shop_text_is_caseless(name, "User-Agent")) {
             agent = 1;
         }
     }

@@ -144,8 +144,5 @@ void ngx_shop_fetch_set_log(ngx_connection_t *c, ngx_log_t *log);
 /* 1: a token of RFC 9110 5.6.2 */
 ngx_uint_t ngx_shop_fetch_is_token(ngx_str_t *value);
 
-/* 1: the same, in whatever case */
-ngx_uint_t ngx_shop_fetch_is(ngx_str_t *value, const char *text);
-
 
 #endif /* _NGX_SHOP_NET_INTERNAL_H_INCLUDED_ */

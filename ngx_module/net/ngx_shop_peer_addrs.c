@@ -38,7 +38,6 @@ static ngx_int_t ngx_shop_peer_add_unix(ngx_shop_peer_t *peer);
 static ngx_int_t ngx_shop_peer_add_resolved(ngx_shop_peer_t *peer,
     ngx_resolver_ctx_t *ctx);
 static ngx_uint_t ngx_shop_peer_is_literal(ngx_str_t *host);
-static ngx_uint_t ngx_shop_peer_is_localhost(ngx_str_t *host);
 
 
 ngx_int_t
@@ -50,7 +49,7 @@ ngx_shop_peer_needs_resolver(ngx_shop_peer_conf_t *conf)
 
     if (conf->path.len
         || ngx_shop_peer_is_literal(&host)
-        || ngx_shop_peer_is_localhost(&host))
+        || ngx_shop_text_is_caseless(&host, "localhost"))
     {
         return NGX_OK;
     }
@@ -68,7 +67,7 @@ ngx_shop_peer_local(ngx_shop_peer_t *peer)
         return ngx_shop_peer_add_unix(peer);
     }
 
-    if (ngx_shop_peer_is_localhost(&peer->name)) {
+    if (ngx_shop_text_is_caseless(&peer->name, "localhost")) {
         rc = ngx_shop_peer_add_literal(peer, (u_char *) "127.0.0.1",
                                        sizeof("127.0.0.1") - 1);
 #if (NGX_HAVE_INET6)
@@ -320,13 +319,4 @@ ngx_shop_peer_is_literal(ngx_str_t *host)
 #endif
 
     return ngx_inet_addr(host->data, host->len) != INADDR_NONE;
-}
-
-
-static ngx_uint_t
-ngx_shop_peer_is_localhost(ngx_str_t *host)
-{
-    return host->len == sizeof("localhost") - 1
-           && ngx_strncasecmp(host->data, (u_char *) "localhost", host->len)
-              == 0;
 }

@@ -360,7 +360,7 @@ ngx_shop_authreq_reserved(ngx_shop_provider_t *provider, ngx_str_t *name)
 
     for (i = 0; names[i] != NULL; i++) {
 
-        if (ngx_shop_oidc_is(name, names[i])) {
+        if (ngx_shop_text_is(name, names[i])) {
             return 1;
         }
     }
@@ -621,7 +621,7 @@ ngx_shop_authresp_field(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         ngx_str_set(&code, "code");
     }
 
-    if (ngx_shop_oidc_is(name, "state")) {
+    if (ngx_shop_text_is(name, "state")) {
         field = &resp->state;
         seen = resp->has_state;
         resp->has_state = 1;
@@ -633,12 +633,12 @@ ngx_shop_authresp_field(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         seen = resp->has_code;
         resp->has_code = 1;
 
-    } else if (ngx_shop_oidc_is(name, "iss")) {
+    } else if (ngx_shop_text_is(name, "iss")) {
         field = &resp->iss;
         seen = resp->has_iss;
         resp->has_iss = 1;
 
-    } else if (ngx_shop_oidc_is(name, "error")) {
+    } else if (ngx_shop_text_is(name, "error")) {
         field = &resp->error;
         seen = resp->has_error;
         resp->has_error = 1;
@@ -742,7 +742,7 @@ ngx_shop_authresp_check(ngx_shop_provider_t *provider,
 
         for (i = 0; ngx_shop_authresp_denied[i] != NULL; i++) {
 
-            if (ngx_shop_oidc_is(&resp->error, ngx_shop_authresp_denied[i])) {
+            if (ngx_shop_text_is(&resp->error, ngx_shop_authresp_denied[i])) {
                 *reason = "access_denied";
                 break;
             }

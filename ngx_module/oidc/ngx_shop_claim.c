@@ -409,17 +409,17 @@ ngx_shop_claim_parse_doc(ngx_shop_claim_parser_t *c, ngx_shop_claim_op_t *op)
 
     if (c->kind == NGX_SHOP_CLAIM_TEMPLATE) {
 
-        if (ngx_shop_oidc_is(&word, "client_id")) {
+        if (ngx_shop_text_is(&word, "client_id")) {
             op->doc = NGX_SHOP_DOC_CLIENT_ID;
             return NGX_OK;
         }
 
-        if (ngx_shop_oidc_is(&word, "state")) {
+        if (ngx_shop_text_is(&word, "state")) {
             op->doc = NGX_SHOP_DOC_STATE;
             return NGX_OK;
         }
 
-        if (ngx_shop_oidc_is(&word, "client_secret")
+        if (ngx_shop_text_is(&word, "client_secret")
             && (c->allowed & NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_CLIENT_SECRET)))
         {
             op->doc = NGX_SHOP_DOC_CLIENT_SECRET;
@@ -428,7 +428,7 @@ ngx_shop_claim_parse_doc(ngx_shop_claim_parser_t *c, ngx_shop_claim_op_t *op)
     }
 
     for (i = 0; ngx_shop_claim_docs[i].name != NULL; i++) {
-        if (ngx_shop_oidc_is(&word, ngx_shop_claim_docs[i].name)) {
+        if (ngx_shop_text_is(&word, ngx_shop_claim_docs[i].name)) {
             break;
         }
     }
@@ -627,7 +627,7 @@ ngx_shop_claim_parse_conv(ngx_shop_claim_parser_t *c,
 
     for (i = 0; ngx_shop_claim_convs[i].name != NULL; i++) {
 
-        if (ngx_shop_oidc_is(&word, ngx_shop_claim_convs[i].name)) {
+        if (ngx_shop_text_is(&word, ngx_shop_claim_convs[i].name)) {
             op->conv = ngx_shop_claim_convs[i].conv;
             break;
         }

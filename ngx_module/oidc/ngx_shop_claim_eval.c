@@ -88,7 +88,7 @@ ngx_shop_claim_eval(ngx_pool_t *pool, ngx_shop_claim_t *claim,
             return NGX_OK;
         }
 
-    } while (ngx_shop_oidc_is(value, "true"));
+    } while (ngx_shop_text_is(value, "true"));
 
     return NGX_DECLINED;
 }
@@ -478,10 +478,10 @@ ngx_shop_claim_convert_bool(ngx_pool_t *pool, ngx_uint_t conv,
         if (conv == ngx_shop_claim_bool) {
             rc = ngx_shop_json_text(pool, json, &value);
 
-            flag = (rc == NGX_OK && ngx_shop_oidc_is(&value, "1"));
+            flag = (rc == NGX_OK && ngx_shop_text_is(&value, "1"));
         }
 
-        if (rc == NGX_OK && ngx_shop_oidc_is(&value, "true")) {
+        if (rc == NGX_OK && ngx_shop_text_is(&value, "true")) {
             flag = 1;
         }
 

@@ -259,10 +259,10 @@ ngx_shop_discovery_client_auth(ngx_shop_discovery_t *d,
             return NGX_ERROR;
         }
 
-        if (ngx_shop_oidc_is(&name, "client_secret_basic")) {
+        if (ngx_shop_text_is(&name, "client_secret_basic")) {
             basic = 1;
 
-        } else if (ngx_shop_oidc_is(&name, "client_secret_post")) {
+        } else if (ngx_shop_text_is(&name, "client_secret_post")) {
             post = 1;
         }
     }

@@ -178,7 +178,7 @@ ngx_shop_identity_verified(ngx_pool_t *pool, ngx_shop_provider_t *provider,
                                       NGX_SHOP_CLAIM_EMAIL_VERIFIED, from,
                                       &value, &used)
                == NGX_OK
-               && ngx_shop_oidc_is(&value, "true");
+               && ngx_shop_text_is(&value, "true");
 
     case NGX_SHOP_EMAIL_PRESENT:
         return 1;

@@ -330,7 +330,7 @@ ngx_shop_notice_tiktok_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (!ngx_shop_oidc_is(&event, "authorization.removed")) {
+    if (!ngx_shop_text_is(&event, "authorization.removed")) {
         return NGX_OK;
     }
 
@@ -436,7 +436,7 @@ ngx_shop_notice_discord_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     if (type != 1
         || ngx_shop_json_string(ngx_shop_json_get(event, "type"), &name)
            != NGX_OK
-        || !ngx_shop_oidc_is(&name, "APPLICATION_DEAUTHORIZED"))
+        || !ngx_shop_text_is(&name, "APPLICATION_DEAUTHORIZED"))
     {
         return NGX_OK;
     }
@@ -497,8 +497,8 @@ ngx_shop_notice_kakao(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     }
 
     notice->action = (rc == NGX_OK
-                      && (ngx_shop_oidc_is(&why, "ACCOUNT_DELETE")
-                          || ngx_shop_oidc_is(&why, "FORCED_ACCOUNT_DELETE")))
+                      && (ngx_shop_text_is(&why, "ACCOUNT_DELETE")
+                          || ngx_shop_text_is(&why, "FORCED_ACCOUNT_DELETE")))
                      ? NGX_SHOP_NOTICE_ERASE : NGX_SHOP_NOTICE_UNLINK;
 
     return ngx_shop_notice_by_id(pool, provider, notice, &id, reason);
@@ -588,7 +588,7 @@ ngx_shop_notice_meta_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (!ngx_shop_oidc_is(&alg, "HMAC-SHA256")) {
+    if (!ngx_shop_text_is(&alg, "HMAC-SHA256")) {
         *reason = "alg_refused";
         return NGX_ERROR;
     }
@@ -597,7 +597,7 @@ ngx_shop_notice_meta_says(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    notice->action = ngx_shop_oidc_is(&notice->args, "deauthorize")
+    notice->action = ngx_shop_text_is(&notice->args, "deauthorize")
                      ? NGX_SHOP_NOTICE_UNLINK : NGX_SHOP_NOTICE_ERASE;
 
     return ngx_shop_notice_by_json(pool, provider, notice,

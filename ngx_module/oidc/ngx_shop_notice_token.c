@@ -39,7 +39,6 @@ typedef struct {
 } ngx_shop_notice_event_t;
 
 
-static ngx_uint_t ngx_shop_notice_is_type(ngx_str_t *typ, const char *name);
 static ngx_int_t ngx_shop_notice_envelope(ngx_shop_provider_t *provider,
     ngx_shop_jws_t *jws, ngx_shop_notice_t *notice, ngx_shop_json_t *claims,
     const char **reason);
@@ -103,9 +102,9 @@ ngx_shop_notice_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 {
     ngx_shop_json_t  *claims;
 
-    if (!ngx_shop_notice_is_type(&jws->typ,
-                                 notice->kind == NGX_SHOP_NOTIFY_LOGOUT
-                                 ? "logout+jwt" : "secevent+jwt"))
+    if (!ngx_shop_jwt_is_type(&jws->typ,
+                              notice->kind == NGX_SHOP_NOTIFY_LOGOUT
+                              ? "logout+jwt" : "secevent+jwt"))
     {
         *reason = "typ_refused";
         return NGX_ERROR;
@@ -133,31 +132,6 @@ ngx_shop_notice_claims(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return ngx_shop_notice_events(pool, provider, jws, notice, claims,
                                       reason);
     }
-}
-
-
-/* as RFC 8725 3.11 names it, or not at all */
-
-static ngx_uint_t
-ngx_shop_notice_is_type(ngx_str_t *typ, const char *name)
-{
-    ngx_str_t         bare;
-    static ngx_str_t  media = ngx_string("application/");
-
-    bare = *typ;
-
-    if (bare.len > media.len
-        && ngx_strncasecmp(bare.data, media.data, media.len) == 0)
-    {
-        bare.data += media.len;
-        bare.len -= media.len;
-    }
-
-    return bare.len == 0
-           || (bare.len == 3
-               && ngx_strncasecmp(bare.data, (u_char *) "jwt", 3) == 0)
-           || (bare.len == ngx_strlen(name)
-               && ngx_strncasecmp(bare.data, (u_char *) name, bare.len) == 0);
 }
 
 
@@ -447,7 +421,7 @@ ngx_shop_notice_until(time_t until, ngx_str_t *name, ngx_shop_json_t *event)
 {
     int64_t  time;
 
-    if (!ngx_shop_oidc_is(name, "session-revoked")
+    if (!ngx_shop_text_is(name, "session-revoked")
         || ngx_shop_json_time(ngx_shop_json_get(event, "event_timestamp"),
                               &time)
            != NGX_OK
@@ -496,7 +470,7 @@ ngx_shop_notice_of(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (ngx_shop_oidc_is(&format, "complex")) {
+    if (ngx_shop_text_is(&format, "complex")) {
 
         who = ngx_shop_json_get(who, "user");
 
@@ -505,9 +479,9 @@ ngx_shop_notice_of(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         }
     }
 
-    if (!ngx_shop_oidc_is(&format, "iss_sub")
-        && !ngx_shop_oidc_is(&format, "iss-sub")
-        && !ngx_shop_oidc_is(&format, "id_token_claims"))
+    if (!ngx_shop_text_is(&format, "iss_sub")
+        && !ngx_shop_text_is(&format, "iss-sub")
+        && !ngx_shop_text_is(&format, "id_token_claims"))
     {
         *reason = "subject_missing";
         return NGX_ERROR;

@@ -911,8 +911,5 @@ ngx_int_t ngx_shop_form_named(ngx_array_t *fields, ngx_str_t *theirs,
 ngx_int_t ngx_shop_form_encode(ngx_pool_t *pool, ngx_array_t *fields,
     ngx_str_t *text);
 
-/* 1: the bytes of "value" are those of "text" */
-ngx_uint_t ngx_shop_oidc_is(ngx_str_t *value, const char *text);
-
 
 #endif /* _NGX_SHOP_OIDC_H_INCLUDED_ */

@@ -120,11 +120,11 @@ ngx_shop_provider_is_published(ngx_shop_provider_t *provider,
 {
     ngx_str_t  filling;
 
-    if (ngx_shop_oidc_is(&provider->tenant, "common")
-        || ngx_shop_oidc_is(&provider->tenant, "organizations"))
+    if (ngx_shop_text_is(&provider->tenant, "common")
+        || ngx_shop_text_is(&provider->tenant, "organizations"))
     {
         return ngx_shop_provider_filled(provider, issuer, &filling)
-               && ngx_shop_oidc_is(&filling, "{tenantid}");
+               && ngx_shop_text_is(&filling, "{tenantid}");
     }
 
     return ngx_shop_provider_is_issuer(provider, issuer);
@@ -150,7 +150,7 @@ ngx_shop_provider_may_sign(ngx_shop_provider_t *provider, ngx_str_t *of,
     }
 
     return ngx_shop_provider_filled(provider, of, &filling)
-           && ngx_shop_oidc_is(&filling, "{tenantid}");
+           && ngx_shop_text_is(&filling, "{tenantid}");
 }
 
 
@@ -237,15 +237,15 @@ ngx_shop_provider_admits(ngx_shop_provider_t *provider, ngx_str_t *tid)
                                NGX_SHOP_GUID_LEN)
                == 0;
 
-    if (ngx_shop_oidc_is(tenant, "common")) {
+    if (ngx_shop_text_is(tenant, "common")) {
         return 1;
     }
 
-    if (ngx_shop_oidc_is(tenant, "organizations")) {
+    if (ngx_shop_text_is(tenant, "organizations")) {
         return !personal;
     }
 
-    if (ngx_shop_oidc_is(tenant, "consumers")) {
+    if (ngx_shop_text_is(tenant, "consumers")) {
         return personal;
     }
 
@@ -258,9 +258,9 @@ ngx_shop_provider_admits(ngx_shop_provider_t *provider, ngx_str_t *tid)
 ngx_uint_t
 ngx_shop_provider_is_tenant(ngx_str_t *tenant)
 {
-    return ngx_shop_oidc_is(tenant, "common")
-           || ngx_shop_oidc_is(tenant, "organizations")
-           || ngx_shop_oidc_is(tenant, "consumers")
+    return ngx_shop_text_is(tenant, "common")
+           || ngx_shop_text_is(tenant, "organizations")
+           || ngx_shop_text_is(tenant, "consumers")
            || ngx_shop_provider_is_guid(tenant);
 }
 
@@ -398,12 +398,4 @@ ngx_shop_form_encode(ngx_pool_t *pool, ngx_array_t *fields, ngx_str_t *text)
     text->len = p - text->data;
 
     return NGX_OK;
-}
-
-
-ngx_uint_t
-ngx_shop_oidc_is(ngx_str_t *value, const char *text)
-{
-    return value->len == ngx_strlen(text)
-           && ngx_memcmp(value->data, text, value->len) == 0;
 }

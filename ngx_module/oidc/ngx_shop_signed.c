@@ -165,7 +165,7 @@ ngx_shop_signed_text(ngx_pool_t *pool, ngx_array_t *query, ngx_array_t *form,
     for (i = 0; i < total; i++) {
 
         if (kv[i].value.len == 0
-            || (except != NULL && ngx_shop_oidc_is(&kv[i].key, except)))
+            || (except != NULL && ngx_shop_text_is(&kv[i].key, except)))
         {
             continue;
         }
@@ -234,7 +234,7 @@ ngx_shop_signed_answer(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_ERROR;
     }
 
-    if (ngx_shop_oidc_is(&name, NGX_SHOP_SIGNED_ERROR)) {
+    if (ngx_shop_text_is(&name, NGX_SHOP_SIGNED_ERROR)) {
         return NGX_DECLINED;
     }
 

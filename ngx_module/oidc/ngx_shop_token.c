@@ -185,12 +185,12 @@ ngx_shop_token_error(ngx_shop_provider_t *provider, ngx_shop_json_t *json)
 
     ngx_shop_provider_error(provider, &error);
 
-    if (ngx_shop_oidc_is(&error, "invalid_grant")) {
+    if (ngx_shop_text_is(&error, "invalid_grant")) {
         return "code_refused";
     }
 
-    if (ngx_shop_oidc_is(&error, "invalid_client")
-        || ngx_shop_oidc_is(&error, "unauthorized_client"))
+    if (ngx_shop_text_is(&error, "invalid_client")
+        || ngx_shop_text_is(&error, "unauthorized_client"))
     {
         return "client_refused";
     }
@@ -225,10 +225,7 @@ ngx_shop_token_type(ngx_shop_provider_t *provider, ngx_shop_json_t *json)
         return rc;
     }
 
-    return (type.len == sizeof("bearer") - 1
-            && ngx_strncasecmp(type.data, (u_char *) "bearer", type.len)
-               == 0)
-           ? NGX_OK : NGX_DECLINED;
+    return ngx_shop_text_is_caseless(&type, "bearer") ? NGX_OK : NGX_DECLINED;
 }
 
 

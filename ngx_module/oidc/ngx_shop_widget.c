@@ -186,11 +186,11 @@ ngx_shop_widget_parse(ngx_pool_t *pool, ngx_str_t *callback,
 
         /* whoever has read the state has found it to be there once */
 
-        if (ngx_shop_oidc_is(&name, "state")) {
+        if (ngx_shop_text_is(&name, "state")) {
             continue;
         }
 
-        if (!ngx_shop_oidc_is(&name, "hash")) {
+        if (!ngx_shop_text_is(&name, "hash")) {
 
             if (ngx_shop_widget_add(fields, &name, &value, reason) != NGX_OK)
             {

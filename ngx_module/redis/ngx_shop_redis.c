@@ -318,9 +318,7 @@ ngx_shop_redis_place(ngx_shop_redis_op_t *op, ngx_uint_t argc,
 
     i = 1;
 
-    if (argv[0].len == sizeof("EVALSHA") - 1
-        && ngx_strncmp(argv[0].data, "EVALSHA", argv[0].len) == 0)
-    {
+    if (ngx_shop_text_is(&argv[0], "EVALSHA")) {
         i = (argc > 3 && argv[2].data[0] != '0') ? 3 : argc;
     }
 
@@ -679,6 +677,24 @@ ngx_shop_redis_partition_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
     key->data = p;
     key->len = ngx_sprintf(p, "%V%s:{%ui}", &redis->prefix, kind, partition)
                - p;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_shop_redis_plain_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    const char *name, ngx_str_t *key)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(pool, redis->prefix.len + ngx_strlen(name));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+    key->len = ngx_sprintf(p, "%V%s", &redis->prefix, name) - p;
 
     return NGX_OK;
 }

@@ -389,6 +389,10 @@ ngx_int_t ngx_shop_redis_partition_key(ngx_shop_redis_t *redis,
     ngx_pool_t *pool, const char *kind, ngx_uint_t partition,
     ngx_str_t *key);
 
+/* "shop:NAME", of which there is one in a shop */
+ngx_int_t ngx_shop_redis_plain_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
+    const char *name, ngx_str_t *key);
+
 /* "shop:KIND:NAME" */
 ngx_int_t ngx_shop_redis_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
     const char *kind, ngx_str_t *name, ngx_str_t *key);

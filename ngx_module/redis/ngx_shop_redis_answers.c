@@ -213,11 +213,8 @@ ngx_shop_redis_switch_is(ngx_shop_redis_reply_t *reply, ngx_str_t *name)
 {
     ngx_str_t  kind, text;
 
-    static ngx_str_t  message = ngx_string("message");
-
     return ngx_shop_redis_text(reply, 0, &kind) == NGX_OK
-           && kind.len == message.len
-           && ngx_strncmp(kind.data, message.data, kind.len) == 0
+           && ngx_shop_text_is(&kind, "message")
            && ngx_shop_redis_text(reply, 2, &text) == NGX_OK
            && text.len > name->len
            && ngx_strncmp(text.data, name->data, name->len) == 0

@@ -696,8 +696,7 @@ ngx_shop_redis_channel_is(ngx_shop_redis_reply_t *array, ngx_uint_t i,
     return array->type == NGX_SHOP_REDIS_ARRAY
            && i < array->nelts
            && ngx_shop_redis_text(array, i, &value) == NGX_OK
-           && value.len == ngx_strlen(text)
-           && ngx_strncmp(value.data, text, value.len) == 0;
+           && ngx_shop_text_is(&value, text);
 }
 
 

@@ -22,9 +22,6 @@
  */
 
 
-#define NGX_SHOP_REDIS_CLUSTER_META  4      /* three HSETNX, HMGET */
-
-
 static void ngx_shop_redis_cluster_map(ngx_shop_redis_t *redis,
     ngx_array_t *ranges);
 static void ngx_shop_redis_cluster_meta(ngx_shop_redis_t *redis,
@@ -191,7 +188,7 @@ ngx_shop_redis_cluster_meta(ngx_shop_redis_t *redis,
 
     topology = redis->topology;
 
-    op = ngx_shop_redis_topology_op(redis, NGX_SHOP_REDIS_CLUSTER_META,
+    op = ngx_shop_redis_topology_op(redis, NGX_SHOP_REDIS_META_COMMANDS,
                                     ngx_shop_redis_cluster_meta_handler);
     if (op == NULL) {
         goto failed;

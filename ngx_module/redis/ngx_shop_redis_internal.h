@@ -359,7 +359,9 @@ ngx_int_t ngx_shop_redis_meta_read(ngx_shop_redis_t *redis,
 ngx_int_t ngx_shop_redis_meta_check(ngx_shop_redis_t *redis,
     ngx_shop_redis_reply_t *reply, ngx_uint_t level, ngx_log_t *log);
 
-/* adds what is missing in "reply", and HMGET; for an op of 4 commands */
+/* adds what is missing in "reply", and HMGET */
+#define NGX_SHOP_REDIS_META_COMMANDS  4     /* three HSETNX, HMGET */
+
 ngx_int_t ngx_shop_redis_meta_create(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_shop_redis_reply_t *reply);
 

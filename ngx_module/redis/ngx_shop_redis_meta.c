@@ -32,11 +32,8 @@
 
 #define NGX_SHOP_REDIS_META_INTERVAL  500   /* milliseconds */
 #define NGX_SHOP_REDIS_META_AGE       1000
-#define NGX_SHOP_REDIS_META_COMMANDS  4     /* three HSETNX, HMGET */
 
 
-static ngx_int_t ngx_shop_redis_meta_key(ngx_shop_redis_t *redis,
-    ngx_pool_t *pool, ngx_str_t *key);
 static void ngx_shop_redis_meta_schema(ngx_shop_redis_t *redis,
     int64_t schema, ngx_log_t *log);
 static void ngx_shop_redis_meta_seeded(ngx_shop_redis_t *redis);
@@ -55,32 +52,13 @@ ngx_shop_redis_meta_read(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op)
     ngx_str_set(&argv[3], "partitions");
     ngx_str_set(&argv[4], "seed");
 
-    if (ngx_shop_redis_meta_key(redis, op->pool, &argv[1]) != NGX_OK) {
+    if (ngx_shop_redis_plain_key(redis, op->pool, "meta", &argv[1])
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     return ngx_shop_redis_add(op, 5, argv);
-}
-
-
-static ngx_int_t
-ngx_shop_redis_meta_key(ngx_shop_redis_t *redis, ngx_pool_t *pool,
-    ngx_str_t *key)
-{
-    ngx_str_t  *prefix;
-
-    prefix = &redis->prefix;
-
-    key->len = prefix->len + sizeof("meta") - 1;
-
-    key->data = ngx_pnalloc(pool, key->len);
-    if (key->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_sprintf(key->data, "%Vmeta", prefix);
-
-    return NGX_OK;
 }
 
 
@@ -394,7 +372,9 @@ ngx_shop_redis_meta_create(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
     ngx_str_set(&argv[0], "HSETNX");
 
-    if (ngx_shop_redis_meta_key(redis, op->pool, &argv[1]) != NGX_OK) {
+    if (ngx_shop_redis_plain_key(redis, op->pool, "meta", &argv[1])
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -267,8 +267,7 @@ ngx_shop_redis_setup_role(ngx_shop_redis_conn_t *conn,
     ngx_str_t  role;
 
     if (ngx_shop_redis_text(reply, 0, &role) == NGX_OK
-        && role.len == sizeof("master") - 1
-        && ngx_strncmp(role.data, "master", role.len) == 0)
+        && ngx_shop_text_is(&role, "master"))
     {
         return NGX_OK;
     }
