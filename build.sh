@@ -3,7 +3,8 @@
 # Copyright (C) The ngx_shop authors
 
 # The one entry to building, testing and trying ngx_shop.  Everything it
-# makes is below build/; only "deps" and "install" touch the machine.
+# makes is below build/ and t/node_modules; only "deps" and "install" touch
+# the machine.
 
 set -euo pipefail
 

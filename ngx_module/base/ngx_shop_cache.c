@@ -305,7 +305,7 @@ ngx_shop_cache_judge(ngx_shop_zone_sh_t *sh, ngx_shop_zone_record_t *record,
     entry->seen = record->seen;
     record->seen = (uint32_t) ngx_time();
 
-    /* once a second: its neighbours in the queue are written to */
+    /* once a second: its neighbors in the queue are written to */
 
     if (entry->seen != (time_t) record->seen) {
         ngx_shop_zone_touch(sh, record);

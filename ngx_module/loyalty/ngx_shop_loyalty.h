@@ -16,9 +16,10 @@
 
 
 /*
- * What customers earn and what they are offered.  All but the store and the
- * ledger is pure: a program, a snapshot of the customer and a clock go in, a
- * result comes out.
+ * What customers earn and what they are offered.  All is pure, a program, a
+ * snapshot of the customer and a clock go in, a result comes out, but what
+ * asks Redis: the store, the ledger, what is due, budgets and their leases,
+ * what was shown, and the program that is kept there.
  *
  * Points are signed 64-bit, times UNIX seconds in UTC.
  */

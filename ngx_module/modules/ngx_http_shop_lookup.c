@@ -215,7 +215,7 @@ ngx_http_shop_lookup_start(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 
 /*
  * Two cookies of the session's name cannot both be ours: somebody who may
- * set cookies for a neighbouring host put one in.  Which is right cannot be
+ * set cookies for a neighboring host put one in.  Which is right cannot be
  * known, so neither is taken.
  */
 

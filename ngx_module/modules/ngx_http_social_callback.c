@@ -16,6 +16,8 @@
  *
  *     callback
  *         state      find the attempt's cookie, compare all it is bound to
+ *         replay     where there is none: a login that was completed before
+ *                    is told so
  *         spend      use the state up, once for all servers
  *         answer     what the provider says in the URL: "iss", "error"
  *         signed     or, Telegram's widget, who it is, which is used up as
@@ -29,8 +31,15 @@
  *     signin
  *         issuer     the provider's name has not changed its issuer
  *         claim      whose identity it is, or nobody's: a new customer's
+ *     kept
+ *         email      a verified address is the customer's, and the events
+ *                    that waited for it
+ *     signin
  *         create     the customer, what a login earns, the new session
- *         retire     the browser's older session ends
+ *     kept
+ *         book       the events that waited
+ *     signin
+ *         end        the browser's older session ends
  *         finish     cookies, and 303
  *
  * Each step that writes can be repeated, so a login that is cut off is

@@ -16,7 +16,7 @@
  * field and its values.  The lines are kept until all of them are known, and
  * are then read in the order
  *
- *     1  those that other lines depend on: of the block, of the preset
+ *     1  those that other lines depend on: of the preset, of the block
  *     2  all other lines of the preset
  *     3  all other lines of the block, which replace the preset's
  */

@@ -14,7 +14,8 @@
 
 
 /*
- * A login, as a sequence of steps.  A step does its part and returns
+ * What takes several steps: a login, a sign-out, a notice.  A step does its
+ * part and returns
  *
  *     NGX_OK     it has named the next step: run that
  *     NGX_AGAIN  it has started one operation and named the step that takes
@@ -24,7 +25,7 @@
  *     NGX_ERROR  it failed: flow->status and flow->reason say how
  *
  * What is outstanding is always a field, so that the one door out can end
- * it: the waiter, the fetch, the operation, the timer.
+ * it: the waiter, the fetch, the operation, the booking, the timer.
  */
 
 typedef struct ngx_http_social_flow_s  ngx_http_social_flow_t;
@@ -69,7 +70,8 @@ struct ngx_http_social_flow_s {
 
     ngx_str_t                     redirect_uri;
     ngx_str_t                     attempt_cookie;    /* its name */
-    ngx_str_t                     attempt_id;    /* digest of the state */
+    ngx_str_t                     attempt_id;    /* digest of what is used up:
+                                                    the state, a token */
     ngx_shop_attempt_t            attempt;
     ngx_shop_authresp_t           resp;
     ngx_shop_token_t              token;

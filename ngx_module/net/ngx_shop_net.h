@@ -207,7 +207,7 @@ ngx_int_t ngx_shop_fetch_header(ngx_shop_fetch_t *fetch, const char *name,
 ngx_int_t ngx_shop_fetch_start(ngx_shop_fetch_t *fetch);
 
 /*
- * Frees the fetch with its pool, at any time: while it runs it is cancelled
+ * Frees the fetch with its pool, at any time: while it runs it is canceled
  * (no callback after it) and its connection closed; in or after its
  * callback it is just freed.
  */

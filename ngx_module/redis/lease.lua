@@ -15,8 +15,8 @@
 -- at the end it is one.
 --
 -- Returns "given" and how much was leased to the partition in all; "sold",
--- once all is used; or "recall" and partitions that have some unused, each
--- with what was leased to it in all.
+-- once all is used; "recall" and partitions that have some unused, each with
+-- what was leased to it in all; or "told", where nothing is wanted.
 
 local key = KEYS[1]
 local code, nn = ARGV[1], ARGV[2]
@@ -110,6 +110,6 @@ for first = 0, partitions - 1, step do
     end
 end
 
--- a budget that was lowered: more is used than there is
+-- sums that do not fit the fields: nobody has any
 
 return answer[2] and answer or { 'sold' }

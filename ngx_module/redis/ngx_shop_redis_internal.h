@@ -73,7 +73,8 @@ typedef struct {
 typedef struct {
     ngx_shop_redis_t             *redis;
     ngx_shop_redis_conn_t        *conn;     /* NULL: not out */
-    ngx_queue_t                   queue;    /* conn->ops, redis->done */
+    ngx_queue_t                   queue;    /* conn->ops, redis->waiting,
+                                               ->done */
     ngx_shop_redis_op_t          *op;
 
     ngx_uint_t                    max;

@@ -100,7 +100,7 @@ struct ngx_shop_activity_s {
 
 static void ngx_shop_activity_soon(ngx_shop_activity_t *activity,
     ngx_shop_session_t *session);
-static ngx_int_t ngx_shop_activity_table(ngx_shop_activity_t *activity);
+static ngx_int_t ngx_shop_activity_noted_init(ngx_shop_activity_t *activity);
 static uint32_t ngx_shop_activity_hash(u_char *digest);
 static ngx_int_t ngx_shop_activity_expose(ngx_shop_activity_note_t *note,
     ngx_shop_exposure_t *exposure, time_t now);
@@ -269,7 +269,7 @@ ngx_shop_activity_noted(ngx_shop_activity_t *activity,
     ngx_shop_activity_noted_t  *one;
 
     if (activity->ways == NULL
-        && ngx_shop_activity_table(activity) != NGX_OK)
+        && ngx_shop_activity_noted_init(activity) != NGX_OK)
     {
         return NULL;
     }
@@ -294,7 +294,7 @@ ngx_shop_activity_noted(ngx_shop_activity_t *activity,
 
 
 static ngx_int_t
-ngx_shop_activity_table(ngx_shop_activity_t *activity)
+ngx_shop_activity_noted_init(ngx_shop_activity_t *activity)
 {
     activity->noted = ngx_pcalloc(activity->pool,
                                   NGX_SHOP_ACTIVITY_NOTED

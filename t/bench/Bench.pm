@@ -564,7 +564,7 @@ sub machine {
     my $redis = ShopTest::Redis::binary();
     my $version = ShopTest::Nginx->version;
 
-    chomp(my $kernel = `uname -rm`);
+    my $kernel = `uname -rm` =~ s/^([\d.]+)\S*|\n\z/$1 || ''/ger;
     chomp(my $commit = `git describe --always --dirty 2>/dev/null`);
 
     my ($redis_version) = `$redis --version` =~ /v=(\S+)/;

@@ -39,7 +39,7 @@ a failed check.
 Nothing here sleeps: a test waits for a port, a line of a log or any other
 condition (wait_for), always with a deadline.
 
-The rest is in modules of their own, each described at its top:
+The rest is in modules of their own, each described at its top, among them
 L<ShopTest::Nginx>, L<ShopTest::Redis>, L<ShopTest::HTTP> (requests to the
 byte), L<ShopTest::HTTP2>, L<ShopTest::Browser> (cookies and redirects as
 browsers do them), L<ShopTest::Server> (scripted servers),
