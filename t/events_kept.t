@@ -155,6 +155,22 @@ sub points {
 }
 
 
+# one that is not understood is in nobody's way
+
+{
+    my $key = 'shop:kept:{shop:identity:work:tom}';
+
+    results(adjust(subject('tom'), 7)) for 1 .. 3;
+    $redis->command('LSET', $key, 1, 'of another version');
+
+    person('tom');
+    is(points($shop->signs_in('the customer')), 119,
+       'what is not understood waits alone');
+    is($redis->command('EXISTS', $key), 1, '... until it expires');
+    $redis->command('DEL', $key);
+}
+
+
 # what is cut off is done by the next login
 
 for my $case ([ 'LRANGE', 0, 'the claim' ], [ 'EVALSHA', 0, 'the customer' ],

@@ -73,6 +73,10 @@ sub kept {
     is(told($shop, order('anna'), $first), 503, '... nor with another one');
     is(told($shop, order('anna')), 'booked',
        'an order without a code is booked');
+    is(told($shop, { id => 'adjusts', type => 'adjust', time => time,
+                     customer => 'anna', points => 1,
+                     qualifying => JSON::PP::true }),
+       'booked', '... and what has another option');
 
     # one in an answer
 

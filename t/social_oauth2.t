@@ -326,8 +326,15 @@ $shop->fails(502, 'token_malformed', 'row 31: OAuth 2.0: a token with a line '
 # --- row 31
 
 provider_is(user => { sub => 'nul', name => "Ann\0" });
-$shop->fails(502, 'userinfo_malformed', 'row 31: OAuth 2.0: a NUL',
-             name => 'plain');
+
+{
+    my $page = $shop->login($shop->browser, '/account/', name => 'plain');
+    my ($id) = ShopTest::Backend::values_of($page->json, 'X-Customer-Id');
+    my ($key) = $redis->keys("shop:customer:*:$id");
+
+    is($redis->hash($key)->{name}, "Ann\xef\xbf\xbd",
+       'row 31: OAuth 2.0: no NUL is in a name');
+}
 
 {
     my $bad = "Ann\r\nX-Customer-Id: eve";

@@ -806,6 +806,15 @@ ngx_shop_event_unpack(ngx_str_t *line, time_t *kept, ngx_shop_event_t *event)
 }
 
 
+ngx_uint_t
+ngx_shop_event_names(ngx_shop_event_t *event)
+{
+    static ngx_str_t  order = ngx_string("order");
+
+    return event->option.len != 0 && ngx_shop_equal(&event->kind, &order);
+}
+
+
 /* what an order that has waited names is what one that is told of may name */
 
 static ngx_int_t
@@ -815,9 +824,7 @@ ngx_shop_event_named(ngx_shop_event_t *event)
     ngx_str_t    name;
     ngx_uint_t   n;
 
-    static ngx_str_t  order = ngx_string("order");
-
-    if (event->option.len == 0 || !ngx_shop_equal(&event->kind, &order)) {
+    if (!ngx_shop_event_names(event)) {
         return NGX_OK;
     }
 

@@ -197,11 +197,9 @@ ngx_shop_ledger_promotions(ngx_shop_redis_t *redis, ngx_pool_t *pool,
     ngx_shop_lease_t      *lease;
     ngx_shop_promotion_t  *promotion;
 
-    static ngx_str_t  order = ngx_string("order");
-
     ngx_str_null(arg);
 
-    if (event->option.len == 0 || !ngx_shop_equal(&event->kind, &order)) {
+    if (!ngx_shop_event_names(event)) {
         return NGX_OK;
     }
 

@@ -623,6 +623,10 @@ ngx_int_t ngx_shop_event_parse(ngx_pool_t *pool, ngx_str_t *text,
 ngx_int_t ngx_shop_event_timely(ngx_shop_event_t *event, time_t now,
     const char **reason);
 
+/* whether it is an order that names promotions; "option" alone may be the word
+ * of another kind */
+ngx_uint_t ngx_shop_event_names(ngx_shop_event_t *event);
+
 /*
  * An event as a line of words, of which the first is the id, for one that
  * waits for its customer; and back, from a line with the time before it since

@@ -170,7 +170,7 @@ ngx_shop_limit_reached(ngx_str_t *limits, ngx_shop_promotion_t *promotion,
             until = ngx_atotm(colon + 1, end - colon - 1);
 
             return times >= (time_t) promotion->per_member
-                   && (until == 0 || promotion->ever || now < until);
+                   && (promotion->ever || now < until);
         }
 
         p = end + 1;

@@ -376,7 +376,7 @@ ngx_http_loyalty_book_book(ngx_http_loyalty_book_t *book)
          * it is by the seed
          */
 
-        if (item->event.option.len
+        if (ngx_shop_event_names(&item->event)
             && (!book->settled
                 || (book->live->once
                     && ngx_shop_redis_seed(book->shop->redis) == NULL)))
@@ -425,7 +425,7 @@ ngx_http_loyalty_book_held(ngx_http_loyalty_book_t *book, ngx_uint_t n)
     for (i = 0; i < n; i++) {
 
         if (item[i].status.len == 0
-            && (!item[i].asked || item[i].event.option.len)
+            && (!item[i].asked || ngx_shop_event_names(&item[i].event))
             && ngx_shop_equal(&item[i].owner.id, &item[n].owner.id))
         {
             return 1;

@@ -34,11 +34,12 @@ ngx_http_social_kept_take(ngx_http_social_flow_t *flow, ngx_str_t *known,
 {
     time_t              since, now;
     ngx_str_t           line;
-    ngx_uint_t          i;
+    ngx_uint_t          i, malformed;
     ngx_pool_t         *pool;
     ngx_shop_event_t    event, *kept;
 
     pool = flow->request->pool;
+    malformed = 0;
 
     if (reply->type != NGX_SHOP_REDIS_ARRAY) {
         return ngx_http_social_flow_unexpected(flow, "events that wait");
@@ -71,7 +72,8 @@ ngx_http_social_kept_take(ngx_http_social_flow_t *flow, ngx_str_t *known,
             ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
                           "malformed event waits for customer \"%V\"",
                           &flow->customer);
-            return NGX_OK;
+            malformed = 1;
+            continue;
         }
 
         if (since <= now - NGX_SHOP_KEPT_TIME) {
@@ -87,7 +89,11 @@ ngx_http_social_kept_take(ngx_http_social_flow_t *flow, ngx_str_t *known,
         kept->told = since;
     }
 
-    flow->kept_known[flow->nkept_known++] = *known;
+    /* what another version may understand is left until it expires */
+
+    if (!malformed) {
+        flow->kept_known[flow->nkept_known++] = *known;
+    }
 
     return NGX_OK;
 }

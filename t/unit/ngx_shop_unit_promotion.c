@@ -491,22 +491,30 @@ ngx_shop_unit_promotion_limits(ngx_shop_unit_t *u)
 
     static struct {
         const char  *limits;
+        ngx_uint_t   ever;
         ngx_uint_t   reached;
     } cases[] = {
-        { "", 0 },
-        { "A:2:0", 1 },
-        { "A:1:0", 0 },
-        { "A:3:1000", 0 },
-        { "A:2:1001", 1 },
-        { "AA:9:0 B:9:0", 0 },
-        { "B:1:0 A:2:0 C:1:0", 1 },
-        { "A", 0 },
-        { "A:", 0 },
-        { "A:2", 0 },
-        { "A::", 0 },
-        { "A:2: ", 0 },
-        { "A:x:0", 0 },
-        { " ", 0 }
+        { "", 0, 0 },
+        { "A:2:0", 1, 1 },
+        { "A:2:1001", 1, 1 },
+        { "A:2:999", 1, 1 },
+
+        /* it was for ever, and is for a time */
+
+        { "A:2:0", 0, 0 },
+        { "A:2:999", 0, 0 },
+        { "A:1:0", 0, 0 },
+        { "A:3:1000", 0, 0 },
+        { "A:2:1001", 0, 1 },
+        { "AA:9:0 B:9:0", 0, 0 },
+        { "B:1:0 A:2:0 C:1:0", 1, 1 },
+        { "A", 0, 0 },
+        { "A:", 0, 0 },
+        { "A:2", 0, 0 },
+        { "A::", 0, 0 },
+        { "A:2: ", 0, 0 },
+        { "A:x:0", 0, 0 },
+        { " ", 0, 0 }
     };
 
     ngx_memzero(&promotion, sizeof(ngx_shop_promotion_t));
@@ -517,6 +525,7 @@ ngx_shop_unit_promotion_limits(ngx_shop_unit_t *u)
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         limits.data = (u_char *) cases[i].limits;
         limits.len = ngx_strlen(limits.data);
+        promotion.ever = cases[i].ever;
 
         ngx_shop_unit_is_int(u, ngx_shop_limit_reached(&limits, &promotion,
                                                        1000),
