@@ -433,6 +433,13 @@ is($customer->tier_until, at('2028-01-01'), '... valid to the end of the '
 is($customer->tier_since, at('2027-01-02'), '... since it was told');
 has('2028-01-01', '100+0 bronze', '... and no longer');
 
+yearly(grace => '31d');
+told('2025-12-30', 'order o1 40.00');
+told('2027-01-10', 'order o2 60.00', time => '2025-12-31 23:59');
+has('2027-01-10', '100+0 gold', '... nor is it over before its grace is');
+is($customer->tier_until, at('2027-01-01'), '... which it has begun');
+has('2027-02-01', '100+0 bronze', '... and then it is');
+
 yearly();
 told('2026-12-30', 'order o1 100.00');
 told('2027-01-02', 'order o2 1.00', time => '2026-12-31 23:59');

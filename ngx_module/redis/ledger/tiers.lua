@@ -154,7 +154,7 @@ local function raise_late(n, at)
         local ends = asks.window == 'calendar' and qualifies(asks, at)
                      and valid_until(i, at)
 
-        if ends and (ends == 0 or ends > now) then
+        if ends and (ends == 0 or ends + (asks.grace or 0) > now) then
             hold(i, now, ends)
             return
         end

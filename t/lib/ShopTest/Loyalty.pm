@@ -1065,8 +1065,9 @@ sub raise_late {
         last if $n <= $self->{held} || $n <= $highest;
 
         my $until = $self->valid_until($n, $time);
+        my $grace = $self->{program}{tiers}[$n]{grace} || '0d';
 
-        next if defined $until && $until <= $now;
+        next if defined $until && $until + seconds($grace) <= $now;
 
         $self->hold($n, $now, $until);
         last;
