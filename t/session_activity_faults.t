@@ -22,7 +22,10 @@ settled($far);
 {
     my ($deleted, $out) = map { session() } 1 .. 2;
 
-    $proxy->spoil('error', 0, only => 'EVALSHA', text => 'READONLY no');
+    # as Redis 6 says it
+
+    $proxy->spoil('error', 0, only => 'EVALSHA', text => 'ERR Error running '
+                  . 'script (call to f_0): @user_script:1: -READONLY no');
 
     told($_, $far) for $deleted, $out;
     wait_for { $proxy->spoiled >= 2 } 'both';

@@ -140,6 +140,8 @@ sub race {
     $shop->refuses(503, 'keys_pending', $response,
                    'a genuine one within 30 seconds');
     ok($response->header('Retry-After'), '... and is to come again');
+    unlike($nginx->log, qr/\[error\].*keys_pending/,
+           '... which anybody could bring about, so it is no error');
     is($provider->count('/jwks'), 0, '... nothing was fetched for it');
     ok($shop->me($browser), '... the session lives on');
 

@@ -433,6 +433,11 @@ ngx_http_social_callback_find(ngx_http_social_flow_t *flow)
             flow->attempt_cookie = cookie[i].name;
             return NGX_OK;
         }
+
+        /* another login of this browser */
+
+        ngx_shop_zero(flow->attempt.verifier.data, flow->attempt.verifier.len);
+        ngx_shop_zero(flow->attempt.nonce.data, flow->attempt.nonce.len);
     }
 
     return NGX_DECLINED;

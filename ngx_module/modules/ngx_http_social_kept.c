@@ -34,12 +34,11 @@ ngx_http_social_kept_take(ngx_http_social_flow_t *flow, ngx_str_t *known,
 {
     time_t              since, now;
     ngx_str_t           line;
-    ngx_uint_t          i, malformed;
+    ngx_uint_t          i;
     ngx_pool_t         *pool;
     ngx_shop_event_t    event, *kept;
 
     pool = flow->request->pool;
-    malformed = 0;
 
     if (reply->type != NGX_SHOP_REDIS_ARRAY) {
         return ngx_http_social_flow_unexpected(flow, "events that wait");
@@ -72,7 +71,6 @@ ngx_http_social_kept_take(ngx_http_social_flow_t *flow, ngx_str_t *known,
             ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
                           "malformed event waits for customer \"%V\"",
                           &flow->customer);
-            malformed = 1;
             continue;
         }
 
@@ -89,11 +87,7 @@ ngx_http_social_kept_take(ngx_http_social_flow_t *flow, ngx_str_t *known,
         kept->told = since;
     }
 
-    /* what another version may understand is left until it expires */
-
-    if (!malformed) {
-        flow->kept_known[flow->nkept_known++] = *known;
-    }
+    flow->kept_known[flow->nkept_known++] = *known;
 
     return NGX_OK;
 }

@@ -68,7 +68,7 @@ static ngx_int_t ngx_http_social_zone_key(ngx_pool_t *pool,
 static ngx_int_t ngx_http_social_lease(ngx_http_social_document_t *doc,
     const char *kind);
 static void ngx_http_social_tell(ngx_http_social_document_t *doc,
-    time_t lasts);
+    ngx_str_t *key, time_t lasts);
 static ngx_uint_t ngx_http_social_is_told(ngx_http_social_document_t *doc);
 static void ngx_http_social_look(ngx_event_t *ev);
 static void ngx_http_social_record(ngx_str_t *name, const char *kind,
@@ -182,14 +182,19 @@ ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
         return NGX_AGAIN;
     }
 
+    /* others may meet the lease from now on */
+
+    ngx_http_social_tell(doc, &doc->copy->key,
+                         NGX_HTTP_SOCIAL_TIMEOUT / 1000 + 1);
+
     ngx_http_social_renew(&sp->metadata, &sp->discovery);
 
     if (ngx_http_social_fetch(doc, url, waiter, 1) != NGX_AGAIN) {
+        ngx_http_social_tell(doc, &doc->copy->key, 0);
         return NGX_ERROR;
     }
 
     doc->told = 1;
-    ngx_http_social_tell(doc, NGX_HTTP_SOCIAL_TIMEOUT / 1000 + 1);
 
     return NGX_AGAIN;
 }
@@ -376,22 +381,14 @@ ngx_http_social_lease(ngx_http_social_document_t *doc, const char *kind)
 /* for so many seconds, that keys are fetched by us; 0: no more */
 
 static void
-ngx_http_social_tell(ngx_http_social_document_t *doc, time_t lasts)
+ngx_http_social_tell(ngx_http_social_document_t *doc, ngx_str_t *key,
+    time_t lasts)
 {
     u_char     text[NGX_HTTP_SOCIAL_RECORD_LEN];
-    ngx_str_t  from, key, name, none;
-
-    /* the copy may be of another address by now */
-
-    if (ngx_http_social_zone_key(doc->fetch->pool, &doc->fetch->url, &from,
-                                 &key)
-        != NGX_OK)
-    {
-        return;
-    }
+    ngx_str_t  name, none;
 
     name.data = text;
-    ngx_http_social_record(&name, "fetch", &key);
+    ngx_http_social_record(&name, "fetch", key);
 
     ngx_str_null(&none);
 
@@ -516,10 +513,19 @@ failed:
 static void
 ngx_http_social_fetch_end(ngx_http_social_document_t *doc)
 {
-    if (doc->told) {
-        doc->told = 0;
-        ngx_http_social_tell(doc, 0);
+    ngx_str_t  from, key;
+
+    /* the copy may be of another address by now */
+
+    if (doc->told
+        && ngx_http_social_zone_key(doc->fetch->pool, &doc->fetch->url, &from,
+                                    &key)
+           == NGX_OK)
+    {
+        ngx_http_social_tell(doc, &key, 0);
     }
+
+    doc->told = 0;
 
     ngx_shop_fetch_free(doc->fetch);
     doc->fetch = NULL;

@@ -425,13 +425,20 @@ ngx_int_t
 ngx_http_social_problem(ngx_http_request_t *r, ngx_uint_t status,
     const char *reason)
 {
+    return ngx_http_social_problem_at(r, (status
+                                          < NGX_HTTP_INTERNAL_SERVER_ERROR)
+                                         ? NGX_LOG_INFO : NGX_LOG_ERR,
+                                      status, reason);
+}
+
+
+ngx_int_t
+ngx_http_social_problem_at(ngx_http_request_t *r, ngx_uint_t level,
+    ngx_uint_t status, const char *reason)
+{
     ngx_str_t                    link, path;
-    ngx_uint_t                   level;
     ngx_http_shop_ctx_t         *ctx;
     ngx_http_social_srv_conf_t  *sscf;
-
-    level = (status < NGX_HTTP_INTERNAL_SERVER_ERROR) ? NGX_LOG_INFO
-                                                      : NGX_LOG_ERR;
 
     ngx_log_error(level, r->connection->log, 0, "request refused: %s",
                   reason);

@@ -270,6 +270,10 @@ ngx_http_social_provider_t *ngx_http_social_find_provider(
 ngx_int_t ngx_http_social_problem(ngx_http_request_t *r, ngx_uint_t status,
     const char *reason);
 
+/* the same, with the level of the line */
+ngx_int_t ngx_http_social_problem_at(ngx_http_request_t *r, ngx_uint_t level,
+    ngx_uint_t status, const char *reason);
+
 /* remembers a result for $shop_login_result */
 void ngx_http_social_result(ngx_http_request_t *r, const char *result);
 

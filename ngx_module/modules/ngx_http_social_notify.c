@@ -795,6 +795,13 @@ ngx_http_social_notify_refused(ngx_http_social_flow_t *flow)
     r = flow->request;
     notify = flow->data;
 
+    /* anybody may name a key that there is not */
+
+    if (ngx_strcmp(flow->reason, "keys_pending") == 0) {
+        return ngx_http_social_problem_at(r, NGX_LOG_INFO, flow->status,
+                                          flow->reason);
+    }
+
     if (flow->status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         return ngx_http_social_problem(r, flow->status, flow->reason);
     }

@@ -282,8 +282,8 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 
     ngx_shop_activity_seen(smcf->activity, &flow->session, &sscf->limits, 0);
 
-    flow->step = (flow->nkept_known || flow->kept.nelts)
-                 ? ngx_http_social_kept_book : ngx_http_social_signin_end;
+    flow->step = flow->nkept_known ? ngx_http_social_kept_book
+                                   : ngx_http_social_signin_end;
 
     return NGX_OK;
 }

@@ -339,8 +339,8 @@ ngx_shop_claim_field(ngx_shop_claim_run_t *run, ngx_shop_claim_op_t *op,
     }
 
     *json = (op->path.nelts || op->pick.nelts)
-            ? ngx_shop_json_parse(run->pool, &text,
-                                  NGX_SHOP_CLAIM_CALLBACK_MAX)
+            ? ngx_shop_json_parse_mended(run->pool, &text,
+                                         NGX_SHOP_CLAIM_CALLBACK_MAX)
             : ngx_shop_json_new_string(run->pool, &text);
 
     return (*json != NULL) ? NGX_OK : NGX_ERROR;

@@ -352,6 +352,10 @@ ngx_int_t ngx_shop_redis_track_program(ngx_shop_redis_t *redis,
 ngx_uint_t ngx_shop_redis_is_fault(ngx_shop_redis_reply_t *reply,
     const char *code);
 
+/* 1: this server takes no writes; before Redis 7 what a script is told comes
+ * within an error of the script, which has written nothing then */
+ngx_uint_t ngx_shop_redis_is_readonly(ngx_shop_redis_reply_t *reply);
+
 /* the code of an error reply alone, which can be logged: the rest may repeat
  * what we sent */
 void ngx_shop_redis_fault_code(ngx_shop_redis_reply_t *reply,

@@ -44,7 +44,7 @@ ngx_shop_redis_redirect(ngx_shop_redis_reply_t *reply,
     if (ngx_shop_redis_is_fault(reply, "CLUSTERDOWN")
         || ngx_shop_redis_is_fault(reply, "LOADING")
         || ngx_shop_redis_is_fault(reply, "MASTERDOWN")
-        || ngx_shop_redis_is_fault(reply, "READONLY"))
+        || ngx_shop_redis_is_readonly(reply))
     {
         return NGX_SHOP_REDIS_LOST;
     }

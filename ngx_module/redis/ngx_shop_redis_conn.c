@@ -44,7 +44,7 @@
  * Behind one address there may be another server by now, as names and virtual
  * addresses move at a failover, and connections do not.  So those to one that
  * says it is a replica are old: they are not used where there is a younger
- * one, and made anew once nothing is out on them.
+ * one, and made anew, one after the other, once nothing is out on them.
  *
  * Leaving.  With an operation out, the timer keeps a worker alive that shuts
  * down; otherwise nothing here does.  A question where the servers are does
@@ -97,12 +97,14 @@ ngx_shop_redis_conn_init(ngx_shop_redis_node_t *node,
 ngx_shop_redis_conn_t *
 ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
 {
-    ngx_uint_t              i, n;
-    ngx_shop_redis_conn_t  *conn, *ready, *old, *coming;
+    ngx_uint_t              i, n, may_try;
+    ngx_shop_redis_conn_t  *conn, *ready, *coming;
 
     ready = NULL;
-    old = NULL;
     coming = NULL;
+
+    may_try = (node->failures == 0
+               || (ngx_msec_int_t) (ngx_current_msec - node->retry_at) >= 0);
 
     n = node->next++;
 
@@ -110,22 +112,22 @@ ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
 
         conn = node->conns[(n + i) % node->nconns];
 
-        if (conn->old && ngx_queue_empty(&conn->ops)) {
+        if (conn->old) {
+
+            if (!may_try || coming != NULL || !ngx_queue_empty(&conn->ops)) {
+                continue;
+            }
+
             ngx_shop_redis_conn_close(conn, "redis_unavailable");
         }
 
-        if (conn->state == NGX_SHOP_REDIS_CLOSED
-            && (node->failures == 0
-                || (ngx_msec_int_t) (ngx_current_msec - node->retry_at) >= 0)
+        if (conn->state == NGX_SHOP_REDIS_CLOSED && may_try
             && ngx_shop_redis_conn_open(conn) != NGX_OK)
         {
             continue;
         }
 
-        if (conn->old) {
-            old = conn;
-
-        } else if (conn->state == NGX_SHOP_REDIS_READY) {
+        if (conn->state == NGX_SHOP_REDIS_READY) {
             ready = conn;
 
         } else if (conn->state != NGX_SHOP_REDIS_CLOSED && coming == NULL) {
@@ -141,8 +143,12 @@ ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
         return coming;
     }
 
-    if (old) {
-        return old;
+    /* always the same one, so that the others become empty */
+
+    for (i = 0; i < node->nconns; i++) {
+        if (node->conns[i]->old) {
+            return node->conns[i];
+        }
     }
 
     *reason = node->reason;

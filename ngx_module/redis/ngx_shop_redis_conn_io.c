@@ -335,8 +335,8 @@ ngx_shop_redis_conn_reply(ngx_shop_redis_conn_t *conn,
     if (fault) {
         ngx_shop_count(conn->node->figures, NGX_SHOP_REDIS_FAULTS);
 
-        if (ngx_shop_redis_is_fault(reply, "READONLY")) {
-            ngx_shop_redis_conn_outlived(conn);
+        if (ngx_shop_redis_is_readonly(reply)) {
+            ngx_shop_redis_node_outlived(conn->node);
         }
     }
 

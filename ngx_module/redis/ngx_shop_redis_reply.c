@@ -469,6 +469,23 @@ ngx_shop_redis_is_fault(ngx_shop_redis_reply_t *reply, const char *code)
 }
 
 
+ngx_uint_t
+ngx_shop_redis_is_readonly(ngx_shop_redis_reply_t *reply)
+{
+    static u_char  word[] = "-READONLY ";
+
+    if (ngx_shop_redis_is_fault(reply, "READONLY")) {
+        return 1;
+    }
+
+    return ngx_shop_redis_is_fault(reply, "ERR")
+           && ngx_strlcasestrn(reply->str.data,
+                               reply->str.data + reply->str.len,
+                               word, sizeof(word) - 2)
+              != NULL;
+}
+
+
 void
 ngx_shop_redis_fault_code(ngx_shop_redis_reply_t *reply, ngx_str_t *code)
 {

@@ -706,7 +706,8 @@ ngx_shop_activity_fault(ngx_shop_activity_t *activity,
 {
     if (reply->type != NGX_SHOP_REDIS_FAULT
         || ngx_shop_redis_is_fault(reply, "WRONGTYPE")
-        || ngx_shop_redis_is_fault(reply, "ERR"))
+        || (ngx_shop_redis_is_fault(reply, "ERR")
+            && !ngx_shop_redis_is_readonly(reply)))
     {
         ngx_shop_activity_lost(activity);
         return NGX_DECLINED;

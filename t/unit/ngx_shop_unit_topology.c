@@ -134,6 +134,13 @@ ngx_shop_unit_topology_redirect(ngx_shop_unit_t *u)
         { "MASTERDOWN Link", NGX_SHOP_REDIS_LOST, 0, NULL, 0 },
         { "READONLY You can't write", NGX_SHOP_REDIS_LOST, 0, NULL, 0 },
 
+        /* of a script, before Redis 7 */
+
+        { "ERR Error running script (call to f_0): @user_script:1: "
+          "@user_script: 1: -READONLY You can't write",
+          NGX_SHOP_REDIS_LOST, 0, NULL, 0 },
+        { "ERR not READONLY ", NGX_SHOP_REDIS_STAY, 0, NULL, 0 },
+
         { "ERR unknown", NGX_SHOP_REDIS_STAY, 0, NULL, 0 },
         { "OOM command", NGX_SHOP_REDIS_STAY, 0, NULL, 0 },
         { "", NGX_SHOP_REDIS_STAY, 0, NULL, 0 },

@@ -319,6 +319,9 @@ sub command {
     my $rule = $self->{rule};
 
     my ($word) = $command =~ /\r\n\$\d+\r\n([^\r]*)/;
+
+    $pair->{subscribed} = 1 if uc $word eq 'SUBSCRIBE';
+
     my $counts = defined $rule->{only} ? uc $word eq $rule->{only}
         : $rule->{all}
           || ($word !~ /^(?:HELLO|AUTH|SELECT|CLIENT|PING|SUBSCRIBE|ROLE)$/i
@@ -368,7 +371,8 @@ sub command {
 }
 
 
-# what Redis was asked before on that connection, it has answered
+# what Redis was asked before on that connection, it has answered; one that
+# has subscribed may not be asked so, and is asked one thing at a time
 
 sub answered {
     my ($pair) = @_;
@@ -378,7 +382,7 @@ sub answered {
     my $echo = sprintf "\$%d\r\n%s\r\n", length $word, $word;
     my $got = '';
 
-    return unless $pair->{server};
+    return if !$pair->{server} || $pair->{subscribed};
 
     pass_on($pair, "*2\r\n\$4\r\nECHO\r\n$echo");
 
