@@ -25,15 +25,18 @@ sub logout_token {
 
 # A shop whose provider has just changed its key, with a login for each of some
 # browsers: the one of the first is at worker A, which fetches the keys, the
-# others, and what "more" starts, are at worker B.  Who is stopped takes no connections, so that each
-# is where it should be; A goes on when all of B's have their token.
+# others, and what "more" starts, are at worker B.  Who is stopped takes no
+# connections, so that each is where it should be; A goes on when all of B's
+# have their token.
 
 sub race {
     my ($fault, $leaves, $more) = @_;
     my $shop = shop(nginx_options => { workers => 2, level => 'info' },
                     server => 'keepalive_timeout 0;');
     my $provider = $shop->provider;
-    my ($x, $y) = $shop->nginx->workers;
+    my ($x, $y);
+
+    wait_for { ($x, $y) = $shop->nginx->workers; defined $y } 'both workers';
 
     $shop->signs_in('before');
 
