@@ -124,6 +124,7 @@ ngx_shop_redis_conn_pick(ngx_shop_redis_node_t *node, const char **reason)
         if (conn->state == NGX_SHOP_REDIS_CLOSED && may_try
             && ngx_shop_redis_conn_open(conn) != NGX_OK)
         {
+            may_try = 0;
             continue;
         }
 
