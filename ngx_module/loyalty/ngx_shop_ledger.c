@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_sha1.h>
 
 #include "loyalty/ngx_shop_loyalty.h"
 
@@ -17,9 +18,18 @@
  */
 
 
-#define NGX_SHOP_LEDGER_EVENT  10       /* words */
+#define NGX_SHOP_LEDGER_EVENT  13       /* words */
 #define NGX_SHOP_LEDGER_TIER   2
 #define NGX_SHOP_LEDGER_RULE   8
+
+/*
+ * Days of the calendar that are looked back at: a year, events that waited
+ * for their customer, or the longest grace, and what a clock may go back.
+ */
+
+#define NGX_SHOP_LEDGER_YEAR   366
+#define NGX_SHOP_LEDGER_BACK   430
+#define NGX_SHOP_LEDGER_SPARE  32
 
 /* what the words of a promotion take, with blanks */
 
@@ -58,6 +68,10 @@ static ngx_shop_lease_t *ngx_shop_ledger_lease(ngx_array_t *leases,
     ngx_str_t *code, ngx_uint_t partition);
 static ngx_uint_t ngx_shop_ledger_named(u_char *first, u_char *p,
     u_char *end);
+static ngx_int_t ngx_shop_ledger_digest(ngx_pool_t *pool, ngx_str_t *args,
+    ngx_str_t *digest);
+static ngx_uint_t ngx_shop_ledger_looks_back(ngx_array_t *tiers,
+    ngx_str_t *calendar);
 static void ngx_shop_ledger_tiers(ngx_array_t *tiers, ngx_str_t **arg);
 static ngx_int_t ngx_shop_ledger_rules(ngx_pool_t *pool, ngx_array_t *rules,
     ngx_shop_event_t *event, ngx_str_t **arg);
@@ -125,7 +139,13 @@ ngx_shop_ledger_book(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         || ngx_shop_decimal(op->pool, event->told ? event->told : now,
                             &args[8])
            != NGX_OK
-        || ngx_shop_decimal(op->pool, program->tiers.nelts, &args[9])
+        || ngx_shop_ledger_digest(op->pool, args, &args[9]) != NGX_OK
+        || ngx_shop_decimal(op->pool,
+                            ngx_shop_ledger_looks_back(&program->tiers,
+                                                       &args[11]),
+                            &args[10])
+           != NGX_OK
+        || ngx_shop_decimal(op->pool, program->tiers.nelts, &args[12])
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -330,6 +350,87 @@ ngx_shop_ledger_named(u_char *first, u_char *p, u_char *end)
     }
 
     return 0;
+}
+
+
+/*
+ * Of what is to be the same when the event is told again.  Those that nginx
+ * tells itself have nothing else than their id.
+ */
+
+static ngx_int_t
+ngx_shop_ledger_digest(ngx_pool_t *pool, ngx_str_t *args, ngx_str_t *digest)
+{
+    u_char      hash[20];
+    uint64_t    n;
+    ngx_uint_t  i;
+    ngx_sha1_t  sha1;
+
+    static const ngx_uint_t  order[] = { 1, 3, 5, 6, 4 };
+
+    if (ngx_shop_text_is(&args[1], "login")
+        || ngx_shop_text_is(&args[1], "visit"))
+    {
+        ngx_str_set(digest, "0");
+        return NGX_OK;
+    }
+
+    ngx_sha1_init(&sha1);
+
+    for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        if (i) {
+            ngx_sha1_update(&sha1, " ", 1);
+        }
+
+        ngx_sha1_update(&sha1, args[order[i]].data, args[order[i]].len);
+    }
+
+    ngx_sha1_final(hash, &sha1);
+
+    /* the first nine of its hex digits are 36 bits */
+
+    n = ((uint64_t) hash[0] << 28) | ((uint64_t) hash[1] << 20)
+        | ((uint64_t) hash[2] << 12) | ((uint64_t) hash[3] << 4)
+        | (hash[4] >> 4);
+
+    return ngx_shop_decimal(pool, n, digest);
+}
+
+
+/* in days, 0: no tier does; "calendar": whether one does so by years */
+
+static ngx_uint_t
+ngx_shop_ledger_looks_back(ngx_array_t *tiers, ngx_str_t *calendar)
+{
+    time_t            grace;
+    ngx_uint_t        i, days;
+    ngx_shop_tier_t  *tier;
+
+    ngx_str_null(calendar);
+
+    tier = tiers->elts;
+    grace = 0;
+    days = 0;
+
+    for (i = 0; i < tiers->nelts; i++) {
+
+        grace = ngx_max(grace, tier[i].grace);
+
+        if (tier[i].window == NGX_SHOP_TIER_CALENDAR) {
+            ngx_str_set(calendar, "calendar");
+
+        } else {
+            days = ngx_max(days, tier[i].window);
+        }
+    }
+
+    if (calendar->len) {
+        days = ngx_max(days, NGX_SHOP_LEDGER_YEAR + NGX_SHOP_LEDGER_SPARE
+                             + ngx_max(NGX_SHOP_LEDGER_BACK,
+                                       (ngx_uint_t) grace / 86400 + 1));
+    }
+
+    return days;
 }
 
 

@@ -109,6 +109,7 @@ typedef struct {
     int64_t                    orders;
 
     ngx_uint_t                 window;      /* in which they count: in days */
+    time_t                     grace;       /* behind its end */
     ngx_str_t                  words;       /* what is asked for, to be read
                                                by redis/ledger.lua */
     unsigned                   all:1;       /* all of them, not any one */

@@ -346,7 +346,7 @@ ngx_shop_tier_grace(ngx_conf_t *cf, ngx_shop_program_t *program,
                                      "e.g. \"30d\"");
     }
 
-    form->grace = grace.seconds;
+    form->tier.grace = grace.seconds;
 
     return NGX_CONF_OK;
 }
@@ -434,12 +434,12 @@ ngx_shop_program_tier_check(ngx_conf_t *cf, ngx_shop_program_t *program,
 
     tier->ends = (form->valid.days || form->calendar);
 
-    if (!tier->ends && (form->grace || form->downgrade.len)) {
+    if (!tier->ends && (form->tier.grace || form->downgrade.len)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "tier \"%V\" is held for ever, so \"%s\" has no "
                            "meaning without \"window=\" or \"valid=\"",
                            &tier->name,
-                           form->grace ? "grace" : "downgrade");
+                           form->tier.grace ? "grace" : "downgrade");
         return NGX_CONF_ERROR;
     }
 
@@ -633,8 +633,8 @@ ngx_shop_program_tier_words(ngx_conf_t *cf, ngx_shop_tier_form_t *form)
         p = ngx_sprintf(p, "valid=%T ", form->valid.seconds);
     }
 
-    if (form->grace) {
-        p = ngx_sprintf(p, "grace=%T ", form->grace);
+    if (tier->grace) {
+        p = ngx_sprintf(p, "grace=%T ", tier->grace);
     }
 
     if (form->downgrade.len) {

@@ -20,7 +20,10 @@
 -- ARGV[7]   option
 -- ARGV[8]   promotions, nine words of each
 -- ARGV[9]   when it was told
--- ARGV[10]  number of tiers
+-- ARGV[10]  a digest of its content, below 2^36; 0 of a login and a visit
+-- ARGV[11]  how many days tiers look back, 0 where none does
+-- ARGV[12]  "calendar" where one goes by years of the calendar
+-- ARGV[13]  number of tiers
 -- ARGV      then of each tier, lowest first:
 --             name
 --             what it asks for
@@ -91,25 +94,11 @@ local limits_kept = 32
 local today = math.floor(now / day)
 
 local digests = 2 ^ 36
-local digest = 0
-
-if kind ~= 'login' and kind ~= 'visit' then
-    local content = kind .. ' ' .. ARGV[4] .. ' ' .. ARGV[6] .. ' ' .. option
-                    .. ' ' .. order
-
-    digest = tonumber(string.sub(redis.sha1hex(content), 1, 9), 16)
-end
-
+local digest = tonumber(ARGV[10])
 
 local find = string.find
 
-local function integer(text)
-    local n = find(text, '^%-?%d+$') and text + 0
-
-    return n and n <= max and n >= -max and n or nil
-end
-
-local amount = integer(ARGV[6])
+local amount = find(ARGV[6], '^%-?%d+$') and tonumber(ARGV[6])
 
 
 -- "%d" takes half the time, and has 32 bits on any machine
@@ -121,18 +110,22 @@ local function decimal(n)
 end
 
 
-local function words(text)
-    local list = {}
+-- part: customer
 
-    for word in string.gmatch(text, '%S+') do
-        list[#list + 1] = word
+
+-- The id of what is booked is scored by the day and by the digest, for 400
+-- days.  What is older counts for nothing, so it may stay for some events.
+
+local function mark()
+    if digest % 16 == 0 then
+        write('ZREMRANGEBYSCORE', seen, '-inf',
+              '(' .. decimal((today - days_kept - spare) * digests))
     end
 
-    return list
+    write('ZADD', seen, today * digests + digest, id)
 end
 
 
--- part: customer
 -- part: program
 -- part: calendar
 -- part: days
@@ -140,13 +133,11 @@ end
 -- part: lots
 
 
--- The events; what is refused is so before anything is changed.  They are in
--- one function for Lua's sake: what a function keeps of the text around it is
--- looked for once then, and not again by each function inside.
+-- The events; what is refused is so before anything is changed.
 
-local function events()
-    local book = {}
+local book = {}
 
+if kind ~= 'settle' then
     -- part: paying
     -- part: rewards
     -- part: orders
@@ -164,17 +155,14 @@ local function events()
 
         return 'booked'
     end
-
-    return book
 end
 
 
 -- part: due
 
 
--- The event.  Its id is scored by the day it was booked and a digest of the
--- content, for 400 days.  It may have waited for its customer: whether it is
--- too old, or of a time to come, goes by when it was told.
+-- The event.  It may have waited for its customer: whether it is too old, or
+-- of a time to come, goes by when it was told.
 
 raise(now, 0)
 
@@ -182,7 +170,6 @@ local due_before = is.next_due
 local status, reason = 'booked'
 
 if kind ~= 'settle' then
-    local book = events()
     local marked = (redis.call('ZSCORE', seen, id) or 0) + 0
 
     if math.floor(marked / digests) >= today - days_kept then
@@ -190,7 +177,8 @@ if kind ~= 'settle' then
             status = 'duplicate'
 
             if ARGV[8] ~= '' then
-                told = redis.call('HGET', orders, order .. ' promotions')
+                results = redis.call('HGET', orders, order .. ' promotions')
+                          or ''
                 promoted.tell()
             end
 
@@ -207,7 +195,7 @@ if kind ~= 'settle' then
     elseif time > told_at + ahead then
         status, reason = 'refused', 'in_future'
 
-    elseif not amount then
+    elseif not amount or amount > max or amount < -max then
         status, reason = 'refused', 'too_large'
 
     else
@@ -219,7 +207,7 @@ if kind ~= 'settle' then
             raise(time, late)
 
             if kind ~= 'login' and kind ~= 'visit' then
-                marks[id] = today * digests + digest
+                mark()
             end
         end
     end
@@ -230,4 +218,4 @@ end
 
 return { status, reason or '', is.points, is.pending, is.tier,
          is.tier_since, is.tier_until, is.toward, is.next_due,
-         told or results, table.concat(figures, ' ') }
+         results, table.concat(figures, ' ') }

@@ -1,68 +1,96 @@
 -- What counts towards tiers, and when it did.
 --
--- reads    windowed, yearly, tiers, asked, calendar
+-- reads    windowed, yearly, looks_back, calendar
 -- sets     past; count
 -- changes  is
 --
--- By day: the number of a day, points, spend and orders, and so on; "since",
--- in front, is the day on which all that was counted before is taken together.
--- It is kept where a tier looks back a part of it, and goes on where one did,
--- as nobody knows whether that comes again.
+-- "since", in front, is the day on which all that was counted before is taken
+-- together; then come records of a day each, in order: the number of the day,
+-- points, spend and orders.  All are of one length, so that one is found, and
+-- changed, without the others.  It is kept where a tier looks back a part of
+-- the time, and goes on where one did, as nobody knows whether that comes
+-- again.
 
 local past = {}
 
 local function look_back()
-    local known, packed, packed_numbers, changed_at
+    local text, since
+    local form, size = '>Hi7i7i3', 19
+    local record_at, day_at = struct.unpack, string.byte
     local year_start = yearly and calendar()
     local this_year = yearly and year_start(today, 0)
 
-    local function all_days()
-        if known then
-            return known
+
+    -- where the first record of a day, or of a later one, begins
+
+    local function place(date)
+        local low, high = 0, (#text - 2) / size
+
+        while low < high do
+            local middle = math.floor((low + high) / 2)
+            local large, small = day_at(text, middle * size + 3,
+                                        middle * size + 4)
+
+            if large * 256 + small < date then
+                low = middle + 1
+
+            else
+                high = middle
+            end
         end
 
-        packed = redis.call('GET', days)
+        return low * size + 3
+    end
 
-        if packed then
-            known = cmsgpack.unpack(packed)
-            packed_numbers = #known
 
-        elseif is.qualifying == 0 and is.orders == 0 then
-            known = { 0 }
+    local function add(date, points, spend, ordered)
+        local at = place(date)
+        local behind = at
+
+        if at < #text then
+            local its, more_points, more_spend, more_ordered
+                = record_at(form, text, at)
+
+            if its == date then
+                points, spend = points + more_points, spend + more_spend
+                ordered = ordered + more_ordered
+                behind = at + size
+            end
+        end
+
+        text = string.sub(text, 1, at - 1)
+               .. struct.pack(form, date, points, spend, ordered)
+               .. string.sub(text, behind)
+        past.changed = true
+    end
+
+
+    local function read()
+        text = redis.call('GET', days)
+
+        if text then
+            since = struct.unpack('>H', text)
+
+        elseif is.qualifying ~= 0 or is.orders ~= 0 then
+            text, since = struct.pack('>H', today), today
+            add(today, is.qualifying, is.spend, is.orders - is.nothing)
 
         else
-            known = { today, today, is.qualifying, is.spend,
-                      is.orders - is.nothing }
-            past.changed = true
+            text, since = struct.pack('>H', 0), 0
         end
-
-        return known
     end
 
 
     -- all that an event counts is of one day
 
     function past.count(at, points, spend, ordered)
-        local list = all_days()
-        local date = math.max(math.floor(at / day), list[1])
-        local i = #list - 3
-
-        while i > 1 and list[i] > date do
-            i = i - 4
+        if not text then
+            read()
         end
 
-        if i < 2 or list[i] ~= date then
-            i = math.max(i + 4, 2)
+        local date = math.max(math.floor(at / day), since)
 
-            for n, value in ipairs({ date, 0, 0, 0 }) do
-                table.insert(list, i + n - 1, value)
-            end
-        end
-
-        list[i + 1] = list[i + 1] + points
-        list[i + 2] = list[i + 2] + spend
-        list[i + 3] = list[i + 3] + ordered
-        past.changed, changed_at = true, i
+        add(date, points, spend, ordered)
 
         if past.first and date >= past.first and date <= past.last then
             past.points = past.points + points
@@ -92,7 +120,7 @@ local function look_back()
 
     function past.counted(asks, at, ended)
         local first, last = period(asks, at, ended)
-        local list, points, spend, ordered = all_days(), 0, 0, 0
+        local points, spend, ordered = 0, 0, 0
 
         -- most tiers look back equally far
 
@@ -100,12 +128,20 @@ local function look_back()
             return past.points, past.spend, past.ordered
         end
 
-        for i = 2, #list, 4 do
-            if list[i] >= first and list[i] <= last then
-                points = points + list[i + 1]
-                spend = spend + list[i + 2]
-                ordered = ordered + list[i + 3]
+        if not text then
+            read()
+        end
+
+        for i = place(first), #text, size do
+            local date, its_points, its_spend, its_ordered
+                = record_at(form, text, i)
+
+            if date > last then
+                break
             end
+
+            points, spend = points + its_points, spend + its_spend
+            ordered = ordered + its_ordered
         end
 
         past.first, past.last = first, last
@@ -115,80 +151,17 @@ local function look_back()
     end
 
 
-    -- those days on which a tier may still look back; another program may do
-    -- so further
+    -- what is kept; another program may look back further
 
-    local function kept(frozen)
-        local list, oldest, grace = known, today, 0
+    function past.text(frozen)
+        local oldest = today - looks_back - spare
 
-        if not windowed or frozen then
-            return list
+        if windowed and not frozen and struct.unpack('>H', text, 3) < oldest
+        then
+            text = string.sub(text, 1, 2) .. string.sub(text, place(oldest))
         end
 
-        for _, tier in ipairs(tiers) do
-            local asks = asked(tier)
-
-            grace = math.max(grace, asks.grace or 0)
-
-            if asks.window ~= 'calendar' then
-                oldest = math.min(oldest, today - (asks.window or 0))
-            end
-        end
-
-        if yearly then
-            local back = math.max(math.ceil((grace + 1) / day), days_back)
-
-            oldest = math.min(oldest, year_start(today - back - spare, 0))
-        end
-
-        -- they are in order, so mostly there is none to leave out
-
-        if #list == 1 or list[2] >= oldest - spare then
-            return list
-        end
-
-        local left = { list[1] }
-
-        for i = 2, #list, 4 do
-            if list[i] >= oldest - spare then
-                for n = i, i + 3 do
-                    left[#left + 1] = list[n]
-                end
-            end
-        end
-
-        return left
-    end
-
-
-    -- As one array in MessagePack, which begins with its length, in one byte
-    -- or in three.  Only the day that has changed is packed, between those
-    -- that are packed already: all of them would take long.
-
-    function past.packed(frozen)
-        local list, i = kept(frozen), changed_at
-        local n, byte = #list, string.byte(packed or '')
-
-        if list ~= known or not packed or n > 4000 or byte > 220 then
-            return cmsgpack.pack(list)
-        end
-
-        local first = byte < 220 and 1 or 3
-        local front = cmsgpack.unpack_limit(packed, i - 1, first)
-        local back = front
-
-        if n == packed_numbers then
-            back = cmsgpack.unpack_limit(packed, 4, front)
-        end
-
-        -- -1: that is the end of the text
-
-        return (n < 16 and struct.pack('B', 144 + n)
-                or struct.pack('>BH', 220, n))
-               .. string.sub(packed, first + 1, front)
-               .. cmsgpack.pack(list[i], list[i + 1], list[i + 2],
-                                list[i + 3])
-               .. (back >= 0 and string.sub(packed, back + 1) or '')
+        return text
     end
 
 
@@ -207,11 +180,11 @@ local function look_back()
             return points, points ~= 0 and (last + 1) * day or 0
         end
 
-        local list = all_days()
+        for i = place(first), #text, size do
+            local date, its_points = record_at(form, text, i)
 
-        for i = 2, #list, 4 do
-            if list[i] >= first and list[i + 1] ~= 0 then
-                return points, (list[i] + asks.window + 1) * day
+            if its_points ~= 0 then
+                return points, (date + asks.window + 1) * day
             end
         end
 

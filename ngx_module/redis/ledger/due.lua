@@ -49,7 +49,11 @@ end
 
 -- validities that have ended, one after the other
 
-local n, ends = tier_at[earned.name], reassessed()
+local n, ends = tier_at[earned.name], 0
+
+if earned.ends <= now then
+    ends = reassessed()
+end
 
 while not frozen and ends ~= 0 and ends <= now do
     local policy = n and asked(tiers[n]).downgrade

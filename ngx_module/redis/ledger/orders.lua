@@ -2,7 +2,7 @@
 --
 -- reads    nothing
 -- sets     read_order, write_order, net, worth, convert
--- changes  record, conversions
+-- changes  nothing
 --
 -- It is kept as "TOTAL REFUNDED TIME MULTIPLIER", then "PER POINTS LOT" of
 -- each rule that paid; TOTAL is "-" where only refunds have come.  Its points
@@ -18,16 +18,19 @@ local function read_order()
         return { refunded = 0, lines = {} }
     end
 
-    local list = words(text)
+    local list = {}
+
+    for word in string.gmatch(text, '%S+') do
+        list[#list + 1] = word
+    end
+
     local it = { total = tonumber(list[1]), refunded = tonumber(list[2]),
                  time = list[3], multiplier = tonumber(list[4]),
                  lines = {} }
 
     for i = 5, #list, 3 do
         it.lines[#it.lines + 1] = {
-            per = list[i] + 0, points = list[i + 1] + 0, lot = list[i + 2],
-            record = ' ' .. list[i] .. ' ' .. list[i + 1] .. ' '
-                     .. list[i + 2]
+            per = list[i] + 0, points = list[i + 1] + 0, lot = list[i + 2]
         }
     end
 
@@ -36,17 +39,19 @@ end
 
 
 local function write_order(it)
-    if not it.total then
-        record = '- ' .. decimal(it.refunded)
-        return
-    end
+    local record = (it.total and decimal(it.total) or '-') .. ' '
+                   .. decimal(it.refunded)
 
-    record = decimal(it.total) .. ' ' .. decimal(it.refunded) .. ' '
-             .. it.time .. ' ' .. decimal(it.multiplier)
+    if it.total then
+        record = record .. ' ' .. it.time .. ' ' .. decimal(it.multiplier)
+    end
 
     for _, line in ipairs(it.lines) do
-        record = record .. line.record
+        record = record .. ' ' .. decimal(line.per) .. ' '
+                 .. decimal(line.points) .. ' ' .. line.lot
     end
+
+    write('HSET', orders, order, record)
 end
 
 
@@ -84,8 +89,8 @@ local function convert()
             code and list[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
         do
             if time >= since + 0 and time < last + kept then
-                conversions[#conversions + 1] = code .. ':' .. arm
-                                                .. ':conversions'
+                write('HINCRBY', shown, code .. ':' .. arm .. ':conversions',
+                      1)
                 break
             end
         end

@@ -2,7 +2,7 @@
 --
 -- reads    rules, known_lots, known_all, lot_add, move, expire, enter
 -- sets     put, fits, factor, rules_for, has_paid
--- changes  is, paid
+-- changes  is
 --
 -- The pace of a rule is "FIELD EVERY LIMIT START": it pays again after so many
 -- seconds, and so often in the period that begins with that day.  The field of
@@ -71,7 +71,8 @@ local function may_pay(rule)
         return true
     end
 
-    local field, every, limit, start = unpack(words(rule.pace))
+    local field, every, limit, start
+        = string.match(rule.pace, '^(%S+) (%d+) (%d+) (%d+)$')
     local text = redis.call('HGET', activity, field) or ''
     local last = tonumber(string.match(text, '^%d+'))
     local times = string.match(text, ' ' .. start .. ':(%d+)')
@@ -130,5 +131,5 @@ local function has_paid(rule)
         first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
     end
 
-    paid[it.field] = ARGV[4] .. periods
+    write('HSET', activity, it.field, ARGV[4] .. periods)
 end

@@ -1,7 +1,7 @@
 -- Tiers and earning rules, as ARGV has them.
 --
 -- reads    nothing
--- sets     tiers, tier_at, windowed, yearly, rules; asked
+-- sets     tiers, tier_at, looks_back, windowed, yearly, rules; asked
 -- changes  nothing
 --
 -- What a tier asks for are words of NAME=VALUE: points, spend, orders; window,
@@ -12,14 +12,14 @@
 -- that is found out.
 
 local tiers, rules = {}, {}
-local at, windowed, yearly = 11, false, false
+local looks_back, yearly = ARGV[11] + 0, ARGV[12] ~= ''
+local windowed = looks_back > 0
+local at = 14
 local tier_at = {}
 
-for i = 1, tonumber(ARGV[10]) do
+for i = 1, ARGV[13] do
     tiers[i] = { name = ARGV[at], words = ARGV[at + 1] }
     tier_at[ARGV[at]] = i
-    windowed = windowed or find(ARGV[at + 1], 'window=', 1, true)
-    yearly = yearly or find(ARGV[at + 1], 'window=calendar', 1, true)
     at = at + 2
 end
 
@@ -28,9 +28,7 @@ while at <= #ARGV do
         what = ARGV[at], points = ARGV[at + 1] + 0,
         per = ARGV[at + 2] + 0, min = ARGV[at + 3] + 0,
         pace = ARGV[at + 4], tier = ARGV[at + 5],
-        multiply = ARGV[at + 6], lot = ARGV[at + 7],
-        record = ' ' .. ARGV[at + 2] .. ' ' .. ARGV[at + 1] .. ' '
-                 .. ARGV[at + 7]
+        multiply = ARGV[at + 6], lot = ARGV[at + 7]
     }
     at = at + 8
 end

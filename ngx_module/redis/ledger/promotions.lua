@@ -3,7 +3,7 @@
 --
 -- reads    nothing
 -- sets     promoted.judge, promoted.tell, promoted.redeem
--- changes  results, figures, reserved, paid, is, fields, held
+-- changes  results, figures, is, fields, held
 --
 -- ARGV has nine words of each: its name, "-" or what has become of it already
 -- ("unknown", "foreign", "sold_out"), the code; how often a customer may
@@ -164,15 +164,17 @@ if ARGV[8] ~= '' then
         end
 
         table.sort(used)
-        paid['used:' .. it.code] = table.concat(used, ' ')
+        write('HSET', activity, 'used:' .. it.code, table.concat(used, ' '))
 
         if ends ~= 0 and ends <= now then
             return
         end
 
         if not is.limits then
-            is.limits = redis.call('HGET', view, 'limits') or ''
-            fields[#fields + 1], held[#held + 1] = 'limits', is.limits
+            local at = #fields + 1
+
+            held[at] = redis.call('HGET', view, 'limits')
+            fields[at], is.limits = 'limits', held[at] or ''
         end
 
         for code, rest in string.gmatch(is.limits, '([^%s:]+):(%S+)') do
@@ -224,7 +226,7 @@ if ARGV[8] ~= '' then
                 end
 
                 if it.budget > 0 then
-                    reserved[it.code] = it.reserved
+                    write('HSET', budgets, it.code, it.reserved)
                     figures[#figures + 1] = it.code .. ' ' .. it.figures
                 end
             end
@@ -233,5 +235,9 @@ if ARGV[8] ~= '' then
         end
 
         results = table.concat(list, ' ')
+
+        if results ~= '' then
+            write('HSET', orders, order .. ' promotions', results)
+        end
     end
 end

@@ -75,62 +75,31 @@ elseif exists or status == 'booked' or status == 'kept' then
     -- were earned, and when time changes them
 
     if not frozen then
-        local above = tiers[(tier_at[is.tier] or 0) + 1] or { words = '' }
-        local asks, changes_at = asked(above), 0
+        local above = tiers[(tier_at[is.tier] or 0) + 1]
+        local asks = above and asked(above)
 
         is.toward = 0
 
-        if asks.window and asks.points then
-            is.toward, changes_at = past.toward(asks)
-        end
+        if asks and asks.window and asks.points then
+            local changes_at
 
-        also(changes_at)
+            is.toward, changes_at = past.toward(asks)
+            also(changes_at)
+        end
     end
 
     is.next_due = due
 
     if past.changed then
-        redis.call('SET', days, past.packed(frozen))
-    end
-
-    if record then
-        redis.call('HSET', orders, order, record)
-    end
-
-    for code, value in pairs(reserved) do
-        redis.call('HSET', budgets, code, value)
-    end
-
-    if results ~= '' then
-        redis.call('HSET', orders, order .. ' promotions', results)
-    end
-
-    if next(marks) then
-
-        -- what is too old counts for nothing, so it may stay for some events
-
-        if digest % 16 == 0 then
-            redis.call('ZREMRANGEBYSCORE', seen, '-inf', '('
-                       .. decimal((today - days_kept - spare) * digests))
-        end
-
-        for event, score in pairs(marks) do
-            redis.call('ZADD', seen, score, event)
-        end
+        redis.call('SET', days, past.text(frozen))
     end
 
     -- a figure that is none must not stop the order half-way
 
-    for _, field in ipairs(conversions) do
-        redis.pcall('HINCRBY', shown, field, 1)
-    end
+    for _, command in ipairs(writes) do
+        local call = command[1] == 'HINCRBY' and redis.pcall or redis.call
 
-    for field, value in pairs(paid) do
-        redis.call('HSET', activity, field, value)
-    end
-
-    if visited then
-        redis.call('HDEL', activity, 'owed')
+        call(unpack(command))
     end
 
     if is.created == 0 and kind ~= 'settle' then
@@ -140,9 +109,15 @@ elseif exists or status == 'booked' or status == 'kept' then
     local changes, n = {}, 0
 
     for i = 1, #fields do
-        local value = is[fields[i]]
+        local value, was = is[fields[i]], held[i]
 
-        if value ~= held[i] then
+        if i <= numbers then
+            if value ~= (was or 0) + 0 then
+                changes[n + 1], changes[n + 2] = fields[i], decimal(value)
+                n = n + 2
+            end
+
+        elseif value ~= (was or '') then
             changes[n + 1], changes[n + 2] = fields[i], value
             n = n + 2
         end

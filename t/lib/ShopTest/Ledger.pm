@@ -45,6 +45,9 @@ moment.
 use strict;
 use warnings;
 
+use Digest::SHA ();
+use List::Util ();
+
 use ShopTest ();
 use ShopTest::Loyalty ();
 
@@ -276,7 +279,7 @@ sub call {
     return ('EVALSHA', $self->sha('ledger'), scalar @keys,
             (map { $self->key($_) } @keys), $now, event($event),
             $self->promotions($event, $known || {}), $event->{told} || $now,
-            $self->rules($event));
+            digest($event), $self->looks_back, $self->rules($event));
 }
 
 
@@ -313,6 +316,41 @@ sub event {
     return ($event->{type}, $event->{id}, $event->{time},
             defined $what ? $what : '', defined $amount ? $amount : 0,
             $event->{promotion} || ($event->{qualifying} ? 'qualifying' : ''));
+}
+
+
+sub digest {
+    my ($event) = @_;
+    my ($type, undef, $time, $what, $amount, $option) = event($event);
+
+    return 0 if $type =~ /^(?:login|visit)$/;
+
+    # 36 bits
+
+    return unpack('Q>', Digest::SHA::sha1(
+        join ' ', $type, $time, $amount, $option, $what)) >> 28;
+}
+
+
+# days, and whether some are years of the calendar
+
+sub looks_back {
+    my ($self) = @_;
+    my @tiers = @{ $self->{program}{tiers} || [] };
+    my @windows = grep { defined } map { $_->{window} } @tiers;
+    my @days = map { ShopTest::Loyalty::seconds($_) / 86400 }
+               grep { /^\d/ } @windows;
+
+    return (List::Util::max(0, @days), '') if !grep { $_ eq 'calendar' }
+                                              @windows;
+
+    my $grace = List::Util::max(map {
+        ShopTest::Loyalty::seconds($_->{grace} || '0d') / 86400
+    } @tiers);
+
+    return (List::Util::max(@days, 366 + 32
+                            + List::Util::max(430, int($grace) + 1)),
+            'calendar');
 }
 
 
