@@ -5,18 +5,37 @@
 -- ARGV     hash, now, milliseconds until it idles out, created, provider,
 --          auth_time, expires, agent
 --
--- Sessions that idled out leave the list of devices here.  It comes first: if
--- it is of a wrong type, no session is left behind that nobody has.  Returns
--- 1.
+-- Sessions that are over leave the list of devices here.  One that was not
+-- seen for as long as the new one may be idle need not be over: another server
+-- may let it be idle for longer, and what ends all sessions finds them in the
+-- list only.  So it is looked at the sessions themselves: their keys are in
+-- the slot of KEYS[1] and begin as it does.  What is no hash is no session,
+-- and must not name another key.
+--
+-- It comes first: if the list is of a wrong type, no session is left behind
+-- that nobody has.  Returns 1.
 
+local session, list = KEYS[1], KEYS[2]
 local hash, now, ttl = ARGV[1], ARGV[2], ARGV[3]
+local most = 1000
 
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf',
-           string.format('(%.0f', now - math.ceil(ttl / 1000)))
-redis.call('ZADD', KEYS[2], now, hash)
+local prefix = string.sub(session, 1, -1 - #hash)
+local before = string.format('(%.0f', now - math.ceil(ttl / 1000))
 
-redis.call('HSET', KEYS[1], 'provider', ARGV[5], 'created', ARGV[4],
+for _, it in ipairs(redis.call('ZRANGEBYSCORE', list, '-inf', before,
+                               'LIMIT', 0, most))
+do
+    if #it ~= 64 or string.find(it, '[^0-9a-f]')
+        or redis.call('PTTL', prefix .. it) == -2
+    then
+        redis.call('ZREM', list, it)
+    end
+end
+
+redis.call('ZADD', list, now, hash)
+
+redis.call('HSET', session, 'provider', ARGV[5], 'created', ARGV[4],
            'auth_time', ARGV[6], 'expires', ARGV[7], 'agent', ARGV[8])
-redis.call('PEXPIRE', KEYS[1], ttl)
+redis.call('PEXPIRE', session, ttl)
 
 return 1
