@@ -87,11 +87,16 @@ sub customer {
     return \%c;
 }
 
+sub email {
+    my ($c, $name) = @_;
+
+    return "$name-" . $c->{sub} =~ s/^sub-//r . '@example.com';
+}
+
 sub address {
     my ($c, $name) = @_;
 
-    return 'shop:email:'
-        . Digest::SHA::sha256_hex("$name-" . $c->{sub} =~ s/^sub-//r . '@example.com');
+    return 'shop:email:' . Digest::SHA::sha256_hex(email($c, $name));
 }
 
 sub key { return (values %{ $_[0]{by} })[0]->key('customer') }
@@ -553,6 +558,28 @@ sub naver {
              'Apple, consent revoked');
     ended($c, 'Apple, consent revoked', 'apple', 'work');
     unlinked($c, 'Apple, consent revoked', 'apple');
+
+    # the address of another identity is in the profile
+
+    $c = customer('apple', 'work');
+
+    $email = email($c, 'work');
+
+    apple({ type => 'email-disabled', sub => $c->{sub} });
+    is(record($c)->{email_disabled}, email($c, 'apple'), 'Apple, again');
+    $redis->command('HSET', key($c), 'email', $email);
+    apple({ type => 'account-delete', sub => $c->{sub} });
+    is(record($c)->{email_disabled}, undef,
+       'Apple, an account that is no more: nor is its address marked');
+    is(record($c)->{email}, $email, '... the other one stays');
+
+    $c = customer('apple', 'work');
+    $email = email($c, 'work');
+
+    $redis->command('HSET', key($c), 'email_disabled', $email);
+    apple({ type => 'account-delete', sub => $c->{sub} });
+    is(record($c)->{email_disabled}, $email,
+       '... if it is the one that takes no mail, it is marked still');
 
     for my $type ('account-delete', 'account-deleted') {
         $c = customer('apple');

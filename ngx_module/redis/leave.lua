@@ -32,7 +32,7 @@ for i = 1, #fields, 2 do
         address = string.match(value, ' (.*)$')
 
     elseif string.sub(field, 1, 3) == 'id:' then
-        addresses[string.match(value, ' (.*)$') or ''] = true
+        addresses[string.lower(string.match(value, ' (.*)$') or '')] = true
         others = others + 1
     end
 end
@@ -78,8 +78,12 @@ if what == 'erase' and #fields > 0 then
                'picture', 'phone')
     redis.call('HDEL', view, 'locale', 'providers')
 
-    if not addresses[profile['email'] or ''] then
-        redis.call('HDEL', key, 'email', 'email_state', 'email_disabled')
+    if not addresses[string.lower(profile['email'] or '')] then
+        redis.call('HDEL', key, 'email', 'email_state')
+    end
+
+    if not addresses[string.lower(profile['email_disabled'] or '')] then
+        redis.call('HDEL', key, 'email_disabled')
     end
 
     redis.call('HSET', key, 'erased', when)
