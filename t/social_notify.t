@@ -1174,6 +1174,27 @@ is(request($nginx->port, 'PUT', '/_shop/notify/meta')->status, 405,
        "... is nobody's");
     is(scalar(() = $redis->keys('shop:customer:*:c-none')), 0,
        '... and nobody is made');
+
+    # as is one that the shop has given to them, until they sign in
+
+    my $c = customer('meta');
+
+    $redis->command('HDEL', key($c), "id:meta:$c->{sub}");
+    meta({ user_id => $c->{sub} }, args => '?deauthorize');
+    ended($c, 'an only identity that was never written down', 'meta');
+    is(owner($c, 'meta'), $c->{id}, '... stays theirs');
+
+    $redis->command('HSET', key($c), "id:work:$c->{sub}", $now);
+    meta({ user_id => $c->{sub}, issued_at => $now - 60 },
+         args => '?deauthorize');
+    is(owner($c, 'meta'), undef, '... if they have no other one');
+
+    $c = customer('meta');
+
+    $redis->command('HDEL', key($c), "id:meta:$c->{sub}");
+    meta({ user_id => $c->{sub} });
+    is(owner($c, 'meta'), undef, '... or it is to be deleted');
+    is(record($c)->{name}, undef, '... with what is known');
 }
 
 

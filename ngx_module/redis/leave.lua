@@ -14,8 +14,11 @@
 -- also where it was copied to, WHEN is noted; or "email_on" and "email_off":
 -- whether the address of this identity takes mail.
 --
--- It can be repeated.  Returns 1 if the identity is linked no more, else 0,
--- and the hashes of the sessions that ended.
+-- An identity may have no field: a login was cut off after its claim, or the
+-- shop has given it to the customer by hand.  It is theirs all the same.
+--
+-- It can be repeated.  Returns 1 if the identity is the customer's no more,
+-- else 0, and the hashes of the sessions that ended.
 
 local key, list, view = KEYS[1], KEYS[2], KEYS[3]
 local what, when, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -48,8 +51,8 @@ elseif what == 'email_off' then
     end
 end
 
-local linked = profile[identity] and 1 or 0
 local alone = what == 'erase' and others == 0
+local leaves = what == 'erase' or what == 'unlink' and others > 0
 
 local ended = {}
 
@@ -67,10 +70,9 @@ if what == 'end' or what == 'unlink' or what == 'erase' then
     end
 end
 
-if linked == 1 and (what == 'erase' or what == 'unlink' and others > 0) then
+if leaves and profile[identity] then
     redis.call('HDEL', key, identity)
     redis.call('HDEL', view, 'providers')
-    linked = 0
 end
 
 if what == 'erase' and #fields > 0 then
@@ -89,4 +91,4 @@ if what == 'erase' and #fields > 0 then
     redis.call('HSET', key, 'erased', when)
 end
 
-return { 1 - linked, ended }
+return { leaves and 1 or 0, ended }
