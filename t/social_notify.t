@@ -403,9 +403,10 @@ sub naver {
        '... and an address');
     ended($c, 'Meta, data deletion', 'meta', 'work');
     erased($c, 'Meta, data deletion', 'meta');
-    is_deeply([ grep { /locale|providers/ } sort keys
-                %{ $redis->hash($view) } ], [],
-              '... nor has the view a copy');
+    is($redis->command('HGET', $view, 'locale'), undef,
+       '... nor has the view a copy');
+    is($redis->command('HGET', $view, 'providers'), 'work',
+       '... which tells of those that are left');
     is(owner($c, 'work'), $c->{id}, '... another identity is theirs still');
 
     my ($path) = $answer->{url} =~ m{^http://[^/]+(.*)};
@@ -448,13 +449,26 @@ sub naver {
 }
 
 {
-    my $c = customer('meta', 'work');
+    my $c = customer('meta', 'work', 'apple');
+    my ($view) = $redis->keys("shop:view:*:$c->{id}");
+
+    $redis->command('HSET', $view, 'providers', 'apple,meta,work');
+    $redis->command('HSET', key($c), "id:work:other-$c->{sub}", $now);
 
     answered(meta({ user_id => $c->{sub} }, args => '?deauthorize'), 200,
              'Meta, deauthorized');
-    ended($c, 'Meta, deauthorized', 'meta', 'work');
+    ended($c, 'Meta, deauthorized', 'meta', 'work', 'apple');
     unlinked($c, 'Meta, deauthorized', 'meta');
     is(record($c)->{name}, 'Ann', '... what is known stays');
+    is($redis->command('HGET', $view, 'providers'), 'apple,work',
+       '... and segments by the other accounts');
+
+    $c = customer('meta', 'work');
+    ($view) = $redis->keys("shop:view:*:$c->{id}");
+
+    meta({ user_id => $c->{sub} }, args => '?deauthorize');
+    is($redis->command('HGET', $view, 'providers'), undef,
+       '... where there are any');
 
     $c = customer('meta');
 

@@ -25,6 +25,7 @@ local what, when, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local fields = redis.call('HGETALL', key)
 local profile, address, addresses, others = {}, nil, {}, 0
+local linked, names = {}, {}
 
 for i = 1, #fields, 2 do
     local field, value = fields[i], fields[i + 1]
@@ -37,6 +38,13 @@ for i = 1, #fields, 2 do
     elseif string.sub(field, 1, 3) == 'id:' then
         addresses[string.lower(string.match(value, ' (.*)$') or '')] = true
         others = others + 1
+
+        local name = string.match(field, '^id:([%w_-]+):')
+
+        if name and not linked[name] and #names < 64 then
+            linked[name] = true
+            names[#names + 1] = name
+        end
     end
 end
 
@@ -70,15 +78,30 @@ if what == 'end' or what == 'unlink' or what == 'erase' then
     end
 end
 
-if leaves and profile[identity] then
+-- the names are copied by activity.lua, but every five minutes only: who is of
+-- a segment by another account is not to leave it meanwhile
+
+if leaves then
+    local copy = redis.call('HGET', view, 'providers')
+
+    table.sort(names)
+
+    local left = table.concat(names, ',')
+
     redis.call('HDEL', key, identity)
-    redis.call('HDEL', view, 'providers')
+
+    if left == '' then
+        redis.call('HDEL', view, 'providers')
+
+    elseif copy and copy ~= left then
+        redis.call('HSET', view, 'providers', left)
+    end
 end
 
 if what == 'erase' and #fields > 0 then
     redis.call('HDEL', key, 'name', 'given_name', 'family_name', 'locale',
                'picture', 'phone')
-    redis.call('HDEL', view, 'locale', 'providers')
+    redis.call('HDEL', view, 'locale')
 
     if not addresses[string.lower(profile['email'] or '')] then
         redis.call('HDEL', key, 'email', 'email_state')
