@@ -387,7 +387,8 @@ sub naver {
     my $c = customer('meta', 'work');
     my ($view) = $redis->keys("shop:view:*:$c->{id}");
 
-    $redis->command('HSET', $view, 'locale', 'de', 'providers', 'meta,work');
+    $redis->command('HSET', $view, 'locale', 'de', 'providers', 'meta,work',
+                    'visits', '1 1 1 1');
 
     my $response = meta({ user_id => $c->{sub} });
     my $answer = $response->json;
@@ -407,6 +408,8 @@ sub naver {
        '... nor has the view a copy');
     is($redis->command('HGET', $view, 'providers'), 'work',
        '... which tells of those that are left');
+    is($redis->command('HGET', $view, 'visits'), '1 1 1 1',
+       '... and of their visits');
     is(owner($c, 'work'), $c->{id}, '... another identity is theirs still');
 
     my ($path) = $answer->{url} =~ m{^http://[^/]+(.*)};
@@ -434,11 +437,31 @@ sub naver {
 
 {
     my $c = customer('meta');
+    my $session = $c->{by}{meta};
+    my ($list, $activity, $view)
+        = map { $session->key($_) } qw(sessions activity view);
+
+    my %visits = map { $_ => $now } qw(
+        first_seen last_seen visits last_visit streak owed earlier_visit
+        frequency shown shown:CODE);
+
+    $redis->command('ZADD', $list, $now - 86400, 'ab' x 32);
+    $redis->command('HSET', $activity, %visits, 'paid:login' => "$now 1:1",
+                    'used:CODE' => 0);
+    $redis->command('HSET', $view, locale => 'de', providers => 'meta',
+                    visits => "$now $now 1000 1");
 
     is(meta({ user_id => $c->{sub} })->status, 200,
        'Meta, data deletion of the only identity: 200');
     ended($c, 'the only identity', 'meta');
     erased($c, 'the only identity', 'meta');
+    is($redis->command('EXISTS', $list), 0, '... no list of sessions is left');
+    is_deeply($redis->hash($activity),
+              { 'paid:login' => "$now 1:1", 'used:CODE' => 0 },
+              '... of the visits only what bounds promotions and points');
+    is_deeply([ grep { /visits|locale|providers/ } keys
+                %{ $redis->hash($view) } ], [],
+              '... and no copy of them');
 
     my $again = $redis->command('HGET', key($c), 'erased');
 
@@ -1163,7 +1186,9 @@ sub backchannel {
        '... end, all of them');
     is(status($many[$_]), 401, "... session $_, too") for 0, 499, 500, 1099;
     is(status($c->{by}{work}), 200, '... the one by another does not');
-    is($redis->command('ZCARD', $list), 3,
+    is($redis->command('ZSCORE', $list, 'ab' x 32), undef,
+       '... one that was over is not listed any more');
+    is($redis->command('ZCARD', $list), 2,
        '... and who is left stands in the list');
 }
 

@@ -161,7 +161,7 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     n = sessions->nelts;
     hash = sessions->elts;
 
-    keys = ngx_palloc(op->pool, (3 + n) * sizeof(ngx_str_t));
+    keys = ngx_palloc(op->pool, (4 + n) * sizeof(ngx_str_t));
     args = ngx_palloc(op->pool, (4 + n) * sizeof(ngx_str_t));
 
     if (keys == NULL || args == NULL) {
@@ -181,6 +181,9 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         || ngx_shop_redis_customer_key(redis, op->pool, "view", id, NULL,
                                        &keys[2])
            != NGX_OK
+        || ngx_shop_redis_customer_key(redis, op->pool, "activity", id, NULL,
+                                       &keys[3])
+           != NGX_OK
         || ngx_shop_decimal(op->pool, when, &args[1]) != NGX_OK
         || ngx_shop_customer_identity_field(op->pool, provider, subject,
                                             &args[2])
@@ -194,14 +197,14 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         args[4 + i] = hash[i];
 
         if (ngx_shop_redis_customer_key(redis, op->pool, "session", id,
-                                        &hash[i], &keys[3 + i])
+                                        &hash[i], &keys[4 + i])
             != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_leave, 3 + n,
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_leave, 4 + n,
                                      keys, 4 + n, args);
 }
 

@@ -3,7 +3,8 @@
 -- KEYS[1]  shop:customer:{NN}:ID
 -- KEYS[2]  shop:sessions:{NN}:ID
 -- KEYS[3]  shop:view:{NN}:ID
--- KEYS[4]  shop:session:{NN}:ID:HASH, and so on: sessions of this customer
+-- KEYS[4]  shop:activity:{NN}:ID
+-- KEYS[5]  shop:session:{NN}:ID:HASH, and so on: sessions of this customer
 -- ARGV     what, when, field of the identity ("id:NAME:SUBJECT"), NAME, then
 --          the hash of each session
 --
@@ -14,13 +15,17 @@
 -- also where it was copied to, WHEN is noted; or "email_on" and "email_off":
 -- whether the address of this identity takes mail.
 --
+-- With the only identity erased, all sessions end, and visits are forgotten:
+-- of the activity there stays what bounds points and promotions.  A session
+-- that is over already leaves the list.
+--
 -- An identity may have no field: a login was cut off after its claim, or the
 -- shop has given it to the customer by hand.  It is theirs all the same.
 --
 -- It can be repeated.  Returns 1 if the identity is the customer's no more,
 -- else 0, and the hashes of the sessions that ended.
 
-local key, list, view = KEYS[1], KEYS[2], KEYS[3]
+local key, list, view, activity = unpack(KEYS, 1, 4)
 local what, when, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local fields = redis.call('HGETALL', key)
@@ -65,15 +70,19 @@ local leaves = what == 'erase' or what == 'unlink' and others > 0
 local ended = {}
 
 if what == 'end' or what == 'unlink' or what == 'erase' then
-    for i = 4, #KEYS do
+    for i = 5, #KEYS do
         local by, made = unpack(redis.call('HMGET', KEYS[i], 'provider',
                                            'created'))
         local later = what == 'end' and (tonumber(made) or 0) > tonumber(when)
+        local ends = by and (alone or by == provider) and not later
 
-        if by and (alone or by == provider) and not later then
+        if ends then
+            ended[#ended + 1] = ARGV[i]
+        end
+
+        if ends or not by then
             redis.call('DEL', KEYS[i])
-            redis.call('ZREM', list, ARGV[i + 1])
-            ended[#ended + 1] = ARGV[i + 1]
+            redis.call('ZREM', list, ARGV[i])
         end
     end
 end
@@ -112,6 +121,20 @@ if what == 'erase' and #fields > 0 then
     end
 
     redis.call('HSET', key, 'erased', when)
+end
+
+if alone then
+    local held = redis.call('HGETALL', activity)
+
+    for i = 1, #held, 2 do
+        local kind = string.match(held[i], '^(%a+):')
+
+        if kind ~= 'paid' and kind ~= 'used' then
+            redis.call('HDEL', activity, held[i])
+        end
+    end
+
+    redis.call('HDEL', view, 'visits')
 end
 
 return { leaves and 1 or 0, ended }
