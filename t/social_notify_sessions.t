@@ -1,5 +1,6 @@
 # Which sessions a notice ends: all that the provider has made, however long
-# ago they were seen, and whatever another server holds of idle ones.
+# ago they were seen, whatever another server holds of idle ones, and however
+# many there are.
 
 use lib 't/lib';
 use ShopTest;
@@ -65,6 +66,25 @@ sub revoke {
     return $shop->nginx->post('/_shop/notify/work', $token)->status;
 }
 
+# many sessions, all seen at that time
+
+sub many {
+    my ($session, $n, $seen) = @_;
+
+    return $redis->command('EVAL', <<'END', 2, $session->key,
+        local prefix = string.sub(KEYS[1], 1, -65)
+
+        for i = 1, ARGV[1] do
+            local hash = redis.sha1hex(i) .. string.rep('0', 24)
+
+            redis.call('HSET', prefix .. hash, 'provider', 'work', 'created',
+                       ARGV[2], 'auth_time', ARGV[2], 'expires', ARGV[3])
+            redis.call('ZADD', KEYS[2], ARGV[2], hash)
+        end
+END
+                           $session->key('sessions'), $n, $seen, time + 86400);
+}
+
 sub keys_of {
     my ($session) = @_;
 
@@ -98,5 +118,24 @@ sub keys_of {
     is(keys_of($session), 0, '... and all others');
 }
 
+
+# --- a notice, and more than are asked for at once
+
+{
+    my ($id) = customer('many');
+    my $first = session($id);
+    my $other = session($id, provider => 'other');
+    my $list = $first->key('sessions');
+
+    is(status($_), 200, 'a session') for $first, $other;
+    $_->noted(600) for $first, $other;
+    many($first, 10050, $now);
+
+    is(revoke('many'), 202, 'a notice, and more than ten thousand sessions');
+    is(status($first), 401, '... ends the first one as well');
+    is(keys_of($first), 1, '... and all but that of another provider');
+    is(status($other), 200, '... which is good');
+    is($redis->command('ZCARD', $list), 1, '... and stands in the list');
+}
 
 done_testing();

@@ -27,6 +27,8 @@
  *                other has it; before "leave", which makes it unknown
  *     leave      in the customer's slot, one script, with a part of the
  *                sessions at a time; see leave.lua
+ *     again      the sessions are listed once more, and end, until none did:
+ *                one list has only so many, and some may be new
  *     release    the identity is nobody's, if it is unlinked
  *     mark       it was carried out
  *     answer     as the provider wants it
@@ -51,6 +53,7 @@ typedef struct {
     ngx_str_t                  email;       /* of the identity */
     ngx_array_t                sessions;    /* of ngx_str_t */
     ngx_uint_t                 next;        /* of these */
+    ngx_uint_t                 ended;       /* of these */
     ngx_uint_t                 left;        /* 1: the identity is unlinked */
 } ngx_http_social_notify_t;
 
@@ -80,6 +83,8 @@ static ngx_int_t ngx_http_social_notify_leave(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_left(ngx_http_social_flow_t *flow);
 static void ngx_http_social_notify_ended(ngx_http_request_t *r,
     ngx_shop_redis_reply_t *ended);
+static ngx_int_t ngx_http_social_notify_again(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_listed(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_release(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_released(
@@ -585,9 +590,13 @@ ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
     ngx_http_social_notify_ended(flow->request, ended);
 
     notify = flow->data;
+    notify->ended += ended->nelts;
 
     if (notify->next < notify->sessions.nelts) {
         flow->step = ngx_http_social_notify_leave;
+
+    } else if (notify->ended) {
+        flow->step = ngx_http_social_notify_again;
 
     } else if (unlinked && notify->notice.action >= NGX_SHOP_NOTICE_UNLINK) {
         notify->left = 1;
@@ -624,6 +633,58 @@ ngx_http_social_notify_ended(ngx_http_request_t *r,
             ngx_shop_cache_end(smcf->zone, &session);
         }
     }
+}
+
+
+/* what has ended is listed no more, so this comes to an end */
+
+static ngx_int_t
+ngx_http_social_notify_again(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    notify = flow->data;
+
+    notify->next = 0;
+    notify->ended = 0;
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_LIST_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_session_list(smcf->redis, op, &flow->customer) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_listed);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_listed(ngx_http_social_flow_t *flow)
+{
+    ngx_http_social_notify_t  *notify;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    notify = flow->data;
+
+    if (ngx_shop_session_listed(flow->request->pool, flow->op->replies[0],
+                                &notify->sessions)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_unexpected(flow, "sessions");
+    }
+
+    flow->step = ngx_http_social_notify_leave;
+
+    return NGX_OK;
 }
 
 
