@@ -1,6 +1,6 @@
 # Which sessions a notice ends: all that the provider has made, however long
 # ago they were seen, whatever another server holds of idle ones, and however
-# many there are.
+# many there are.  Of these a customer has so many and no more.
 
 use lib 't/lib';
 use ShopTest;
@@ -116,6 +116,42 @@ sub keys_of {
     is(revoke('two'), 202, 'a notice');
     is(status($session), 401, '... ends it');
     is(keys_of($session), 0, '... and all others');
+}
+
+
+# --- as many as there may be
+
+{
+    my ($id, $browser) = customer('most');
+    my ($old, $older) = map { session($id) } 1, 2;
+    my $list = $old->key('sessions');
+
+    is(status($_), 200, 'a session') for $old, $older;
+    $old->noted(1000);
+    $older->noted(2000);
+    many($old, 997, $now - 600);
+
+    my $next = $shop->signs_in('a thousand sessions, and one more');
+
+    is(status($older), 401, '... ends the one that was seen longest ago');
+    is(status($old), 200, '... and no other');
+    is($redis->command('EXISTS', $older->key), 0, '... in Redis as well');
+    is($redis->command('ZCARD', $list), 1000, '... and a thousand are listed');
+    is(keys_of($old), 1000, '... which are all that there are');
+
+    # more by hand, and what is none
+
+    $redis->command('ZADD', $list, 1, $_)
+        for 'no hash', 'ab' x 32, 'AB' x 32, 'ab' x 33;
+    session($id) for 1 .. 9;
+
+    $shop->signs_in('nine too many, and one more');
+
+    is(status($old), 401, '... ends the next one');
+    is(keys_of($old), 1000, '... and nine others');
+    is($redis->command('ZCARD', $list), 1000, '... of a thousand again');
+    ok($shop->me($_), '... who was there a moment ago is there still')
+        for $browser, $next;
 }
 
 

@@ -232,6 +232,12 @@ ngx_int_t ngx_http_shop_writes_to(ngx_http_shop_main_conf_t *smcf,
     ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
     ngx_str_t *customer);
 
+/* the same for a session that "op" makes; those that its last reply names, see
+ * ngx_shop_session_write(), have ended for it, and are missing for good */
+ngx_int_t ngx_http_shop_signs_in(ngx_http_request_t *r,
+    ngx_shop_redis_op_t *op, ngx_shop_session_t *session,
+    ngx_str_t *customer);
+
 /* the same for a session that "op" ends, whose first reply says that it is
  * done: then it is missing for good, also if nobody waits any more */
 ngx_int_t ngx_http_shop_signs_out(ngx_http_request_t *r,

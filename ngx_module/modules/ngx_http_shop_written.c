@@ -26,12 +26,15 @@ struct ngx_http_shop_write_s {
     ngx_str_t                  customer;    /* may be empty */
     ngx_http_shop_write_t     *next;        /* of the same operation */
     ngx_uint_t                 signs_out;   /* if it is done: for good */
+    ngx_uint_t                 signs_in;    /* if others ended: for good */
 };
 
 
 static ngx_http_shop_write_t *ngx_http_shop_write(
     ngx_http_shop_main_conf_t *smcf, ngx_shop_redis_op_t *op, ngx_uint_t n);
 static void ngx_http_shop_written(ngx_shop_redis_op_t *op);
+static void ngx_http_shop_replaced(ngx_shop_zone_t *zone,
+    ngx_shop_redis_reply_t *ended);
 
 
 ngx_int_t
@@ -68,6 +71,23 @@ ngx_http_shop_writes_to(ngx_http_shop_main_conf_t *smcf,
 
         write->customer.len = customer->len;
     }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_shop_signs_in(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
+    ngx_shop_session_t *session, ngx_str_t *customer)
+{
+    ngx_http_shop_write_t  *write;
+
+    if (ngx_http_shop_writes(r, op, session, customer) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    write = op->over_data;
+    write->signs_in = 1;
 
     return NGX_OK;
 }
@@ -174,6 +194,36 @@ ngx_http_shop_written(ngx_shop_redis_op_t *op)
         if (write->customer.len) {
             ngx_shop_cache_drop(write->zone, NGX_SHOP_CACHE_VIEW,
                                 &write->customer);
+        }
+
+        if (write->signs_in && op->rc == NGX_OK) {
+            ngx_http_shop_replaced(write->zone,
+                                   op->replies[op->ncommands - 1]);
+        }
+    }
+}
+
+
+static void
+ngx_http_shop_replaced(ngx_shop_zone_t *zone, ngx_shop_redis_reply_t *ended)
+{
+    u_char      digest[NGX_SHOP_SHA256_LEN];
+    ngx_str_t   session, hash;
+    ngx_uint_t  i;
+
+    if (ended->type != NGX_SHOP_REDIS_ARRAY) {
+        return;
+    }
+
+    session.len = NGX_SHOP_SHA256_LEN;
+    session.data = digest;
+
+    for (i = 0; i < ended->nelts; i++) {
+
+        if (ngx_shop_redis_text(ended, i, &hash) == NGX_OK
+            && ngx_shop_unhex(&hash, digest, NGX_SHOP_SHA256_LEN) == NGX_OK)
+        {
+            ngx_shop_cache_end(zone, &session);
         }
     }
 }

@@ -246,7 +246,7 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
         || ngx_shop_session_write(smcf->redis, op, &flow->session, &agent,
                                   now)
            != NGX_OK
-        || ngx_http_shop_writes(r, op, &flow->session, &flow->customer)
+        || ngx_http_shop_signs_in(r, op, &flow->session, &flow->customer)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -275,7 +275,7 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 
     if (ngx_shop_customer_created(reply[0], &flow->created) != NGX_OK
         || ngx_shop_ledger_booked(reply[1]) != NGX_OK
-        || ngx_shop_session_done(reply[2]) != NGX_OK)
+        || reply[2]->type != NGX_SHOP_REDIS_ARRAY)
     {
         return ngx_http_social_flow_unexpected(flow, "a login");
     }

@@ -3,7 +3,7 @@
 -- KEYS[1]  shop:session:{NN}:ID:HASH
 -- KEYS[2]  shop:sessions:{NN}:ID
 -- ARGV     hash, now, milliseconds until it idles out, created, provider,
---          auth_time, expires, agent
+--          auth_time, expires, agent, how many sessions a customer may have
 --
 -- Sessions that are over leave the list of devices here.  One that was not
 -- seen for as long as the new one may be idle need not be over: another server
@@ -12,24 +12,41 @@
 -- the slot of KEYS[1] and begin as it does.  What is no hash is no session,
 -- and must not name another key.
 --
--- It comes first: if the list is of a wrong type, no session is left behind
--- that nobody has.  Returns 1.
+-- If there are still as many as there may be, those end that were seen longest
+-- ago, at most as many again.
+--
+-- All of that comes first: if the list is of a wrong type, no session is left
+-- behind that nobody has.  Returns the hashes of the sessions that ended.
 
 local session, list = KEYS[1], KEYS[2]
-local hash, now, ttl = ARGV[1], ARGV[2], ARGV[3]
-local most = 1000
+local hash, now, ttl, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[9])
 
 local prefix = string.sub(session, 1, -1 - #hash)
 local before = string.format('(%.0f', now - math.ceil(ttl / 1000))
+local ended = {}
+
+local function is_hash(text)
+    return #text == 64 and not string.find(text, '[^0-9a-f]')
+end
 
 for _, it in ipairs(redis.call('ZRANGEBYSCORE', list, '-inf', before,
                                'LIMIT', 0, most))
 do
-    if #it ~= 64 or string.find(it, '[^0-9a-f]')
-        or redis.call('PTTL', prefix .. it) == -2
-    then
+    if not is_hash(it) or redis.call('PTTL', prefix .. it) == -2 then
         redis.call('ZREM', list, it)
     end
+end
+
+for i, it in ipairs(redis.call('ZRANGE', list, 0, -most)) do
+    if i > most then
+        break
+    end
+
+    if is_hash(it) and redis.call('DEL', prefix .. it) == 1 then
+        ended[#ended + 1] = it
+    end
+
+    redis.call('ZREM', list, it)
 end
 
 redis.call('ZADD', list, now, hash)
@@ -38,4 +55,4 @@ redis.call('HSET', session, 'provider', ARGV[5], 'created', ARGV[4],
            'auth_time', ARGV[6], 'expires', ARGV[7], 'agent', ARGV[8])
 redis.call('PEXPIRE', session, ttl)
 
-return 1
+return ended

@@ -29,6 +29,7 @@
 #define NGX_SHOP_SESSION_HASTE        2     /* where its end is too near */
 #define NGX_SHOP_SESSION_SKEW         300   /* seconds, between servers */
 #define NGX_SHOP_SESSION_LIFETIME_MAX  (3650 * 86400)
+#define NGX_SHOP_SESSION_MAX          1000  /* of a customer */
 
 
 typedef struct {
@@ -120,8 +121,11 @@ ngx_int_t ngx_shop_session_known(ngx_pool_t *pool,
     ngx_shop_redis_reply_t **replies, time_t now,
     ngx_shop_session_t *session);
 
-/* adds the write of a new session; "agent" is for the customer's own list
- * of devices */
+/*
+ * Adds the write of a new session; "agent" is for the customer's own list of
+ * devices.  The reply is an array of the hashes of those that ended, as the
+ * customer has no more than NGX_SHOP_SESSION_MAX; or else it is a fault.
+ */
 ngx_int_t ngx_shop_session_write(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_shop_session_t *session, ngx_str_t *agent,
     time_t now);

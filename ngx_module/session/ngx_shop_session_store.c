@@ -135,7 +135,7 @@ ngx_int_t
 ngx_shop_session_write(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_shop_session_t *session, ngx_str_t *agent, time_t now)
 {
-    ngx_str_t  keys[2], args[8];
+    ngx_str_t  keys[2], args[9];
 
     if (ngx_shop_session_keys(redis, op->pool, session, &args[0], keys)
         != NGX_OK)
@@ -150,7 +150,9 @@ ngx_shop_session_write(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         || ngx_shop_decimal(op->pool, session->ttl, &args[2]) != NGX_OK
         || ngx_shop_decimal(op->pool, session->created, &args[3]) != NGX_OK
         || ngx_shop_decimal(op->pool, session->auth_time, &args[5]) != NGX_OK
-        || ngx_shop_decimal(op->pool, session->expires, &args[6]) != NGX_OK)
+        || ngx_shop_decimal(op->pool, session->expires, &args[6]) != NGX_OK
+        || ngx_shop_decimal(op->pool, NGX_SHOP_SESSION_MAX, &args[8])
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -160,7 +162,7 @@ ngx_shop_session_write(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     }
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_session, 2,
-                                     keys, 8, args);
+                                     keys, 9, args);
 }
 
 
