@@ -1165,6 +1165,44 @@ sub backchannel {
 }
 
 
+# --- a provider's name changes hands: its subjects are other people
+
+for ([ 'down', 202, sub {
+           my $token = token('down', { sub => $_[0]->{sub},
+               events => { "$uri{risc}account-purged" => {} } });
+
+           return sub { post('down', $token) };
+       } ],
+     [ 'silent', 200, sub {
+           my $token = form(logout_token => token('silent', {
+               sub => $_[0]->{sub}, exp => time + 120,
+               events => { $logout => {} } },
+               header => { typ => 'logout+jwt' }));
+
+           return sub {
+               $nginx->post('/_shop/backchannel/silent', $token, @form);
+           };
+       } ])
+{
+    my ($name, $done, $notice) = @$_;
+    my $c = customer($name);
+    my $post = $notice->($c);
+
+    $redis->command('HSET', 'shop:meta', "provider:$name",
+                    'https://before.example');
+    refused("$name: of another issuer than its customers", 502,
+            'issuer_changed', $post->());
+    untouched($c, $name);
+    is($redis->command('HGET', 'shop:meta', "provider:$name"),
+       'https://before.example', '... and the issuer stays who it was');
+
+    $redis->command('HSET', 'shop:meta', "provider:$name",
+                    $provider->issuer("/$name"));
+    is($post->()->status, $done, '... it is done when that was mended');
+    is(status($c->{by}{$name}), 401, '... and was not taken for done before');
+}
+
+
 # --- many sessions
 
 {

@@ -233,6 +233,16 @@ ngx_int_t ngx_http_social_native_answer(ngx_http_social_flow_t *flow);
 /* flow->identity is known: finds out whose it is, and goes on to the below */
 ngx_int_t ngx_http_social_signin(ngx_http_social_flow_t *flow);
 
+/*
+ * Asks whether the customers of flow->provider were made with its issuer, and
+ * goes on with "step", which finds that by the second; with "first" it is the
+ * issuer from now on where none was yet.  NGX_OK: it is, and issuer_known
+ * says so from then on; NGX_DECLINED: none was yet; NGX_ERROR: refused.
+ */
+ngx_int_t ngx_http_social_issuer(ngx_http_social_flow_t *flow,
+    ngx_uint_t first, ngx_http_social_step_pt step);
+ngx_int_t ngx_http_social_issuer_same(ngx_http_social_flow_t *flow);
+
 /* flow->customer is known: makes customer and session */
 ngx_int_t ngx_http_social_signin_create(ngx_http_social_flow_t *flow);
 

@@ -20,6 +20,8 @@
  *                (logout: at an address of its own, it is a logout token)
  *     metadata, keys, verify
  *                for those that are tokens, see ngx_http_social_exchange.c
+ *     issuer     whether the provider's name has not changed its issuer: it
+ *                would be about another person of that subject
  *     seen       whether it was carried out before
  *     owner      whose identity it is
  *     sessions   of that customer, and the address of the identity
@@ -74,6 +76,9 @@ static ngx_int_t ngx_http_social_notify_refuse(ngx_http_social_flow_t *flow,
     const char *reason);
 static ngx_int_t ngx_http_social_notify_known(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_id(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_issuer(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_same_issuer(
+    ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_seen(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_owner(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_owned(ngx_http_social_flow_t *flow);
@@ -339,15 +344,9 @@ ngx_http_social_notify_known(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    if (notify->notice.action == NGX_SHOP_NOTICE_NOTHING) {
-        flow->step = ngx_http_social_notify_answer;
-
-    } else if (notify->notice.id.len) {
-        flow->step = ngx_http_social_notify_seen;
-
-    } else {
-        flow->step = ngx_http_social_notify_owner;
-    }
+    flow->step = (notify->notice.action == NGX_SHOP_NOTICE_NOTHING)
+                 ? ngx_http_social_notify_answer
+                 : ngx_http_social_notify_issuer;
 
     return NGX_OK;
 }
@@ -381,11 +380,45 @@ ngx_http_social_notify_id(ngx_http_social_flow_t *flow)
 
 
 static ngx_int_t
+ngx_http_social_notify_issuer(ngx_http_social_flow_t *flow)
+{
+    if (!flow->provider->issuer_known) {
+        return ngx_http_social_issuer(flow, 0,
+                                      ngx_http_social_notify_same_issuer);
+    }
+
+    flow->step = ngx_http_social_notify_seen;
+
+    return NGX_OK;
+}
+
+
+/* where nobody has signed in yet there may be customers that the shop made */
+
+static ngx_int_t
+ngx_http_social_notify_same_issuer(ngx_http_social_flow_t *flow)
+{
+    flow->step = ngx_http_social_notify_seen;
+
+    return (ngx_http_social_issuer_same(flow) == NGX_ERROR) ? NGX_ERROR
+                                                            : NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_social_notify_seen(ngx_http_social_flow_t *flow)
 {
     ngx_str_t                   argv[2];
     ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
     ngx_http_shop_main_conf_t  *smcf;
+
+    notify = flow->data;
+
+    if (notify->notice.id.len == 0) {
+        flow->step = ngx_http_social_notify_owner;
+        return NGX_OK;
+    }
 
     smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
 

@@ -24,28 +24,54 @@ static ngx_int_t ngx_http_social_signin_created(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_done(ngx_http_social_flow_t *flow);
 
 
+ngx_int_t
+ngx_http_social_signin(ngx_http_social_flow_t *flow)
+{
+    if (flow->provider->issuer_known) {
+        flow->step = ngx_http_social_signin_claim;
+        return NGX_OK;
+    }
+
+    return ngx_http_social_issuer(flow, 1,
+                                  ngx_http_social_signin_same_issuer);
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_same_issuer(ngx_http_social_flow_t *flow)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_social_issuer_same(flow);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_social_flow_unexpected(flow, "an issuer");
+    }
+
+    flow->step = ngx_http_social_signin_claim;
+
+    return rc;
+}
+
+
 /*
  * Identities are kept under the provider's name, so behind one name there
  * must always be the same issuer: its subjects would change hands.
  */
 
 ngx_int_t
-ngx_http_social_signin(ngx_http_social_flow_t *flow)
+ngx_http_social_issuer(ngx_http_social_flow_t *flow, ngx_uint_t first,
+    ngx_http_social_step_pt step)
 {
     ngx_str_t                   argv[4];
     ngx_shop_redis_op_t        *op;
     ngx_shop_provider_t        *provider;
     ngx_http_shop_main_conf_t  *smcf;
 
-    if (flow->provider->issuer_known) {
-        flow->step = ngx_http_social_signin_claim;
-        return NGX_OK;
-    }
-
     smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
     provider = &flow->provider->conf;
 
-    op = ngx_http_social_flow_op(flow, 2);
+    op = ngx_http_social_flow_op(flow, first ? 2 : 1);
     if (op == NULL) {
         return NGX_ERROR;
     }
@@ -65,11 +91,13 @@ ngx_http_social_signin(ngx_http_social_flow_t *flow)
 
     ngx_sprintf(argv[2].data, "provider:%V", &provider->name);
 
-    ngx_str_set(&argv[0], "HSETNX");
-    argv[3] = provider->issuer;
+    if (first) {
+        ngx_str_set(&argv[0], "HSETNX");
+        argv[3] = provider->issuer;
 
-    if (ngx_shop_redis_add(op, 4, argv) != NGX_OK) {
-        return NGX_ERROR;
+        if (ngx_shop_redis_add(op, 4, argv) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     ngx_str_set(&argv[0], "HGET");
@@ -78,13 +106,12 @@ ngx_http_social_signin(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    return ngx_http_social_flow_ask(flow, op,
-                                    ngx_http_social_signin_same_issuer);
+    return ngx_http_social_flow_ask(flow, op, step);
 }
 
 
-static ngx_int_t
-ngx_http_social_signin_same_issuer(ngx_http_social_flow_t *flow)
+ngx_int_t
+ngx_http_social_issuer_same(ngx_http_social_flow_t *flow)
 {
     ngx_str_t               *issuer;
     ngx_shop_redis_reply_t  *reply;
@@ -94,7 +121,11 @@ ngx_http_social_signin_same_issuer(ngx_http_social_flow_t *flow)
     }
 
     issuer = &flow->provider->conf.issuer;
-    reply = flow->op->replies[1];
+    reply = flow->op->replies[flow->op->ncommands - 1];
+
+    if (reply->type == NGX_SHOP_REDIS_NIL) {
+        return NGX_DECLINED;
+    }
 
     if (reply->type != NGX_SHOP_REDIS_STRING
         || reply->str.len != issuer->len
@@ -110,7 +141,6 @@ ngx_http_social_signin_same_issuer(ngx_http_social_flow_t *flow)
     }
 
     flow->provider->issuer_known = 1;
-    flow->step = ngx_http_social_signin_claim;
 
     return NGX_OK;
 }
