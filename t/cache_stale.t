@@ -4,12 +4,14 @@
 use lib 't/lib';
 use ShopTest;
 use ShopTest::HTTP;
+use ShopTest::Proxy;
 use ShopTest::Session;
 
 my $redis = redis();
+my $proxy = ShopTest::Proxy->new($redis->port);
 
 my $shop = shop(redis => $redis,
-    vars     => { redis => $redis->url
+    vars     => { redis => $proxy->url
                            . ' timeout=300ms connect_timeout=300ms' },
     location => 'add_header X-Session $shop_session;',
     server   => <<'END');
@@ -90,6 +92,40 @@ $view->view(points => 8);
     told($probe);
     $probe->view(points => 9);
     wait_for(sub { told($probe) =~ / 9 / });
+}
+
+# Redis answers all but who somebody is
+
+{
+    my $browser = $shop->browser;
+    my $url = $shop->attempt($browser);
+
+    $shop->callback($browser, $url);
+
+    my $id = $shop->me($browser)->{customer};
+    my ($key) = $redis->keys("shop:view:*:$id");
+    my $ask = sub {
+        return $browser->fetch('GET', '/')->header('X-Session') || '';
+    };
+
+    local $browser->{url} = $shop->url . '/';
+
+    wait_for(sub { $ask->() eq 'cached' });
+
+    $proxy->spoil('error', 0, only => 'HMGET', text => 'ERR spoiled');
+    $redis->command('HINCRBY', $key, 'points', 1);
+    wait_for(sub { $ask->() eq 'stale' });
+
+    $shop->refuses(503, 'session_unavailable',
+                   $browser->fetch('GET', '/_shop/me'),
+                   'a stale customer: who they are');
+    $shop->refuses(503, 'redis_unavailable',
+                   $shop->callback($browser, $url),
+                   'a stale customer: a login that was completed');
+
+    $proxy->heal;
+    is($shop->callback($browser, $url)->status, 303,
+       'a login that was completed goes on when Redis can be asked');
 }
 
 my $trusted = session();

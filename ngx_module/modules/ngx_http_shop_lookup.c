@@ -161,6 +161,21 @@ ngx_http_shop_known(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 }
 
 
+ngx_int_t
+ngx_http_shop_known_now(ngx_http_shop_ctx_t *ctx)
+{
+    if (ctx == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->rc == NGX_OK && ctx->source == NGX_HTTP_SHOP_SOURCE_STALE) {
+        return NGX_ERROR;
+    }
+
+    return ctx->rc;
+}
+
+
 static ngx_int_t
 ngx_http_shop_lookup_start(ngx_http_request_t *r, ngx_http_shop_ctx_t *ctx)
 {

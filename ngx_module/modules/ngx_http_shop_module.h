@@ -214,6 +214,10 @@ ngx_int_t ngx_http_shop_lookup(ngx_http_request_t *r,
 ngx_int_t ngx_http_shop_known(ngx_http_request_t *r,
     ngx_http_shop_ctx_t *ctx);
 
+/* the same for what nobody is given on what was true a while ago: a stale
+ * customer could not be asked for */
+ngx_int_t ngx_http_shop_known_now(ngx_http_shop_ctx_t *ctx);
+
 /* of the module itself */
 ngx_int_t ngx_http_shop_lookup_init(ngx_http_shop_main_conf_t *smcf,
     ngx_cycle_t *cycle);

@@ -473,21 +473,22 @@ ngx_http_social_attempt_id(ngx_http_social_flow_t *flow, ngx_str_t *text)
 static ngx_int_t
 ngx_http_social_callback_replay(ngx_http_social_flow_t *flow)
 {
+    ngx_int_t                   rc;
     ngx_str_t                   argv[2];
     ngx_http_request_t         *r;
     ngx_shop_redis_op_t        *op;
-    ngx_http_shop_ctx_t        *ctx;
     ngx_http_shop_main_conf_t  *smcf;
 
     r = flow->request;
-    ctx = ngx_http_shop_get_ctx(r);
 
-    if (ctx->rc == NGX_ERROR) {
+    rc = ngx_http_shop_known_now(ngx_http_shop_get_ctx(r));
+
+    if (rc == NGX_ERROR) {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_SERVICE_UNAVAILABLE,
                                            "redis_unavailable");
     }
 
-    if (ctx->rc != NGX_OK) {
+    if (rc != NGX_OK) {
         return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
                                            flow->attempt_cookie.len
                                            ? "attempt_spent"

@@ -215,7 +215,6 @@ ngx_http_social_gate(ngx_http_request_t *r, ngx_uint_t last)
 {
     ngx_int_t                    rc;
     ngx_uint_t                   any;
-    ngx_http_shop_ctx_t         *ctx;
     ngx_http_core_loc_conf_t    *clcf;
     ngx_http_social_loc_conf_t  *slcf;
 
@@ -233,15 +232,7 @@ ngx_http_social_gate(ngx_http_request_t *r, ngx_uint_t last)
         return NGX_DECLINED;
     }
 
-    ctx = ngx_http_shop_get_ctx(r);
-
-    rc = ctx ? ctx->rc : NGX_DECLINED;
-
-    /* a door is not opened on what was true a while ago */
-
-    if (rc == NGX_OK && ctx->source == NGX_HTTP_SHOP_SOURCE_STALE) {
-        rc = NGX_ERROR;
-    }
+    rc = ngx_http_shop_known_now(ngx_http_shop_get_ctx(r));
 
     if (rc == NGX_OK && !ngx_shop_is_connect(r)) {
         return NGX_OK;

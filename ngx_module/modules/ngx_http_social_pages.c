@@ -33,17 +33,17 @@ static ngx_shop_json_t *ngx_http_social_me_time(ngx_pool_t *pool,
 ngx_int_t
 ngx_http_social_me(ngx_http_request_t *r, ngx_http_social_provider_t *sp)
 {
-    ngx_http_shop_ctx_t     *ctx;
+    ngx_int_t                rc;
     ngx_http_social_flow_t  *flow;
 
-    ctx = ngx_http_shop_get_ctx(r);
+    rc = ngx_http_shop_known_now(ngx_http_shop_get_ctx(r));
 
-    if (ctx == NULL || ctx->rc == NGX_DECLINED) {
+    if (rc == NGX_DECLINED) {
         return ngx_http_social_problem(r, NGX_HTTP_UNAUTHORIZED,
                                        "session_required");
     }
 
-    if (ctx->rc != NGX_OK) {
+    if (rc != NGX_OK) {
         return ngx_http_social_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                        "session_unavailable");
     }
