@@ -4,6 +4,9 @@
 
 use lib 't/lib';
 use ShopTest;
+
+use Digest::SHA ();
+
 use ShopTest::Events;
 use ShopTest::Proxy;
 
@@ -105,6 +108,113 @@ sub points {
     is(scalar(grep { /\@/ } @{ $redis->command('KEYS', '*') }), 0,
        'no key holds an address');
     unlike($nginx->log, qr/\@shop\.example/i, '... and no line of the log');
+}
+
+
+# an address that is an account's no more
+
+sub whose {
+    my ($address) = @_;
+
+    return $redis->command('GET', 'shop:email:'
+                                  . Digest::SHA::sha256_hex(lc $address));
+}
+
+sub comes {
+    my ($subject, $address, @o) = @_;
+
+    person($subject, email => $address, email_verified => \1) if $address;
+    person($subject) if !$address;
+
+    my $browser = $shop->browser;
+
+    $shop->login($browser, '/');
+
+    return $shop->me($browser)->{customer};
+}
+
+{
+    my $id = comes('kim', 'kim@old.example');
+
+    is(whose('kim@old.example'), $id, 'an address is a customer\'s');
+    is(comes('kim', 'Kim@Old.example'), $id, 'they come back');
+    is(whose('kim@old.example'), $id, '... in upper case it is the same one');
+    comes('kim', 'kim@new.example');
+    is(whose('kim@new.example'), $id, 'another one is theirs as well');
+    is(whose('kim@old.example'), undef, '... and the one before is not');
+    is(results(adjust(email('kim@old.example'), 20)), 'kept',
+       '... so what is told of it waits');
+    is(results(adjust(email('kim@new.example'), 20)), 'booked',
+       '... and of the new one does not');
+
+    my $next = comes('pat', 'kim@old.example');
+
+    isnt($next, $id, 'somebody else has it by now');
+    is(whose('kim@old.example'), $next, '... and proves it');
+
+    comes('kim', 'kim@old.example');
+    comes('kim', 'kim@new.example');
+    is(whose('kim@old.example'), $next,
+       'who has only said that it is theirs takes it from nobody');
+
+    my ($key) = $redis->keys("shop:customer:*:$id");
+
+    $redis->command('HSET', $key, 'id:other:kim', '1 KIM@new.example');
+    comes('kim', 'kim@last.example');
+    is(whose('kim@new.example'), $id,
+       'one that another identity of theirs has stays theirs');
+    comes('kim', undef);
+    is(whose('kim@last.example'), undef, 'an account without one has none');
+    like($redis->hash($key)->{'id:work:kim'}, qr/^\d+\z/, '... nor says so');
+    is($redis->hash($key)->{email}, 'kim@last.example',
+       '... what is known of the customer stays');
+}
+
+for my $pass (0 .. 4) {
+    my $name = "cut off at $pass";
+    my $id = comes("cut$pass", "cut$pass\@old.example");
+
+    $proxy->spoil('lost', $pass, only => 'EVALSHA');
+    eval { comes("cut$pass", "cut$pass\@new.example") };
+    wait_for { $proxy->spoiled } "$name: it is";
+    $proxy->heal;
+
+    wait_for { eval { comes("cut$pass", "cut$pass\@new.example") } }
+             'the next login', 60;
+
+    is(whose("cut$pass\@old.example"), undef,
+       "$name: the next login releases the address");
+    is(whose("cut$pass\@new.example"), $id, '... and has the new one');
+}
+
+{
+    my $id = comes('two', 'two@old.example');
+    my ($key) = $redis->keys("shop:customer:*:$id");
+    my $browser = $shop->browser;
+
+    person('two', email => 'two@new.example', email_verified => \1);
+
+    my $url = $shop->attempt($browser);
+
+    $proxy->spoil('hold', 3, only => 'EVALSHA');
+
+    my $client = $browser->start($url);
+
+    wait_for { $proxy->spoiled } 'the address to be released';
+
+    # what another login of theirs would do
+
+    $redis->command('SET', 'shop:email:'
+                    . Digest::SHA::sha256_hex('two@other.example'), $id);
+    $redis->command('HSET', $key, 'id:work:two', '1 two@other.example');
+
+    $proxy->heal;
+    is($client->response->status, 303,
+       'two logins at once, each with another address');
+    is(join(' ', grep { whose("two\@$_.example") } qw(old other new)), 'new',
+       '... leave the address that the identity has');
+    is($redis->hash($key)->{'id:work:two'}, '1 two@new.example',
+       '... which is the one of the last');
 }
 
 

@@ -88,9 +88,10 @@ ngx_shop_customer_claimed(ngx_pool_t *pool, ngx_shop_redis_reply_t **replies,
 
 ngx_int_t
 ngx_shop_customer_create(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
-    ngx_str_t *id, ngx_shop_profile_t *profile, time_t now)
+    ngx_str_t *id, ngx_shop_profile_t *profile, ngx_str_t *released,
+    time_t now)
 {
-    ngx_str_t  key, args[3 + NGX_SHOP_CUSTOMER_PROFILE];
+    ngx_str_t  key, args[4 + NGX_SHOP_CUSTOMER_PROFILE];
 
     if (ngx_shop_redis_customer_key(redis, op->pool, "customer", id, NULL,
                                     &key)
@@ -104,54 +105,60 @@ ngx_shop_customer_create(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     }
 
     args[2] = profile->email;
+    args[3] = *released;
 
-    ngx_str_set(&args[3], "email");
-    args[4] = profile->email;
+    ngx_str_set(&args[4], "email");
+    args[5] = profile->email;
 
-    ngx_str_set(&args[5], "email_state");
-    ngx_str_null(&args[6]);
+    ngx_str_set(&args[6], "email_state");
+    ngx_str_null(&args[7]);
 
     if (profile->email.len) {
         if (profile->email_verified) {
-            ngx_str_set(&args[6], "verified");
+            ngx_str_set(&args[7], "verified");
 
         } else {
-            ngx_str_set(&args[6], "unverified");
+            ngx_str_set(&args[7], "unverified");
         }
     }
 
-    ngx_str_set(&args[7], "name");
-    args[8] = profile->name;
+    ngx_str_set(&args[8], "name");
+    args[9] = profile->name;
 
-    ngx_str_set(&args[9], "given_name");
-    args[10] = profile->given_name;
+    ngx_str_set(&args[10], "given_name");
+    args[11] = profile->given_name;
 
-    ngx_str_set(&args[11], "family_name");
-    args[12] = profile->family_name;
+    ngx_str_set(&args[12], "family_name");
+    args[13] = profile->family_name;
 
-    ngx_str_set(&args[13], "locale");
-    args[14] = profile->locale;
+    ngx_str_set(&args[14], "locale");
+    args[15] = profile->locale;
 
-    ngx_str_set(&args[15], "picture");
-    args[16] = profile->picture;
+    ngx_str_set(&args[16], "picture");
+    args[17] = profile->picture;
 
-    ngx_str_set(&args[17], "phone");
-    args[18] = profile->phone;
+    ngx_str_set(&args[18], "phone");
+    args[19] = profile->phone;
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_customer, 1,
-                                     &key, 3 + NGX_SHOP_CUSTOMER_PROFILE,
+                                     &key, 4 + NGX_SHOP_CUSTOMER_PROFILE,
                                      args);
 }
 
 
 ngx_int_t
-ngx_shop_customer_created(ngx_shop_redis_reply_t *reply, ngx_uint_t *created)
+ngx_shop_customer_created(ngx_shop_redis_reply_t *reply, ngx_uint_t *created,
+    ngx_str_t *former)
 {
-    if (reply->type != NGX_SHOP_REDIS_INTEGER) {
+    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts != 2
+        || reply->elts[0]->type != NGX_SHOP_REDIS_INTEGER
+        || ngx_shop_redis_text(reply, 1, former) != NGX_OK
+        || former->len > NGX_SHOP_EMAIL_MAX)
+    {
         return NGX_ERROR;
     }
 
-    *created = (reply->integer == 1);
+    *created = (reply->elts[0]->integer == 1);
 
     return NGX_OK;
 }

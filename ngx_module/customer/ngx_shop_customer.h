@@ -88,15 +88,19 @@ ngx_int_t ngx_shop_customer_claimed(ngx_pool_t *pool,
 
 /*
  * Adds one atomic script in the customer's slot that makes the customer,
- * where there is none yet, and brings profile and identity up to date.
+ * where there is none yet, and brings profile and identity up to date; but
+ * an e-mail address that would be nobody's then stays with the identity, if
+ * it is not "released" (which may be empty).
  */
 ngx_int_t ngx_shop_customer_create(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_shop_profile_t *profile,
-    time_t now);
+    ngx_str_t *released, time_t now);
 
-/* NGX_OK: done, "created" says whether it was new; NGX_ERROR: a fault */
+/* NGX_OK: done, "created" says whether it was new, and "former" is the address
+ * that has to be released, in the reply's memory, or empty; NGX_ERROR: a
+ * fault */
 ngx_int_t ngx_shop_customer_created(ngx_shop_redis_reply_t *reply,
-    ngx_uint_t *created);
+    ngx_uint_t *created, ngx_str_t *former);
 
 /* adds the read of the linked identities, and understands it; "links" is of
  * ngx_shop_link_t on "pool".  NGX_DECLINED: no such customer. */

@@ -36,6 +36,8 @@
  *                    that waited for it
  *     signin
  *         create     the customer, what a login earns, the new session
+ *         release    an address that the identity had before is nobody's; and
+ *                    once more the customer, who has it until then
  *     kept
  *         book       the events that waited
  *     signin

@@ -86,6 +86,9 @@ struct ngx_http_social_flow_s {
     ngx_uint_t                    ncookies; /* that were looked at for it */
     ngx_http_social_step_pt       signed_out;    /* the step behind that */
     ngx_uint_t                    created;  /* the customer is new */
+    ngx_str_t                     former;   /* address of the identity, that
+                                               is nobody's now */
+    ngx_uint_t                    nformer;  /* how many there were */
     ngx_array_t                   kept;     /* of ngx_shop_event_t that have
                                                waited for the customer */
     ngx_uint_t                    nkept;    /* of these, were taken */

@@ -16,11 +16,23 @@
  * ngx_http_social_callback.c */
 
 
+#define NGX_HTTP_SOCIAL_SIGNIN_FORMER  4
+
+
 static ngx_int_t ngx_http_social_signin_same_issuer(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_claim(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_profile(ngx_http_social_flow_t *flow,
+    ngx_shop_redis_op_t *op, ngx_str_t *released);
 static ngx_int_t ngx_http_social_signin_created(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_former(ngx_http_social_flow_t *flow,
+    ngx_str_t *former);
+static ngx_int_t ngx_http_social_signin_release(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_released(
+    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_replaced(
+    ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_done(ngx_http_social_flow_t *flow);
 
 
@@ -210,12 +222,10 @@ ngx_int_t
 ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
 {
     time_t                      now;
-    ngx_str_t                   agent;
+    ngx_str_t                   agent, none;
     ngx_shop_event_t            event;
     ngx_http_request_t         *r;
-    ngx_shop_profile_t          profile;
     ngx_shop_redis_op_t        *op;
-    ngx_shop_identity_t        *identity;
     ngx_http_shop_srv_conf_t   *sscf;
     ngx_http_shop_main_conf_t  *smcf;
 
@@ -225,11 +235,10 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
 
     now = ngx_time();
-    identity = &flow->identity;
 
     if (ngx_shop_session_create(r->pool, smcf->session_sealer, &sscf->host,
                                 &flow->customer, &flow->provider->conf.name,
-                                identity->auth_time, now, &sscf->limits,
+                                flow->identity.auth_time, now, &sscf->limits,
                                 &flow->session, &flow->session_cookie,
                                 r->connection->log)
         != NGX_OK)
@@ -237,20 +246,8 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    ngx_memzero(&profile, sizeof(ngx_shop_profile_t));
-
-    profile.provider = flow->provider->conf.name;
-    profile.subject = identity->subject;
-    profile.email = identity->email;
-    profile.name = identity->name;
-    profile.given_name = identity->given_name;
-    profile.family_name = identity->family_name;
-    profile.locale = identity->locale;
-    profile.picture = identity->picture;
-    profile.phone = identity->phone;
-    profile.email_verified = identity->email_verified;
-
     ngx_str_null(&agent);
+    ngx_str_null(&none);
 
     if (r->headers_in.user_agent) {
         agent = r->headers_in.user_agent->value;
@@ -267,9 +264,7 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
                                        + NGX_SHOP_SESSION_WRITE_COMMANDS);
 
     if (op == NULL
-        || ngx_shop_customer_create(smcf->redis, op, &flow->customer,
-                                    &profile, now)
-           != NGX_OK
+        || ngx_http_social_signin_profile(flow, op, &none) != NGX_OK
         || ngx_shop_ledger_book(smcf->redis, op, ngx_http_loyalty_program(r),
                                 &flow->customer, &event, now)
            != NGX_OK
@@ -287,8 +282,38 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
 
 
 static ngx_int_t
+ngx_http_social_signin_profile(ngx_http_social_flow_t *flow,
+    ngx_shop_redis_op_t *op, ngx_str_t *released)
+{
+    ngx_shop_profile_t          profile;
+    ngx_shop_identity_t        *identity;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+    identity = &flow->identity;
+
+    ngx_memzero(&profile, sizeof(ngx_shop_profile_t));
+
+    profile.provider = flow->provider->conf.name;
+    profile.subject = identity->subject;
+    profile.email = identity->email;
+    profile.name = identity->name;
+    profile.given_name = identity->given_name;
+    profile.family_name = identity->family_name;
+    profile.locale = identity->locale;
+    profile.picture = identity->picture;
+    profile.phone = identity->phone;
+    profile.email_verified = identity->email_verified;
+
+    return ngx_shop_customer_create(smcf->redis, op, &flow->customer,
+                                    &profile, released, ngx_time());
+}
+
+
+static ngx_int_t
 ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 {
+    ngx_str_t                   former;
     ngx_http_request_t         *r;
     ngx_shop_redis_reply_t    **reply;
     ngx_http_shop_srv_conf_t   *sscf;
@@ -303,7 +328,7 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
     reply = flow->op->replies;
 
-    if (ngx_shop_customer_created(reply[0], &flow->created) != NGX_OK
+    if (ngx_shop_customer_created(reply[0], &flow->created, &former) != NGX_OK
         || ngx_shop_ledger_booked(reply[1]) != NGX_OK
         || reply[2]->type != NGX_SHOP_REDIS_ARRAY)
     {
@@ -312,10 +337,109 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 
     ngx_shop_activity_seen(smcf->activity, &flow->session, &sscf->limits, 0);
 
+    return ngx_http_social_signin_former(flow, &former);
+}
+
+
+/*
+ * Another login of the same identity may have given it one more address in
+ * the meantime, which is released as well; what is left by the last time is
+ * released by the next login.
+ */
+
+static ngx_int_t
+ngx_http_social_signin_former(ngx_http_social_flow_t *flow,
+    ngx_str_t *former)
+{
+    if (former->len && flow->nformer < NGX_HTTP_SOCIAL_SIGNIN_FORMER) {
+
+        flow->nformer++;
+
+        flow->former.len = former->len;
+        flow->former.data = ngx_pstrdup(flow->request->pool, former);
+
+        if (flow->former.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        flow->step = ngx_http_social_signin_release;
+
+        return NGX_OK;
+    }
+
     flow->step = flow->nkept_known ? ngx_http_social_kept_book
                                    : ngx_http_social_signin_end;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_release(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
+                                           &flow->former)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_ask(flow, op,
+                                    ngx_http_social_signin_released);
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_released(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t  *op;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (flow->op->replies[0]->type != NGX_SHOP_REDIS_INTEGER) {
+        return ngx_http_social_flow_unexpected(flow, "what is nobody's");
+    }
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CREATE_COMMANDS);
+
+    if (op == NULL
+        || ngx_http_social_signin_profile(flow, op, &flow->former) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_ask(flow, op,
+                                    ngx_http_social_signin_replaced);
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_replaced(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t   former;
+    ngx_uint_t  created;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_customer_created(flow->op->replies[0], &created, &former)
+        != NGX_OK)
+    {
+        return ngx_http_social_flow_unexpected(flow, "a login");
+    }
+
+    return ngx_http_social_signin_former(flow, &former);
 }
 
 

@@ -2,28 +2,63 @@
 --
 -- KEYS[1]  shop:customer:{NN}:ID
 -- ARGV     now, field of the identity ("id:NAME:SUBJECT"), its e-mail or "",
---          then pairs of profile field and value; "" leaves the field
+--          an e-mail that was released or "", then pairs of profile field and
+--          value; "" leaves the field
 --
 -- The identity's value is "LINKED" or "LINKED EMAIL", where LINKED is the
--- time of the first login with it.  Only what differs is written.  Returns 1
--- for a new customer, else 0.
+-- time of the first login with it.  Only what differs is written.
+--
+-- An e-mail that no identity of the customer has any more must be released,
+-- which is done elsewhere (release.lua), or it would be theirs for ever.  So
+-- the identity keeps it until it is known to be released: a login that is cut
+-- off between is completed by the next one.
+--
+-- Returns 1 for a new customer, else 0, and the e-mail to release or "".
 
-local key, now, identity, email = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local key, now, identity, email, released = KEYS[1], unpack(ARGV, 1, 4)
+
+local email_max = 254
 
 local created = redis.call('HSETNX', key, 'created', now)
 
 local linked = redis.call('HGET', key, identity)
 local value = linked and string.match(linked, '^%d+') or now
 
+local function address(of)
+    return string.lower(string.match(of, '^%d+ (.+)$') or '')
+end
+
+local function others(former)
+    local fields = redis.call('HGETALL', key)
+
+    for i = 1, #fields, 2 do
+        if string.sub(fields[i], 1, 3) == 'id:' and fields[i] ~= identity
+            and address(fields[i + 1]) == former
+        then
+            return true
+        end
+    end
+
+    return false
+end
+
+local former = address(linked or '')
+
+if #former > email_max or former == string.lower(email)
+    or former == string.lower(released) or others(former)
+then
+    former = ''
+end
+
 if email ~= '' then
     value = value .. ' ' .. email
 end
 
-if value ~= linked then
+if former == '' and value ~= linked then
     redis.call('HSET', key, identity, value)
 end
 
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
     if ARGV[i + 1] ~= ''
         and redis.call('HGET', key, ARGV[i]) ~= ARGV[i + 1]
     then
@@ -31,4 +66,4 @@ for i = 4, #ARGV, 2 do
     end
 end
 
-return created
+return { created, former }
