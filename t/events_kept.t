@@ -281,6 +281,37 @@ for my $pass (0 .. 4) {
 }
 
 
+# an id that the shop has given may be an address: not in the log
+
+{
+    my $key = 'shop:kept:{shop:identity:work:lin}';
+    my $now = time;
+
+    $redis->command('SET', 'shop:identity:work:lin', 'lin@own.example');
+    $redis->command('RPUSH', $key, 'of another version',
+                    map { "$now lin-1 adjust $now $_  " } 7, 8);
+
+    $proxy->spoil('error', 3, only => 'EVALSHA', text => 'ERR spoiled');
+    is(comes('lin', undef), 'lin@own.example', 'a customer whom the shop made');
+    ok($proxy->heal, '... whose events could not be booked');
+    comes('lin', undef);
+    wait_for { !$redis->command('EXISTS', $key) } 'it to be forgotten';
+
+    my $log = $nginx->log;
+
+    for ('malformed event waits for', 'events that wait for',
+         'an event that waited for')
+    {
+        like($log, qr/$_ customer "-"/, "$_ customer \"-\"");
+    }
+
+    # nginx itself logs the headers that it sends to a backend
+
+    unlike($log, qr/^(?!.*proxy header:)\d.*lin\@own/m,
+           '... and nowhere who it is');
+}
+
+
 # what is cut off is done by the next login
 
 for my $case ([ 'LRANGE', 0, 'the claim' ], [ 'EVALSHA', 0, 'the customer' ],

@@ -70,7 +70,7 @@ ngx_http_social_kept_take(ngx_http_social_flow_t *flow, ngx_str_t *known,
         if (ngx_shop_event_unpack(&line, &since, &event) != NGX_OK) {
             ngx_log_error(NGX_LOG_ERR, flow->request->connection->log, 0,
                           "malformed event waits for customer \"%V\"",
-                          &flow->customer);
+                          ngx_http_loyalty_book_id(&flow->customer));
             continue;
         }
 
@@ -249,7 +249,8 @@ ngx_http_social_kept_booked(ngx_http_social_flow_t *flow)
     if (book->reason != NULL) {
         ngx_log_error(NGX_LOG_ERR, book->log, 0,
                       "events that wait for customer \"%V\" could not be "
-                      "booked", &flow->customer);
+                      "booked",
+                      ngx_http_loyalty_book_id(&flow->customer));
         return NGX_OK;
     }
 
@@ -260,7 +261,9 @@ ngx_http_social_kept_booked(ngx_http_social_flow_t *flow)
         if (ngx_shop_equal(&item->status, &refused)) {
             ngx_log_error(NGX_LOG_WARN, book->log, 0,
                           "an event that waited for customer \"%V\" was "
-                          "refused: %V", &flow->customer, &item->reason);
+                          "refused: %V",
+                          ngx_http_loyalty_book_id(&flow->customer),
+                          &item->reason);
         }
     }
 
