@@ -14,6 +14,7 @@ use ShopTest::Events;
 use ShopTest::Ledger;
 use ShopTest::Redis;
 use ShopTest::Sentinel;
+use ShopTest::Session;
 
 my $text = read_file(root() . '/docs/redis.md');
 
@@ -246,6 +247,27 @@ like($_, qr/^\d+ (?:signup|login) \d+ - \d+ (?:signup|[0-9a-f]{32})$/,
 
 is(scalar(@$ledger), 3, 'one for each booking');
 is((split ' ', $ledger->[-1])[4], 110, '... with the balance behind it');
+
+
+# --- one customer, of an id that others begin with
+
+{
+    my ($looked) = $text =~ /^## Looking at a customer\n(.*?)^## /ms;
+    my @patterns = $looked =~ /--pattern "([^"]+)"/g;
+
+    for my $id (qw(7 70 1.7)) {
+        ShopTest::Session->new(redis => $redis, customer => $id,
+                               view => { points => 1 });
+    }
+
+    my @keys = grep { /:7(?::|\z)/ } $redis->keys('*');
+
+    is_deeply([ sort map {
+                    @{ $redis->command('KEYS', s/\$id/7/r) }
+                } @patterns ],
+              [ sort @keys ], 'the keys of a customer are found, no others');
+    is(scalar(@keys), 3, '... all of them');
+}
 
 
 # --- a marketer
