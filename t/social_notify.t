@@ -1396,6 +1396,48 @@ for ([ 'keys_error', 502, { status => 500 } ],
         erased($c, "gone at $after: it is sent again", 'meta');
     }
 
+    # what has ended stays so, if a failover brings it back
+
+    my $other = shop(
+        redis => $redis, provider => $provider,
+        vars => { redis => $proxy->url . ' timeout=10s' },
+        providers => { gone => '/gone' },
+        provider_conf => 'notify meta_signed_request;');
+
+    my $look = sub {
+        return $other->nginx->get('/_shop/me', Cookie => $_[0]->cookie)
+                     ->status;
+    };
+
+    my $c = customer('gone');
+    my $session = $c->{by}{gone};
+    my $probe = ShopTest::Session->new(redis => $redis, store => 0,
+                                       provider => 'gone');
+
+    is($look->($session), 200, 'a customer is signed in');
+    is($look->($probe), 401, '... another one is not');
+
+    my $client = $other->nginx->connect;
+
+    # the first one releases the address
+
+    $proxy->spoil('hold', 1, only => 'EVALSHA');
+    $client->send('POST', '/_shop/notify/gone?deauthorize',
+                  headers => \@form, body => form(
+                      signed_request => meta_text({ user_id => $c->{sub} })));
+
+    wait_for { $proxy->spoiled } 'the session to end';
+    $client->close;
+    wait_for { $other->nginx->log =~ /client prematurely closed/ }
+             'nginx to see that nobody waits';
+    $proxy->heal;
+
+    wait_for { $look->($session) == 401 } 'the end to be seen';
+    $session->store;
+    $probe->store;
+    wait_for { $look->($probe) == 200 } 'what comes back to be seen';
+    is($look->($session), 401, '... stays signed out, though nobody waited');
+
     for my $how (qw(close reset)) {
         my $client = $nginx->connect;
 

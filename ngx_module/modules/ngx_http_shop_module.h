@@ -247,7 +247,9 @@ ngx_int_t ngx_http_shop_signs_in(ngx_http_request_t *r,
 ngx_int_t ngx_http_shop_signs_out(ngx_http_request_t *r,
     ngx_shop_redis_op_t *op, ngx_shop_session_t *session);
 
-/* the same for the sessions of these hashes (of ngx_str_t), if it ends them */
+/* the same for the sessions of these hashes (of ngx_str_t), where the first
+ * reply is for ngx_shop_customer_left(): those that it says have ended are
+ * missing for good, the others are forgotten */
 ngx_int_t ngx_http_shop_ends(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
     ngx_array_t *hashes);
 

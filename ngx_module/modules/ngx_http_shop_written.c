@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "customer/ngx_shop_customer.h"
 #include "modules/ngx_http_shop_module.h"
 
 
@@ -25,15 +26,19 @@ struct ngx_http_shop_write_s {
     ngx_uint_t                 n;           /* of them, may be none */
     ngx_str_t                  customer;    /* may be empty */
     ngx_http_shop_write_t     *next;        /* of the same operation */
-    ngx_uint_t                 signs_out;   /* if it is done: for good */
-    ngx_uint_t                 signs_in;    /* if others ended: for good */
+
+    /* for good: this one, if it is done, or those that a reply names */
+
+    unsigned                   signs_out:1;
+    unsigned                   signs_in:1;
+    unsigned                   ends:1;
 };
 
 
 static ngx_http_shop_write_t *ngx_http_shop_write(
     ngx_http_shop_main_conf_t *smcf, ngx_shop_redis_op_t *op, ngx_uint_t n);
 static void ngx_http_shop_written(ngx_shop_redis_op_t *op);
-static void ngx_http_shop_replaced(ngx_shop_zone_t *zone,
+static void ngx_http_shop_ended(ngx_shop_zone_t *zone,
     ngx_shop_redis_reply_t *ended);
 
 
@@ -125,6 +130,7 @@ ngx_http_shop_ends(ngx_http_request_t *r, ngx_shop_redis_op_t *op,
         return NGX_ERROR;
     }
 
+    write->ends = 1;
     hash = hashes->elts;
 
     for (i = 0; i < hashes->nelts; i++) {
@@ -171,9 +177,10 @@ ngx_http_shop_write(ngx_http_shop_main_conf_t *smcf, ngx_shop_redis_op_t *op,
 static void
 ngx_http_shop_written(ngx_shop_redis_op_t *op)
 {
-    ngx_str_t               session;
-    ngx_uint_t              i;
-    ngx_http_shop_write_t  *write;
+    ngx_str_t                session;
+    ngx_uint_t               i, unlinked;
+    ngx_http_shop_write_t   *write;
+    ngx_shop_redis_reply_t  *ended;
 
     for (write = op->over_data; write; write = write->next) {
 
@@ -196,16 +203,26 @@ ngx_http_shop_written(ngx_shop_redis_op_t *op)
                                 &write->customer);
         }
 
-        if (write->signs_in && op->rc == NGX_OK) {
-            ngx_http_shop_replaced(write->zone,
-                                   op->replies[op->ncommands - 1]);
+        if (op->rc != NGX_OK) {
+            continue;
+        }
+
+        if (write->ends
+            && ngx_shop_customer_left(op->replies[0], &unlinked, &ended)
+               == NGX_OK)
+        {
+            ngx_http_shop_ended(write->zone, ended);
+        }
+
+        if (write->signs_in) {
+            ngx_http_shop_ended(write->zone, op->replies[op->ncommands - 1]);
         }
     }
 }
 
 
 static void
-ngx_http_shop_replaced(ngx_shop_zone_t *zone, ngx_shop_redis_reply_t *ended)
+ngx_http_shop_ended(ngx_shop_zone_t *zone, ngx_shop_redis_reply_t *ended)
 {
     u_char      digest[NGX_SHOP_SHA256_LEN];
     ngx_str_t   session, hash;

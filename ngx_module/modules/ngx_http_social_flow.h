@@ -261,8 +261,8 @@ ngx_int_t ngx_http_social_finish(ngx_http_social_flow_t *flow,
 /* ngx_http_social_kept.c */
 
 /* for a step: adds the events in a reply, which waited under the key "known",
- * to flow->kept.  NGX_OK, also with a malformed one, which is logged and left
- * where it is; NGX_ERROR: refused, or no memory */
+ * to flow->kept.  NGX_OK, also with a malformed one, which is logged, and goes
+ * when the others were booked; NGX_ERROR: refused, or no memory */
 ngx_int_t ngx_http_social_kept_take(ngx_http_social_flow_t *flow,
     ngx_str_t *known, ngx_shop_redis_reply_t *reply);
 

@@ -86,8 +86,6 @@ static ngx_int_t ngx_http_social_notify_sessions(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_leave(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_left(ngx_http_social_flow_t *flow);
-static void ngx_http_social_notify_ended(ngx_http_request_t *r,
-    ngx_shop_redis_reply_t *ended);
 static ngx_int_t ngx_http_social_notify_again(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_listed(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_release(
@@ -620,8 +618,6 @@ ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
         return ngx_http_social_flow_unexpected(flow, "a notice");
     }
 
-    ngx_http_social_notify_ended(flow->request, ended);
-
     notify = flow->data;
     notify->ended += ended->nelts;
 
@@ -640,32 +636,6 @@ ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
     }
 
     return NGX_OK;
-}
-
-
-/* for good, as after a sign-out */
-
-static void
-ngx_http_social_notify_ended(ngx_http_request_t *r,
-    ngx_shop_redis_reply_t *ended)
-{
-    u_char                      digest[NGX_SHOP_SHA256_LEN];
-    ngx_str_t                   session;
-    ngx_uint_t                  i;
-    ngx_http_shop_main_conf_t  *smcf;
-
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-
-    session.len = NGX_SHOP_SHA256_LEN;
-    session.data = digest;
-
-    for (i = 0; i < ended->nelts; i++) {
-        if (ngx_shop_unhex(&ended->elts[i]->str, digest, NGX_SHOP_SHA256_LEN)
-            == NGX_OK)
-        {
-            ngx_shop_cache_end(smcf->zone, &session);
-        }
-    }
 }
 
 
