@@ -173,6 +173,85 @@ ok(defined $profile && exists $redis->hash($profile)->{'id:work:ann'},
 }
 
 
+# --- a document that is not there is not one without the member: the next
+# --- alternative would be another customer
+
+{
+    my $issuer = $provider->issuer;
+    my $legacy = 'sub "ui:/legacy | id:/sub";';
+
+    my $rules = shop(
+        redis => $redis, provider => $provider, backend => $shop->backend,
+        providers => { work => '/a' },
+        http => join '',
+            $provider->conf('legacy', $legacy, '/legacy'),
+            $provider->conf('lost', $legacy, '/lost'),
+            $provider->conf('second', 'sub "ui2:/number | ui:/sub"; '
+                            . "userinfo2 $issuer/second2/userinfo;",
+                            '/second'));
+
+    my $nobody = sub {
+        my ($name, $doc) = @_;
+
+        is($redis->command('GET', "shop:identity:$name:7"), undef,
+           "... and without $doc 7 is nobody");
+    };
+
+    my $present = sub {
+        my ($path, $sub) = @_;
+        my $now = time;
+        my $token = $provider->sign({ claims => {
+            iss => $provider->issuer($path), aud => $provider->client_id,
+            sub => $sub, iat => $now, exp => $now + 300 } });
+
+        return $rules->nginx->post('/_shop/token/legacy',
+                                   qq({"id_token":"$token"}),
+                                   'Content-Type' => 'application/json');
+    };
+
+    $provider->set({ at => {
+        '/lost' => { discovery => { userinfo_endpoint => undef },
+                     user => { sub => '7' } } } });
+    $rules->fails(502, 'subject_unavailable',
+                  'row 16: metadata that have lost userinfo', name => 'lost');
+    $nobody->('lost', 'userinfo');
+
+    $rules->refuses(400, 'subject_unavailable', $present->('/legacy', '7'),
+                    'row 16: an ID token alone, where userinfo says who');
+    $nobody->('legacy', 'userinfo');
+
+    for (403, 404) {
+        $provider->set({ at => {
+            '/second'  => { user => { sub => '7' } },
+            '/second2' => { fault => { userinfo => { status => $_,
+                                                     body => '{}' } } } } });
+        $rules->fails(502, 'subject_unavailable',
+                      "row 16: $_ for who it is", name => 'second');
+    }
+
+    $nobody->('second', 'the second userinfo');
+
+    # the member may be missing
+
+    $provider->set({ at => {
+        '/legacy'  => { userinfo => { legacy => '8' } },
+        '/second2' => { userinfo => { other => '8' } } } });
+    $rules->signs_in('row 16: the first alternative', name => 'legacy');
+    $rules->signs_in('row 16: a second userinfo without it',
+                     name => 'second');
+
+    $provider->set({ at => { '/legacy' => { user => { sub => '9' } } } });
+    $rules->signs_in('row 16: userinfo without it', name => 'legacy');
+
+    like($redis->command('GET', 'shop:identity:legacy:8'), qr/./,
+         '... is who userinfo says');
+    like($redis->command('GET', 'shop:identity:legacy:9'), qr/./,
+         '... is who the ID token says');
+
+    $provider->restore;
+}
+
+
 # --- a provider's name changes hands
 
 {

@@ -43,7 +43,8 @@
  *
  * Something that is not there is empty.  Something that is there and cannot
  * be what is asked for, such as a list where a text should be, fails the
- * whole expression: the next alternative could be another customer.
+ * whole expression: the next alternative could be another customer.  So does
+ * a subject where a whole document is not there: see ngx_shop_identity.c.
  */
 
 

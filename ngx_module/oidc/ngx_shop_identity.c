@@ -24,6 +24,7 @@
  */
 
 
+static ngx_uint_t ngx_shop_identity_lacking(ngx_shop_docs_t *docs);
 static ngx_int_t ngx_shop_identity_email(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_docs_t *docs,
     ngx_shop_identity_t *identity);
@@ -59,7 +60,20 @@ ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     *reason = "claims_malformed";
 
+    /* a document that is not there may be so to another login, or later */
+
+    docs->partial = ngx_shop_identity_lacking(docs);
+
     rc = ngx_shop_identity_subject(pool, provider, docs, &identity->subject);
+
+    docs->partial = 0;
+
+    if (rc == NGX_AGAIN
+        && !(docs->pending & NGX_SHOP_DOC_BIT(docs->wanted)))
+    {
+        *reason = "subject_unavailable";
+        return NGX_ERROR;
+    }
 
     if (rc != NGX_OK) {
         return rc;
@@ -92,6 +106,23 @@ ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_shop_identity_lacking(ngx_shop_docs_t *docs)
+{
+    ngx_uint_t  doc, lacking;
+
+    lacking = 0;
+
+    for (doc = NGX_SHOP_DOC_ID; doc <= NGX_SHOP_DOC_TK; doc++) {
+        if (docs->json[doc] == NULL) {
+            lacking |= NGX_SHOP_DOC_BIT(doc);
+        }
+    }
+
+    return lacking;
 }
 
 

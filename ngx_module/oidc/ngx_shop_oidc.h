@@ -34,7 +34,7 @@
  *                   access_denied, provider_error, code_missing
  *     token answer  token_malformed, token_type_refused, token_error,
  *                   code_refused, client_refused, id_token_missing
- *     claims        claims_malformed
+ *     claims        claims_malformed, subject_unavailable
  *     userinfo      userinfo_error, userinfo_malformed, userinfo_mismatch
  *     a signed one  signature_invalid
  *     token's info  token_refused, tokeninfo_error, tokeninfo_malformed,
@@ -102,8 +102,8 @@ typedef struct {
     ngx_shop_json_t           *json[5];     /* ID, UI, UI2, TK, TI; NULL:
                                                none */
     ngx_uint_t                 pending;     /* bits: could be asked for */
-    ngx_uint_t                 partial;     /* bits: a login knows more of
-                                               them than is here */
+    ngx_uint_t                 partial;     /* bits: a login may know more
+                                               of them than is here */
     ngx_uint_t                 wanted;      /* ngx_shop_doc_e, see there */
     ngx_str_t                  callback;    /* its query or form, raw */
     ngx_str_t                  client_id;
@@ -144,7 +144,7 @@ ngx_shop_claim_t *ngx_shop_claim_compile(ngx_pool_t *pool, ngx_str_t *text,
  * NGX_OK: "value" is not empty, it is from "pool" or points into a document,
  * and "used" has the bits of the documents it was taken from; NGX_DECLINED:
  * nothing is there; NGX_AGAIN: the document docs->wanted, pending now, has to
- * be asked for first, or is partial and lacks what a login may have found in
+ * be asked for first, or is partial and lacks what another login may find in
  * it; NGX_ERROR: what is there cannot be meant, or memory was short.  A
  * document that is not in "allowed" counts as not there.
  */
@@ -745,7 +745,8 @@ typedef struct {
  * NGX_OK: that is all; NGX_AGAIN: the document docs->wanted is pending and
  * has to be asked for, or to be known as missing, since it may tell the
  * subject, an e-mail, or a name where there is none; NGX_ERROR:
- * "claims_malformed".
+ * "claims_malformed"; "subject_unavailable": the rule of the subject looks at
+ * a document that is not there, and what it holds could be another customer.
  */
 ngx_int_t ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_docs_t *docs, ngx_shop_identity_t *identity,
