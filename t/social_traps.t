@@ -549,7 +549,9 @@ for my $field (qw(code state iss error)) {
                    "$trap: $field twice", $browser);
 }
 
-for my $more ('&device_id=x', '&x=%zz&device_id=%zz') {
+for my $more ('&device_id=x', map { "&x=%zz&device_id=$_" }
+              '%zz', '%FF', 'a%ED%A0%80', '%C3')
+{
     my $browser = $shop->browser;
     my $url = $shop->attempt($browser, name => 'vk');
 
@@ -560,7 +562,7 @@ for my $more ('&device_id=x', '&x=%zz&device_id=%zz') {
                    "$trap: one that is sent on, $more", $browser);
 }
 
-for my $args ('device_id=x&device_id=y', 'device_id=%zz') {
+for my $args ('device_id=x&device_id=y', 'device_id=%zz', 'device_id=%FF') {
     $shop->refuses(400, 'request_malformed',
         $nginx->post("/_shop/token/vk?$args", '{"code":"x"}',
                      'Content-Type' => 'application/json'),

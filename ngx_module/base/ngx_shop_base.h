@@ -64,6 +64,9 @@ ngx_uint_t ngx_shop_customer_id_valid(ngx_str_t *id);
  * ASCII that needs no quotes */
 ngx_uint_t ngx_shop_email_valid(ngx_str_t *email);
 
+/* 1: UTF-8 as JSON may hold it, without halves of a pair */
+ngx_uint_t ngx_shop_utf8_valid(ngx_str_t *text);
+
 /* 1: "text" is "word", to the byte or in whatever case; not for secrets */
 ngx_uint_t ngx_shop_text_is(ngx_str_t *text, const char *word);
 ngx_uint_t ngx_shop_text_is_caseless(ngx_str_t *text, const char *word);

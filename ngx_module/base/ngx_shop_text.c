@@ -130,6 +130,30 @@ ngx_shop_email_byte(u_char ch, ngx_uint_t host)
 
 
 ngx_uint_t
+ngx_shop_utf8_valid(ngx_str_t *text)
+{
+    u_char    *p, *last;
+    uint32_t   ch;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+
+        /* the decoder is for bytes from 0x80 on only */
+
+        ch = (*p < 0x80) ? *p++ : ngx_utf8_decode(&p, last - p);
+
+        if (ch > 0x10ffff || (ch >= 0xd800 && ch <= 0xdfff)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
 ngx_shop_text_is(ngx_str_t *text, const char *word)
 {
     return text->len == ngx_strlen(word)

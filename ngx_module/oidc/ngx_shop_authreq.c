@@ -693,6 +693,7 @@ ngx_int_t
 ngx_shop_authresp_wanted(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_str_t *fields)
 {
+    ngx_int_t    rc;
     ngx_str_t   *name, value;
     ngx_uint_t   i;
 
@@ -700,8 +701,14 @@ ngx_shop_authresp_wanted(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 
     for (i = 0; i < provider->fields.nelts; i++) {
 
-        if (ngx_shop_query_get(pool, fields, (char *) name[i].data, &value)
-            == NGX_ERROR)
+        rc = ngx_shop_query_get(pool, fields, (char *) name[i].data, &value);
+
+        /* an expression could not be made of it, which nobody would be told */
+
+        if (rc == NGX_ERROR
+            || (rc == NGX_OK
+                && (value.len > NGX_SHOP_CLAIM_VALUE_MAX
+                    || !ngx_shop_utf8_valid(&value))))
         {
             return NGX_ERROR;
         }

@@ -613,8 +613,8 @@ ngx_int_t ngx_shop_authresp_parse(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_str_t *fields,
     ngx_shop_authresp_t *resp, const char **reason);
 
-/* NGX_ERROR: one that the provider's expressions look at is there twice, or
- * cannot be decoded */
+/* NGX_ERROR: one that the provider's expressions look at is there twice,
+ * cannot be decoded, is no UTF-8 or too long for them */
 ngx_int_t ngx_shop_authresp_wanted(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_str_t *fields);
 
