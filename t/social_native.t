@@ -505,9 +505,13 @@ refused('a token in the address', 400, 'token_missing',
     refused('a code with another verifier', 400, 'code_refused',
             app({ code_verifier => 'x' x 43, code => $provider->grant({
                       code_challenge => $challenge }) }));
-    refused('a code with another nonce', 502, 'nonce_mismatch',
-            app({ nonce => $nonce,
-                  code => $provider->grant({ nonce => 'other' }) }));
+    refused("a code with $_->[0]", 400, 'nonce_mismatch',
+            app({ nonce => $nonce, code => $provider->grant($_->[1]) }))
+        for [ 'another nonce', { nonce => 'other' } ],
+            [ 'a nonce that was not asked for', {} ];
+
+    unlike($nginx->log, qr/\[error\].*nonce_mismatch/,
+           '... and nobody writes that the provider is at fault');
 
     $provider->violations;
 

@@ -569,14 +569,20 @@ ngx_http_social_exchange_ask(ngx_http_social_flow_t *flow,
 }
 
 
-/* whose fault it is: the provider's, unless a client brought the token */
+/* whose fault it is: the provider's, unless a client brought the token, or
+ * the nonce for it */
 
 static ngx_int_t
 ngx_http_social_exchange_refuse(ngx_http_social_flow_t *flow,
     const char *reason)
 {
+    ngx_uint_t  brought;
+
+    brought = flow->presented
+              || (flow->native && ngx_strcmp(reason, "nonce_mismatch") == 0);
+
     return ngx_http_social_flow_refuse(flow,
-                                       flow->presented ? NGX_HTTP_BAD_REQUEST
-                                                       : NGX_HTTP_BAD_GATEWAY,
+                                       brought ? NGX_HTTP_BAD_REQUEST
+                                               : NGX_HTTP_BAD_GATEWAY,
                                        reason);
 }
