@@ -268,6 +268,13 @@ refused('row 9: a token about events', 'typ_refused',
         kid => 'same', publish => [qw(rsa-2 rsa-1)],
         jwk => { 'rsa-1' => { kid => 'same' },
                  'rsa-2' => { kid => 'same' } } });
+    key_accepted('row 10: a kid in the token, none in the set',
+                 { no_kid => 1, header => { kid => 'rsa-1' },
+                   publish => [qw(rsa-2 rsa-1)] });
+    key_refused('row 10: a kid in the token, none and others in the set',
+                { header => { kid => 'rsa-9' }, jwk => {
+                      'rsa-2' => { kid => undef } },
+                  publish => [qw(rsa-2 rsa-1)] });
     key_refused('row 10: no kid, and no key that fits',
                 { no_kid => 1, publish => [qw(rsa-2 p256-1)] });
 

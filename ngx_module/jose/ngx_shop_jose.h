@@ -122,13 +122,14 @@ ngx_uint_t ngx_shop_jws_bits(ngx_uint_t alg);
  * allows; the key's type, curve and "alg" must fit as well, so the token
  * alone decides nothing.  HS256 is verified with "secret" only, and only if
  * it is in "algs" and "secret" is neither NULL nor empty; "jwks" may be NULL
- * then.  With a "kid" the keys of that kid are tried, without one (or with
- * an empty one) every key that fits, at most 16.  Headers "jku", "jwk",
- * "x5u", "x5c" are never followed; "crit" and "b64" are refused.
+ * then.  With a "kid" the keys of that kid are tried or, if there is none,
+ * those without a kid; without one (or with an empty one) every key that
+ * fits; at most 16.  Headers "jku", "jwk", "x5u", "x5c" are never followed;
+ * "crit" and "b64" are refused.
  *
  * NGX_OK: verified, "jws" is filled from "pool".  NGX_DECLINED: newer keys
- * may help: no key is of that kid or fits ("key_unknown"), or there was no
- * kid and no key that fits verified it ("signature_invalid").  NGX_ERROR:
+ * may help: no key is of that kid or fits ("key_unknown"), or no key is of
+ * that kid and none that fits verified it ("signature_invalid").  NGX_ERROR:
  * refused: "token_malformed", "header_refused", "alg_refused",
  * "signature_invalid", "internal_error".
  */

@@ -66,6 +66,7 @@ static ngx_int_t ngx_shop_jws_verify_hmac(ngx_str_t *secret, ngx_str_t *input,
 static ngx_int_t ngx_shop_jws_verify_keys(ngx_shop_jws_alg_t *alg,
     ngx_shop_jwks_t *jwks, ngx_str_t *input, ngx_str_t *signature,
     ngx_shop_jws_t *jws, ngx_log_t *log);
+static ngx_uint_t ngx_shop_jws_is_named(ngx_shop_jwk_t *jwk, ngx_str_t *kid);
 static ngx_int_t ngx_shop_jws_verify_key(ngx_shop_jws_alg_t *alg,
     ngx_shop_jwk_t *jwk, ngx_str_t *input, ngx_str_t *signature,
     ngx_log_t *log);
@@ -332,18 +333,20 @@ ngx_shop_jws_verify_keys(ngx_shop_jws_alg_t *alg, ngx_shop_jwks_t *jwks,
     jwk = (jwks != NULL) ? jwks->keys.elts : NULL;
     n = (jwks != NULL) ? jwks->keys.nelts : 0;
 
+    for (i = 0; i < n && jws->kid.len && !named; i++) {
+        named = ngx_shop_jws_is_named(&jwk[i], &jws->kid);
+    }
+
     for (i = 0; i < n && tried < NGX_SHOP_JWS_TRIES_MAX; i++) {
 
-        if (jws->kid.len) {
+        if (named && !ngx_shop_jws_is_named(&jwk[i], &jws->kid)) {
+            continue;
+        }
 
-            if (jwk[i].kid.len != jws->kid.len
-                || ngx_memcmp(jwk[i].kid.data, jws->kid.data, jws->kid.len)
-                   != 0)
-            {
-                continue;
-            }
+        /* a key may have no name (RFC 7517 4.5), but not another one */
 
-            named = 1;
+        if (!named && jws->kid.len && jwk[i].kid.len) {
+            continue;
         }
 
         if ((jwk[i].algs & alg->alg) == 0) {
@@ -370,7 +373,7 @@ ngx_shop_jws_verify_keys(ngx_shop_jws_alg_t *alg, ngx_shop_jwks_t *jwks,
 
         /* keys without names may have changed, and only newer ones tell */
 
-        return jws->kid.len ? NGX_ERROR : NGX_DECLINED;
+        return named ? NGX_ERROR : NGX_DECLINED;
     }
 
     if (named) {
@@ -381,6 +384,14 @@ ngx_shop_jws_verify_keys(ngx_shop_jws_alg_t *alg, ngx_shop_jwks_t *jwks,
     jws->reason = "key_unknown";
 
     return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_shop_jws_is_named(ngx_shop_jwk_t *jwk, ngx_str_t *kid)
+{
+    return jwk->kid.len == kid->len
+           && ngx_memcmp(jwk->kid.data, kid->data, kid->len) == 0;
 }
 
 

@@ -1113,7 +1113,7 @@ static void
 ngx_shop_unit_jose_kid(ngx_shop_unit_t *u)
 {
     u_char                     *p;
-    ngx_str_t                  *plain, *token, *a, *b, *ec, *x;
+    ngx_str_t                  *plain, *token, *a, *b, *ec, *n, *x;
     ngx_uint_t                  i, algs;
     ngx_shop_jwks_t            *jwks;
     ngx_shop_unit_jose_alg_t   *alg;
@@ -1164,6 +1164,28 @@ ngx_shop_unit_jose_kid(ngx_shop_unit_t *u)
 
     token = ngx_shop_unit_jose_sign(u, alg, ",\"kid\":\"a\"");
     ngx_shop_unit_jose_verified(u, token, algs, jwks, "three of one kid");
+
+    /* keys without a name, where none has this one (RFC 7517 4.5) */
+
+    token = ngx_shop_unit_jose_sign(u, alg, ",\"kid\":\"n\"");
+    n = ngx_shop_unit_jose_jwk(u, jose_rsa, "");
+    x = ngx_shop_unit_jose_jwk(u, jose_rsa_other, "");
+    ec = ngx_shop_unit_jose_jwk(u, jose_p256, ",\"kid\":\"n\"");
+
+    p = ngx_shop_unit_jose_format(u, "%V,%V,%V%Z", b, x, n)->data;
+    jwks = ngx_shop_unit_jose_set(u, (char *) p);
+    ngx_shop_unit_jose_verified(u, token, algs, jwks, "a key without a kid");
+
+    p = ngx_shop_unit_jose_format(u, "%V,%V%Z", a, x)->data;
+    jwks = ngx_shop_unit_jose_set(u, (char *) p);
+    ngx_shop_unit_jose_refused(u, token, algs, jwks, NGX_DECLINED,
+                               "signature_invalid",
+                               "another key without a kid");
+
+    p = ngx_shop_unit_jose_format(u, "%V,%V%Z", n, ec)->data;
+    jwks = ngx_shop_unit_jose_set(u, (char *) p);
+    ngx_shop_unit_jose_refused(u, token, algs, jwks, NGX_ERROR,
+                               "alg_refused", "a key of this kid beside it");
 
     /* not more than 16 signatures are computed for one token */
 
