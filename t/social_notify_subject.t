@@ -46,9 +46,11 @@ my $template = $provider->issuer('/many') . '/{tid}';
 
 $provider->set({ at => { '/many' => {
     discovery => { issuer => $provider->issuer('/many') . '/{tenantid}' },
-    publish   => [ 'rsa-1', 'rsa-2' ],
-    jwk       => { 'rsa-2' => {
-        issuer => $provider->issuer('/many') . "/$other" } },
+    publish   => [ 'rsa-1', 'rsa-2', 'rsa-3' ],
+    jwk       => {
+        'rsa-2' => { issuer => $provider->issuer('/many') . "/$other" },
+        'rsa-3' => { issuer => [ $provider->issuer('/many') . "/$tenant" ] },
+    },
 } } });
 
 my $metadata = $provider->issuer('/many')
@@ -388,6 +390,8 @@ for my $send (\&backchannel, \&notify) {
 
     lives($session, $send->('many', \%who, key => 'rsa-2'), 'iss_mismatch',
           "$as that a key of another tenant has signed");
+    lives($session, $send->('many', \%who, key => 'rsa-3'), 'iss_mismatch',
+          "$as by a key whose issuer is no text");
     like($send->('many', { of($other), oid => 'five' }, key => 'rsa-2')
          ->status, qr/^20[02]\z/, "$as of that tenant, which it may sign");
     ended($session, $send->('many', \%who), "$as of the right tenant");

@@ -250,6 +250,8 @@ refused('row 9: a token about events', 'typ_refused',
 
     key_accepted('row 9: a key without use',
                  { jwk => { 'rsa-1' => { use => undef } } });
+    key_accepted('row 9: a key with a member that means nothing',
+                 { jwk => { 'rsa-1' => { issuer => { x => 1 } } } });
     key_accepted('row 9: an unknown key beside', {
         more_keys => [ { kty => 'future', kid => 'x' }, { kty => 'RSA' },
                        7, 'text' ] });

@@ -69,6 +69,9 @@
 
 /* ngx_shop_jwk.c */
 
+#define NGX_SHOP_JWK_NO_ISSUER  "?"         /* what it says is no text */
+
+
 typedef struct {
     ngx_str_t                  kid;         /* may be empty */
     ngx_str_t                  issuer;      /* likewise: whose it says it is */

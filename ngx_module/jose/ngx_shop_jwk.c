@@ -177,11 +177,17 @@ ngx_shop_jwk_add(ngx_shop_jwks_t *jwks, ngx_pool_t *temp,
     ngx_str_null(&issuer);
 
     if (ngx_shop_json_string(ngx_shop_json_get(json, "kid"), &kid)
-        == NGX_ERROR
-        || ngx_shop_json_string(ngx_shop_json_get(json, "issuer"), &issuer)
-           == NGX_ERROR)
+        == NGX_ERROR)
     {
         return NGX_DECLINED;
+    }
+
+    /* to most providers it is a member of no meaning (RFC 7517 4) */
+
+    if (ngx_shop_json_string(ngx_shop_json_get(json, "issuer"), &issuer)
+        == NGX_ERROR)
+    {
+        ngx_str_set(&issuer, NGX_SHOP_JWK_NO_ISSUER);
     }
 
     switch (ngx_shop_json_string(ngx_shop_json_get(json, "alg"), &alg)) {

@@ -661,6 +661,12 @@ ngx_shop_unit_oidc_tenants(ngx_shop_unit_t *u)
                                                        &company),
                          1, "a key of nobody may sign for all");
 
+    ngx_str_set(&text, NGX_SHOP_JWK_NO_ISSUER);
+
+    ngx_shop_unit_is_int(u, ngx_shop_provider_may_sign(&provider, &text,
+                                                       &company),
+                         0, "a key of what is no issuer signs for none");
+
     ngx_str_null(&provider.tenant);
     ngx_str_set(&text, "https://other.example");
 
