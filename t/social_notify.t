@@ -672,7 +672,8 @@ sub naver {
            signature => 'foreign' ],
          [ 'a key that nobody knows', 'key_unknown', kid => 'none' ],
          [ 'a logout token', 'typ_refused',
-           header => { typ => 'logout+jwt' } ])
+           header => { typ => 'logout+jwt' } ],
+         [ 'a token of no kind', 'typ_refused', header => { typ => 'JOSE' } ])
     {
         my ($name, $reason, @o) = @$_;
 
@@ -1052,6 +1053,8 @@ sub backchannel {
            header => { typ => 'JWT' } ],
          [ 'a token of another kind', 'typ_refused', {},
            header => { typ => 'secevent+jwt' } ],
+         [ 'a token of no kind', 'typ_refused', {},
+           header => { typ => 'JOSE' } ],
          [ 'a flipped signature', 'signature_invalid', {},
            signature => 'flip' ],
          [ 'a key of somebody else', 'signature_invalid', {},

@@ -178,6 +178,9 @@ refused('row 9: an access token', 'typ_refused',
 refused('row 9: a token about events', 'typ_refused',
         { claims => { events => {} } });
 
+accepted("row 9: a typ that is $_", { header => { typ => $_ } })
+    for qw(JOSE application/jose);
+
 # keys that the token brings along or points to
 
 {

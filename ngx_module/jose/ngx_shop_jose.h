@@ -164,8 +164,8 @@ typedef struct {
 /*
  * Checks the claims of an ID token (OpenID Connect Core 3.1.3.7, 3.1.3.8):
  * iss, aud and azp, exp, iat, nbf, sub, nonce, at_hash; and that the token
- * does not say it is of another kind: a "typ" other than JWT, or "events"
- * (RFC 8417), since logout tokens have the same issuer and audience.
+ * does not say it is of another kind: a "typ" other than JWT or JOSE, or
+ * "events" (RFC 8417), since logout tokens have the same issuer and audience.
  *
  * NGX_OK, or NGX_ERROR with a reason: "typ_refused", "claims_malformed",
  * "iss_mismatch", "aud_mismatch", "azp_mismatch", "token_expired",

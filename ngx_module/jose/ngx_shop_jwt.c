@@ -74,7 +74,9 @@ static ngx_int_t
 ngx_shop_jwt_check_kind(ngx_shop_json_t *claims, ngx_shop_jwt_rules_t *rules,
     const char **reason)
 {
-    if (!ngx_shop_jwt_is_type(&rules->typ, "jwt")) {
+    /* "JOSE" says how a token is written, not what it is: RFC 7515 4.1.9 */
+
+    if (!ngx_shop_jwt_is_type(&rules->typ, "jose")) {
         *reason = "typ_refused";
         return NGX_ERROR;
     }

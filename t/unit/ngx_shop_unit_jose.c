@@ -1457,7 +1457,9 @@ ngx_shop_unit_jose_typ(ngx_shop_unit_t *u)
         { "typ of events", "secevent+jwt", "typ_refused" },
         { "typ of proofs", "dpop+jwt", "typ_refused" },
         { "typ JWT and more", "JWTx", "typ_refused" },
-        { "typ JOSE", "JOSE", "typ_refused" },
+        { "typ JOSE", "JOSE", NULL },
+        { "typ application/jose", "application/jose", NULL },
+        { "typ of JOSE in JSON", "JOSE+JSON", "typ_refused" },
         { NULL, NULL, NULL }
     };
 
