@@ -96,9 +96,7 @@ local today = math.floor(now / day)
 local digests = 2 ^ 36
 local digest = tonumber(ARGV[10])
 
-local find = string.find
-
-local amount = find(ARGV[6], '^%-?%d+$') and tonumber(ARGV[6])
+local amount = string.find(ARGV[6], '^%-?%d+$') and tonumber(ARGV[6])
 
 
 -- "%d" takes half the time, and has 32 bits on any machine
@@ -111,21 +109,6 @@ end
 
 
 -- part: customer
-
-
--- The id of what is booked is scored by the day and by the digest, for 400
--- days.  What is older counts for nothing, so it may stay for some events.
-
-local function mark()
-    if digest % 16 == 0 then
-        write('ZREMRANGEBYSCORE', seen, '-inf',
-              '(' .. decimal((today - days_kept - spare) * digests))
-    end
-
-    write('ZADD', seen, today * digests + digest, id)
-end
-
-
 -- part: program
 -- part: calendar
 -- part: days
@@ -136,6 +119,7 @@ end
 -- The events; what is refused is so before anything is changed.
 
 local book = {}
+local keeps_id = kind ~= 'login' and kind ~= 'visit'
 
 if kind ~= 'settle' then
     -- part: paying
@@ -146,14 +130,16 @@ if kind ~= 'settle' then
     -- part: taking
 
 
-    function book.grant()
-        if not tier_at[order] then
-            return 'refused', 'tier_unknown'
+    if kind == 'grant' then
+        function book.grant()
+            if not tier_at[order] then
+                return 'refused', 'tier_unknown'
+            end
+
+            grants[order] = math.max(grants[order] or 0, amount)
+
+            return 'booked'
         end
-
-        grants[order] = math.max(grants[order] or 0, amount)
-
-        return 'booked'
     end
 end
 
@@ -161,7 +147,9 @@ end
 -- part: due
 
 
--- The event.  It may have waited for its customer: whether it is too old, or
+-- The event.  Its id is scored by the day it was booked and a digest of the
+-- content, for 400 days; what is older counts for nothing, so it may stay for
+-- some events.  It may have waited for its customer: whether it is too old, or
 -- of a time to come, goes by when it was told.
 
 raise(now, 0)
@@ -199,15 +187,23 @@ if kind ~= 'settle' then
         status, reason = 'refused', 'too_large'
 
     else
-        local late = reached_late(time)
+        local late = reached_late and reached_late(time) or 0
 
         status, reason = book[kind]()
 
         if status ~= 'refused' and status ~= 'lease' then
             raise(time, late)
 
-            if kind ~= 'login' and kind ~= 'visit' then
-                mark()
+            if keeps_id then
+                if digest % 16 == 0 then
+                    writes[#writes + 1] = {
+                        'ZREMRANGEBYSCORE', seen, '-inf',
+                        '(' .. decimal((today - days_kept - spare) * digests)
+                    }
+                end
+
+                writes[#writes + 1] = { 'ZADD', seen, today * digests + digest,
+                                        id }
             end
         end
     end

@@ -18,7 +18,6 @@ local function look_back()
     local form, size = '>Hi7i7i3', 19
     local record_at, day_at = struct.unpack, string.byte
     local year_start = yearly and calendar()
-    local this_year = yearly and year_start(today, 0)
 
 
     -- where the first record of a day, or of a later one, begins
@@ -162,11 +161,6 @@ local function look_back()
         end
 
         return text
-    end
-
-
-    function past.is_year_over(at)
-        return math.floor(at / day) < this_year
     end
 
 

@@ -56,7 +56,7 @@ if earned.ends <= now then
 end
 
 while not frozen and ends ~= 0 and ends <= now do
-    local policy = n and asked(tiers[n]).downgrade
+    local policy = n and asked(n).downgrade
     local to = reached(0, ends, earned.ends)
 
     if policy and to < n then

@@ -1,15 +1,12 @@
 -- An order: what is kept of it, and what it is worth.
 --
 -- reads    nothing
--- sets     read_order, write_order, net, worth, convert
+-- sets     read_order, write_order, net, worth
 -- changes  nothing
 --
 -- It is kept as "TOTAL REFUNDED TIME MULTIPLIER", then "PER POINTS LOT" of
 -- each rule that paid; TOTAL is "-" where only refunds have come.  Its points
 -- are always worked out anew of what is left, so nothing drifts.
---
--- An order is a conversion of each promotion that the customer was shown, or
--- that was held back, so shortly before: see activity.lua.
 
 local function read_order()
     local text = redis.call('HGET', orders, order)
@@ -51,7 +48,7 @@ local function write_order(it)
                  .. decimal(line.points) .. ' ' .. line.lot
     end
 
-    write('HSET', orders, order, record)
+    writes[#writes + 1] = { 'HSET', orders, order, record }
 end
 
 
@@ -72,27 +69,4 @@ local function worth(it, line)
     local n = times * line.points * it.multiplier
 
     return n <= max and math.floor(n / 1000) or nil
-end
-
-
-local function convert()
-    if not redis.call('HGET', activity, 'shown') then
-        return
-    end
-
-    local list = redis.call('HGETALL', activity)
-
-    for i = 1, #list, 2 do
-        local code = string.match(list[i], '^shown:(.+)$')
-
-        for arm, since, last, kept in string.gmatch(
-            code and list[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
-        do
-            if time >= since + 0 and time < last + kept then
-                write('HINCRBY', shown, code .. ':' .. arm .. ':conversions',
-                      1)
-                break
-            end
-        end
-    end
 end

@@ -1,7 +1,7 @@
 -- How points are paid, and which rules pay for this event.
 --
 -- reads    rules, known_lots, known_all, lot_add, move, expire, enter
--- sets     put, fits, factor, rules_for, has_paid
+-- sets     put, fits, rules_for, has_paid
 -- changes  is
 --
 -- The pace of a rule is "FIELD EVERY LIMIT START": it pays again after so many
@@ -9,25 +9,21 @@
 -- "activity" holds what it has paid, "LAST START:TIMES ...": when it did so
 -- last, and how often in each period.
 
-local function one_lot(name)
-    for _, lot in ipairs(known_lots) do
-        if lot.name == name then
-            return lot
+local function put(name, points, word, event)
+    local lot
+
+    for _, it in ipairs(known_lots) do
+        if it.name == name then
+            lot = it
         end
     end
 
-    if known_all then
-        return lot_add(name)
+    if not lot then
+        local left = not known_all and name ~= '-'
+                     and redis.call('ZSCORE', lots, name)
+
+        lot = lot_add(name, left and tonumber(left))
     end
-
-    local left = name ~= '-' and redis.call('ZSCORE', lots, name)
-
-    return lot_add(name, left and tonumber(left))
-end
-
-
-local function put(name, points, word, event)
-    local lot = one_lot(name)
 
     move(lot, points)
     enter(word, points, name, event)
@@ -41,21 +37,6 @@ end
 local function fits(points)
     return is.points + is.pending + points <= max
            and is.qualifying + points <= max
-end
-
-
-local function factor(rule)
-    if not find(rule.multiply, is.tier, 1, true) then
-        return 1000
-    end
-
-    for name, thousandths in string.gmatch(rule.multiply, '(%S+):(%d+)') do
-        if name == is.tier then
-            return tonumber(thousandths)
-        end
-    end
-
-    return 1000
 end
 
 
@@ -131,5 +112,6 @@ local function has_paid(rule)
         first, rest = string.match(periods, '^ (%d+):%d+(.*)$')
     end
 
-    write('HSET', activity, it.field, ARGV[4] .. periods)
+    writes[#writes + 1] = { 'HSET', activity, it.field,
+                            ARGV[4] .. periods }
 end

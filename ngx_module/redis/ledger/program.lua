@@ -1,7 +1,7 @@
 -- Tiers and earning rules, as ARGV has them.
 --
 -- reads    nothing
--- sets     tiers, tier_at, looks_back, windowed, yearly, rules; asked
+-- sets     tiers, words, tier_at, looks_back, windowed, yearly, rules; asked
 -- changes  nothing
 --
 -- What a tier asks for are words of NAME=VALUE: points, spend, orders; window,
@@ -11,15 +11,14 @@
 -- the calendar that qualifies does so to the end of the next one, whenever
 -- that is found out.
 
-local tiers, rules = {}, {}
+local tiers, words, tier_at, rules = {}, {}, {}, {}
 local looks_back, yearly = ARGV[11] + 0, ARGV[12] ~= ''
 local windowed = looks_back > 0
 local at = 14
-local tier_at = {}
 
-for i = 1, ARGV[13] do
-    tiers[i] = { name = ARGV[at], words = ARGV[at + 1] }
-    tier_at[ARGV[at]] = i
+for i = 1, tonumber(ARGV[13]) do
+    tiers[i], words[i] = ARGV[at], ARGV[at + 1]
+    tier_at[tiers[i]] = i
     at = at + 2
 end
 
@@ -34,14 +33,16 @@ while at <= #ARGV do
 end
 
 
-local function asked(tier)
-    if not tier.asked then
-        tier.asked = {}
+local asks = {}
 
-        for name, value in string.gmatch(tier.words, '(%a+)=(%S+)') do
-            tier.asked[name] = tonumber(value) or value
+local function asked(n)
+    if not asks[n] then
+        asks[n] = {}
+
+        for name, value in string.gmatch(words[n], '(%a+)=(%S+)') do
+            asks[n][name] = tonumber(value) or value
         end
     end
 
-    return tier.asked
+    return asks[n]
 end

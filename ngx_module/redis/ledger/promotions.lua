@@ -164,7 +164,8 @@ if ARGV[8] ~= '' then
         end
 
         table.sort(used)
-        write('HSET', activity, 'used:' .. it.code, table.concat(used, ' '))
+        writes[#writes + 1] = { 'HSET', activity, 'used:' .. it.code,
+                                table.concat(used, ' ') }
 
         if ends ~= 0 and ends <= now then
             return
@@ -173,8 +174,8 @@ if ARGV[8] ~= '' then
         if not is.limits then
             local at = #fields + 1
 
-            held[at] = redis.call('HGET', view, 'limits')
-            fields[at], is.limits = 'limits', held[at] or ''
+            held[at] = redis.call('HGET', view, 'limits') or ''
+            fields[at], is.limits = 'limits', held[at]
         end
 
         for code, rest in string.gmatch(is.limits, '([^%s:]+):(%S+)') do
@@ -226,7 +227,8 @@ if ARGV[8] ~= '' then
                 end
 
                 if it.budget > 0 then
-                    write('HSET', budgets, it.code, it.reserved)
+                    writes[#writes + 1] = { 'HSET', budgets, it.code,
+                                            it.reserved }
                     figures[#figures + 1] = it.code .. ' ' .. it.figures
                 end
             end
@@ -237,7 +239,8 @@ if ARGV[8] ~= '' then
         results = table.concat(list, ' ')
 
         if results ~= '' then
-            write('HSET', orders, order .. ' promotions', results)
+            writes[#writes + 1] = { 'HSET', orders, order .. ' promotions',
+                                    results }
         end
     end
 end

@@ -1,9 +1,12 @@
 -- An order comes.
 --
--- reads    rules_for, factor, has_paid, fits, put, count, read_order,
---          write_order, net, worth, convert, promoted
+-- reads    rules_for, has_paid, fits, put, count, read_order, write_order, net,
+--          worth, promoted
 -- sets     book.order
 -- changes  is, figures
+--
+-- It is a conversion of each promotion that the customer was shown, or that
+-- was held back, so shortly before: see activity.lua.
 
 function book.order()
     local it = read_order()
@@ -22,9 +25,19 @@ function book.order()
 
     it.total, it.time, it.multiplier = amount, ARGV[4], 1000
 
-    for _, rule in ipairs(rules_for('order')) do
-        it.lines[#it.lines + 1] = rule
-        it.multiplier = math.max(it.multiplier, factor(rule))
+    it.lines = rules_for('order')
+
+    for _, rule in ipairs(it.lines) do
+        if string.find(rule.multiply, is.tier, 1, true) then
+            for name, thousandths in string.gmatch(rule.multiply,
+                                                   '(%S+):(%d+)')
+            do
+                if name == is.tier then
+                    it.multiplier = math.max(it.multiplier,
+                                             tonumber(thousandths))
+                end
+            end
+        end
     end
 
     local names, points, sum = {}, {}, 0
@@ -76,8 +89,22 @@ function book.order()
         put(name, points[name], 'order', id)
     end
 
-    if net(it) > 0 then
-        convert()
+    if net(it) > 0 and redis.call('HGET', activity, 'shown') then
+        local list = redis.call('HGETALL', activity)
+
+        for i = 1, #list, 2 do
+            local code = string.match(list[i], '^shown:(.+)$')
+
+            for arm, since, last, kept in string.gmatch(
+                code and list[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
+            do
+                if time >= since + 0 and time < last + kept then
+                    writes[#writes + 1] = { 'HINCRBY', shown, code .. ':'
+                                            .. arm .. ':conversions', 1 }
+                    break
+                end
+            end
+        end
     end
 
     write_order(it)

@@ -2,7 +2,7 @@
 --
 -- reads    put, fits, rules_for, has_paid, count
 -- sets     book.login, book.visit, book.custom
--- changes  nothing
+-- changes  keeps_id
 --
 -- "signup" is paid at the first login, and marked for ever even where nothing
 -- is paid for it, so that a rule that comes later is for who comes later.  A
@@ -30,11 +30,11 @@ if kind == 'login' or kind == 'visit' or kind == 'custom' then
     function book.login()
         if not redis.call('ZSCORE', seen, 'signup') then
             reward('signup', 'signup')
-            write('ZADD', seen, '+inf', 'signup')
+            writes[#writes + 1] = { 'ZADD', seen, '+inf', 'signup' }
         end
 
         if reward('login', id) then
-            mark()
+            keeps_id = true
         end
 
         return 'booked'
@@ -50,7 +50,7 @@ if kind == 'login' or kind == 'visit' or kind == 'custom' then
 
         reward('visit', id)
         reward('streak', id)
-        write('HDEL', activity, 'owed')
+        writes[#writes + 1] = { 'HDEL', activity, 'owed' }
 
         return 'booked'
     end

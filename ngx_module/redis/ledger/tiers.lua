@@ -34,7 +34,7 @@ end
 
 local function reached(above, at, ended)
     for i = #tiers, above + 1, -1 do
-        if qualifies(asked(tiers[i]), at, ended) then
+        if qualifies(asked(i), at, ended) then
             return i
         end
     end
@@ -75,7 +75,7 @@ local frozen = #tiers == 0
 -- is when the validity before it did, from where a year is looked back
 
 local function valid_until(n, at, ended)
-    local asks = n > 0 and asked(tiers[n])
+    local asks = n > 0 and asked(n)
     local valid = asks and asks.valid
 
     if not valid then
@@ -105,7 +105,7 @@ end
 
 
 local function hold(n, at, ends)
-    local name = n > 0 and tiers[n].name or ''
+    local name = n > 0 and tiers[n] or ''
 
     if name ~= earned.name then
         earned.name, earned.since = name, at
@@ -127,39 +127,49 @@ local function reassessed()
     -- that much less is read than by asked()
 
     return earned.ends
-           + (n and string.match(tiers[n].words, 'grace=(%d+)') or 0)
+           + (n and string.match(words[n], 'grace=(%d+)') or 0)
 end
 
 
--- the highest tier that the year of "at" qualifies for, if it has ended
+local reached_late, raise_late
 
-local function reached_late(at)
-    if yearly and not frozen and past.is_year_over(at) then
+if yearly then
+    local year_start = calendar()
+    local this_year = year_start(today, 0)
+
+
+    -- the highest tier that the year of "at" qualifies for, if it has ended
+
+    function reached_late(at)
+        if frozen or math.floor(at / day) >= this_year then
+            return 0
+        end
+
         for i = #tiers, 1, -1 do
-            local asks = asked(tiers[i])
+            local asks = asked(i)
 
             if asks.window == 'calendar' and qualifies(asks, at) then
                 return i
             end
         end
+
+        return 0
     end
 
-    return 0
-end
 
+    -- a tier above "n" that an ended year qualifies for is held as if that had
+    -- been found out then, if it is not over
 
--- a tier above "n" that an ended year qualifies for is held as if that had
--- been found out then, if it is not over
+    function raise_late(n, at)
+        for i = reached_late(at), n + 1, -1 do
+            local asks = asked(i)
+            local ends = asks.window == 'calendar' and qualifies(asks, at)
+                         and valid_until(i, at)
 
-local function raise_late(n, at)
-    for i = reached_late(at), n + 1, -1 do
-        local asks = asked(tiers[i])
-        local ends = asks.window == 'calendar' and qualifies(asks, at)
-                     and valid_until(i, at)
-
-        if ends and (ends == 0 or ends + (asks.grace or 0) > now) then
-            hold(i, now, ends)
-            return
+            if ends and (ends == 0 or ends + (asks.grace or 0) > now) then
+                hold(i, now, ends)
+                return
+            end
         end
     end
 end
@@ -179,7 +189,9 @@ local function raise(at, late)
             hold(better, now, valid_until(better, now))
         end
 
-        raise_late(math.max(better, late), at)
+        if raise_late then
+            raise_late(math.max(better, late), at)
+        end
 
         n = tier_at[earned.name] or 0
     end
@@ -223,9 +235,9 @@ local function raise(at, late)
 
     local tier = tiers[is_granted]
 
-    if is.tier ~= tier.name then
-        is.tier, is.tier_since = tier.name, now
+    if is.tier ~= tier then
+        is.tier, is.tier_since = tier, now
     end
 
-    is.tier_until = grants[tier.name]
+    is.tier_until = grants[tier]
 end

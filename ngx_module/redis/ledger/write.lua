@@ -28,10 +28,6 @@ elseif exists or status == 'booked' or status == 'kept' then
 
     local later = now + (#tiers == 0 and day or 3600)
 
-    local function also_tier(at)
-        also(at ~= 0 and at <= now and later or at)
-    end
-
     for _, lot in ipairs(known_lots) do
         if lot.left > 0 then
             also(lot.pending and lot.activates or lot.expires)
@@ -52,10 +48,12 @@ elseif exists or status == 'booked' or status == 'kept' then
         also(due_before)
 
     else
-        also_tier(reassessed())
+        local ends = reassessed()
+
+        also(ends ~= 0 and ends <= now and later or ends)
 
         for _, ends in pairs(grants) do
-            also_tier(ends)
+            also(ends <= now and later or ends)
         end
 
         -- when it changes is not known any more
@@ -75,8 +73,8 @@ elseif exists or status == 'booked' or status == 'kept' then
     -- were earned, and when time changes them
 
     if not frozen then
-        local above = tiers[(tier_at[is.tier] or 0) + 1]
-        local asks = above and asked(above)
+        local above = (tier_at[is.tier] or 0) + 1
+        local asks = above <= #tiers and asked(above)
 
         is.toward = 0
 
@@ -109,16 +107,11 @@ elseif exists or status == 'booked' or status == 'kept' then
     local changes, n = {}, 0
 
     for i = 1, #fields do
-        local value, was = is[fields[i]], held[i]
+        local value = is[fields[i]]
 
-        if i <= numbers then
-            if value ~= (was or 0) + 0 then
-                changes[n + 1], changes[n + 2] = fields[i], decimal(value)
-                n = n + 2
-            end
-
-        elseif value ~= (was or '') then
-            changes[n + 1], changes[n + 2] = fields[i], value
+        if value ~= held[i] then
+            changes[n + 1] = fields[i]
+            changes[n + 2] = i <= numbers and decimal(value) or value
             n = n + 2
         end
     end
