@@ -73,6 +73,15 @@ for ('Ann\ud83d', 'Ann\u0000') {
 is(customer({ %ann, email => { raw => '"ann\ud83d@example.com"' } }), $ann,
    'row 16: an address with half an emoji is none');
 
+# likewise a number that is longer than any we know
+
+my $long = { raw => '18446744073709551615' };
+
+$provider->set({ claims => { uid => $long }, userinfo => { uid => $long } });
+is(customer(\%ann), $ann, 'row 16: a long number that nobody asks for');
+like(customer({ %ann, sub => $long }), qr/^refused by .*claims_malformed/s,
+     'row 16: a long number is no subject');
+
 my @known = ($ann);
 
 for ([ 'the same e-mail', { %ann, sub => 'eve' } ],

@@ -188,7 +188,8 @@ ngx_shop_json_t *ngx_shop_json_parse(ngx_pool_t *pool, ngx_str_t *text,
  * The same for what a provider says of people: a NUL or half of a surrogate
  * pair, which is what is left of an emoji that was cut, is U+FFFD instead if
  * it is written as an escape.  So different texts can become the same: an id
- * must be one of ASCII, in which there is none.
+ * must be one of ASCII, in which there is none.  An integer beyond 64 bits is
+ * a number that has no value: NGX_ERROR to all that read one.
  */
 ngx_shop_json_t *ngx_shop_json_parse_mended(ngx_pool_t *pool,
     ngx_str_t *text, size_t max);

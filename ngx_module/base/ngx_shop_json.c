@@ -40,11 +40,17 @@
 #define NGX_SHOP_JSON_PARSE_FLAGS  (JSON_DECODE_ANY|JSON_REJECT_DUPLICATES)
 #define NGX_SHOP_JSON_DUMP_FLAGS   (JSON_ENCODE_ANY|JSON_COMPACT)
 
+#define NGX_SHOP_JSON_DIGITS       19       /* of 2^63 */
+
 #define NGX_SHOP_JSON_ROOM(len)    (131072 + 24 * (len))
 #define NGX_SHOP_JSON_ANY_ROOM     ((size_t) -1)
 
 
 static ngx_int_t ngx_shop_json_mend(ngx_pool_t *pool, ngx_str_t *text);
+static size_t ngx_shop_json_mend_escape(u_char *p, u_char *last,
+    ngx_uint_t *wrong);
+static size_t ngx_shop_json_mend_number(u_char *p, u_char *last,
+    ngx_uint_t *wrong);
 static void ngx_shop_json_enter(ngx_pool_t *pool, size_t room);
 static void ngx_shop_json_leave(void);
 static void *ngx_shop_json_malloc(size_t size);
@@ -87,65 +93,130 @@ ngx_shop_json_parse_mended(ngx_pool_t *pool, ngx_str_t *text, size_t max)
 
 
 /*
- * A backslash outside of a string, or an escape that is none, makes the text
- * malformed, whatever is done here.
+ * Nothing moves: an escape becomes another one, and an integer that jansson
+ * would refuse, and all of the text with it, a number that is no id and no
+ * time, with blanks behind.  A backslash outside of a string, or an escape
+ * that is none, makes the text malformed, whatever is done here.
  */
 
 static ngx_int_t
 ngx_shop_json_mend(ngx_pool_t *pool, ngx_str_t *text)
 {
-    u_char     *p;
-    size_t      i;
-    ngx_int_t   ch;
-    ngx_uint_t  copied;
+    u_char      *p, *last;
+    size_t       i, n;
+    ngx_uint_t   copied, quoted, wrong;
 
     copied = 0;
-    i = 0;
+    quoted = 0;
 
-    while (i + 6 <= text->len) {
+    for (i = 0; i < text->len; i += n) {
+
+        p = text->data + i;
+        last = text->data + text->len;
+
+        wrong = 0;
+
+        if (*p == '\\') {
+            n = ngx_shop_json_mend_escape(p, last, &wrong);
+
+        } else if (!quoted && (*p == '-' || (*p >= '0' && *p <= '9'))) {
+            n = ngx_shop_json_mend_number(p, last, &wrong);
+
+        } else {
+            quoted ^= (*p == '"');
+            n = 1;
+        }
+
+        if (!wrong) {
+            continue;
+        }
+
+        if (!copied) {
+            copied = 1;
+            text->data = ngx_pstrdup(pool, text);
+
+            if (text->data == NULL) {
+                return NGX_ERROR;
+            }
+        }
 
         p = text->data + i;
 
-        if (p[0] != '\\') {
-            i++;
-            continue;
+        if (*p == '\\') {
+            ngx_memcpy(p, "\\ufffd", 6);
+
+        } else {
+            ngx_memset(p, ' ', n);
+            ngx_memcpy(p, "1e300", 5);
         }
-
-        if (p[1] != 'u') {
-            i += 2;
-            continue;
-        }
-
-        ch = ngx_hextoi(p + 2, 4);
-
-        if ((ch & 0xfc00) == 0xd800
-            && i + 12 <= text->len
-            && p[6] == '\\'
-            && p[7] == 'u'
-            && (ngx_hextoi(p + 8, 4) & 0xfc00) == 0xdc00)
-        {
-            i += 12;
-            continue;
-        }
-
-        if (ch == 0 || (ch & 0xf800) == 0xd800) {
-
-            if (!copied) {
-                copied = 1;
-                text->data = ngx_pstrdup(pool, text);
-
-                if (text->data == NULL) {
-                    return NGX_ERROR;
-                }
-            }
-
-            ngx_memcpy(text->data + i, "\\ufffd", 6);
-        }
-
-        i += 6;
     }
 
     return NGX_OK;
+}
+
+
+static size_t
+ngx_shop_json_mend_escape(u_char *p, u_char *last, ngx_uint_t *wrong)
+{
+    ngx_int_t  ch;
+
+    if (last - p < 6 || p[1] != 'u') {
+        return ngx_min(2, last - p);
+    }
+
+    ch = ngx_hextoi(p + 2, 4);
+
+    if ((ch & 0xfc00) == 0xd800
+        && last - p >= 12
+        && p[6] == '\\'
+        && p[7] == 'u'
+        && (ngx_hextoi(p + 8, 4) & 0xfc00) == 0xdc00)
+    {
+        return 12;
+    }
+
+    *wrong = (ch == 0 || (ch & 0xf800) == 0xd800);
+
+    return 6;
+}
+
+
+/* a number with a fraction or an exponent is none that could be too long */
+
+static size_t
+ngx_shop_json_mend_number(u_char *p, u_char *last, ngx_uint_t *wrong)
+{
+    u_char      *start, *digits;
+    size_t       len;
+    ngx_uint_t   integer;
+    const char  *longest;
+
+    start = p;
+    longest = (*p == '-') ? "9223372036854775808" : "9223372036854775807";
+    digits = p + (*p == '-');
+    integer = 1;
+
+    for (p = digits; p < last; p++) {
+
+        if (*p >= '0' && *p <= '9') {
+            continue;
+        }
+
+        if (*p != '.' && *p != 'e' && *p != 'E' && *p != '+' && *p != '-') {
+            break;
+        }
+
+        integer = 0;
+    }
+
+    len = p - digits;
+
+    if (integer && len >= NGX_SHOP_JSON_DIGITS && *digits != '0') {
+        *wrong = len > NGX_SHOP_JSON_DIGITS
+                 || ngx_memcmp(digits, longest, len) > 0;
+    }
+
+    return p - start;
 }
 
 

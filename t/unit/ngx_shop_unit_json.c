@@ -17,6 +17,7 @@ static void ngx_shop_unit_json_absent(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_numbers(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_refuse(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_mended(ngx_shop_unit_t *u);
+static void ngx_shop_unit_json_mended_numbers(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_utf8(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_depth(ngx_shop_unit_t *u);
 static void ngx_shop_unit_json_sizes(ngx_shop_unit_t *u);
@@ -36,6 +37,7 @@ ngx_shop_unit_test_t  ngx_shop_unit_json_tests[] = {
     { "numbers", ngx_shop_unit_json_numbers },
     { "a bad text is refused", ngx_shop_unit_json_refuse },
     { "half a pair and a NUL are mended", ngx_shop_unit_json_mended },
+    { "long integers are mended", ngx_shop_unit_json_mended_numbers },
     { "only UTF-8 is taken", ngx_shop_unit_json_utf8 },
     { "the depth is bounded", ngx_shop_unit_json_depth },
     { "the size is bounded", ngx_shop_unit_json_sizes },
@@ -374,6 +376,89 @@ ngx_shop_unit_json_mended(ngx_shop_unit_t *u)
 
     ngx_shop_unit_ok(u, ngx_shop_json_parse_mended(u->pool, &text, 7) == NULL,
                      "nothing");
+}
+
+
+static void
+ngx_shop_unit_json_mended_numbers(ngx_shop_unit_t *u)
+{
+    int64_t           n;
+    ngx_str_t         text, value;
+    ngx_uint_t        i;
+    ngx_shop_json_t  *json, *number;
+
+    static const char  *exact[] = {
+        "9223372036854775807", "-9223372036854775808", "1000000000000000000",
+        "-1", "0", NULL
+    };
+
+    static const char  *useless[] = {
+        "9223372036854775808", "-9223372036854775809", "18446744073709551615",
+        "10000000000000000000", "-10000000000000000000",
+        "123456789012345678901234567890", NULL
+    };
+
+    static const char  *bad[] = {
+        "18446744073709551615x", "x18446744073709551615",
+        "018446744073709551615", "-", "--18446744073709551615",
+        "18446744073709551615 1", "\\\"18446744073709551615",
+        "+18446744073709551615", "{18446744073709551615:1}", NULL
+    };
+
+    for (i = 0; exact[i]; i++) {
+        text.data = (u_char *) exact[i];
+        text.len = ngx_strlen(exact[i]);
+
+        ngx_str_null(&value);
+
+        json = ngx_shop_json_parse_mended(u->pool, &text, text.len);
+
+        (void) ngx_shop_json_text(u->pool, json, &value);
+
+        ngx_shop_unit_is(u, &value, exact[i], "to the digit");
+    }
+
+    for (i = 0; useless[i]; i++) {
+        text.data = ngx_pnalloc(u->pool, 200);
+        text.len = ngx_sprintf(text.data, "{\"a\":%s,\"b\":\"\\\"%s\","
+                                          "\"c\":[%s,7]}",
+                               useless[i], useless[i], useless[i])
+                   - text.data;
+
+        json = ngx_shop_json_parse_mended(u->pool, &text, text.len);
+        number = ngx_shop_json_get(json, "a");
+
+        ngx_shop_unit_ok(u, number != NULL
+                            && ngx_shop_json_text(u->pool, number, &value)
+                               == NGX_ERROR
+                            && ngx_shop_json_integer(number, &n) == NGX_ERROR
+                            && ngx_shop_json_time(number, &n) == NGX_ERROR,
+                         "%s: no value", useless[i]);
+
+        ngx_shop_unit_is_int(u, ngx_shop_json_text(u->pool,
+                                    ngx_shop_json_at(
+                                        ngx_shop_json_get(json, "c"), 1),
+                                    &value),
+                             NGX_OK, "%s: others have", useless[i]);
+        ngx_shop_unit_is(u, &value, "7", "%s: theirs", useless[i]);
+
+        (void) ngx_shop_json_string(ngx_shop_json_get(json, "b"), &value);
+
+        ngx_shop_unit_ok(u, value.len == ngx_strlen(useless[i]) + 1
+                            && ngx_memcmp(value.data + 1, useless[i],
+                                          value.len - 1)
+                               == 0,
+                         "%s: a text stays", useless[i]);
+    }
+
+    for (i = 0; bad[i]; i++) {
+        text.data = (u_char *) bad[i];
+        text.len = ngx_strlen(bad[i]);
+
+        ngx_shop_unit_ok(u, ngx_shop_json_parse_mended(u->pool, &text, 100)
+                            == NULL,
+                         "case %ui", i);
+    }
 }
 
 
