@@ -214,6 +214,23 @@ sub try_callback {
 # --- row 4
 
 {
+    my $ignores = shop(redis => $shop->redis, provider => $provider,
+                       backend => $shop->backend, providers => { work => '' },
+                       provider_conf => 'callback_iss ignore;');
+
+    for ([ 'another iss', 'https://evil.example' ],
+         [ 'no iss where it was promised', undef ])
+    {
+        my ($what, $iss) = @$_;
+        my $browser = $ignores->browser;
+        my $url = changed($ignores->attempt($browser), iss => $iss);
+
+        is($ignores->callback($browser, $url)->status, 303,
+           "row 4: $what, with callback_iss ignore");
+    }
+}
+
+{
     my $wrong = qr/^(?:400|502)$/;
 
     try_callback($wrong, 'issuer_mismatch', 'row 4: wrong iss',
