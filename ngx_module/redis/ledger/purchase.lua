@@ -1,7 +1,7 @@
 -- An order comes.
 --
--- reads    rules_for, has_paid, fits, put, count, read_order, write_order, net,
---          worth, promoted
+-- reads    rules_for, has_paid, fits, put, count, read_order, write_order,
+--          net, worth, promoted
 -- sets     book.order
 -- changes  is, figures
 --
