@@ -16,11 +16,8 @@ local held = redis.call('HMGET', view, unpack(fields, 1, read))
 
 local exists, sum = false, 0
 
-for i = 1, read do
-    exists = exists or held[i]
-end
-
 for i = 1, numbers do
+    exists = exists or held[i]
     held[i] = (held[i] or 0) + 0
     sum = sum + held[i]
 end
@@ -32,6 +29,7 @@ if sum % 1 ~= 0 then
 end
 
 for i = numbers + 1, read do
+    exists = exists or held[i]
     held[i] = held[i] or ''
 end
 

@@ -4,9 +4,28 @@
 --          net, worth, promoted
 -- sets     book.order
 -- changes  is, figures
---
--- It is a conversion of each promotion that the customer was shown, or that
--- was held back, so shortly before: see activity.lua.
+
+-- an order is a conversion of each promotion that the customer was shown, or
+-- that was held back, so shortly before: see activity.lua
+
+local function convert()
+    local list = redis.call('HGETALL', activity)
+
+    for i = 1, #list, 2 do
+        local code = string.match(list[i], '^shown:(.+)$')
+
+        for arm, since, last, kept in string.gmatch(
+            code and list[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
+        do
+            if time >= since + 0 and time < last + kept then
+                writes[#writes + 1] = { 'HINCRBY', shown, code .. ':'
+                                        .. arm .. ':conversions', 1 }
+                break
+            end
+        end
+    end
+end
+
 
 function book.order()
     local it = read_order()
@@ -24,7 +43,6 @@ function book.order()
     end
 
     it.total, it.time, it.multiplier = amount, ARGV[4], 1000
-
     it.lines = rules_for('order')
 
     for _, rule in ipairs(it.lines) do
@@ -59,7 +77,9 @@ function book.order()
         end
     end
 
-    if not fits(sum) or is.spend + net(it) > max then
+    local left = net(it)
+
+    if not fits(sum) or is.spend + left > max then
         return 'refused', 'too_large'
     end
 
@@ -67,7 +87,7 @@ function book.order()
         has_paid(rule)
     end
 
-    count(time, sum, net(it), math.min(net(it), 1))
+    count(time, sum, left, math.min(left, 1))
 
     -- it is not known of who has ordered before it was noted
 
@@ -81,7 +101,7 @@ function book.order()
     is.orders = is.orders + 1
     is.last_order = math.max(is.last_order, time)
 
-    if net(it) == 0 then
+    if left == 0 then
         is.nothing = is.nothing + 1
     end
 
@@ -89,22 +109,8 @@ function book.order()
         put(name, points[name], 'order', id)
     end
 
-    if net(it) > 0 and redis.call('HGET', activity, 'shown') then
-        local list = redis.call('HGETALL', activity)
-
-        for i = 1, #list, 2 do
-            local code = string.match(list[i], '^shown:(.+)$')
-
-            for arm, since, last, kept in string.gmatch(
-                code and list[i + 1] or '', '(%a+) (%d+) (%d+) (%d+)')
-            do
-                if time >= since + 0 and time < last + kept then
-                    writes[#writes + 1] = { 'HINCRBY', shown, code .. ':'
-                                            .. arm .. ':conversions', 1 }
-                    break
-                end
-            end
-        end
+    if left > 0 and redis.call('HGET', activity, 'shown') then
+        convert()
     end
 
     write_order(it)
