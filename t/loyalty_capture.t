@@ -413,11 +413,11 @@ SKIP: {
     my $keys = key_file();
 
     my $server = sub {
-        my ($capture) = @_;
+        my ($capture, $shop) = @_;
 
         return ShopTest::nginx(vars => { backend => $backend->port },
                                http => <<"END");
-    shop_redis       @{[ $redis->url ]};
+    @{[ $shop ? 'shop_redis ' . $redis->url . ';' : '' ]}
     shop_secret_file $keys;
     server {
         listen 127.0.0.1:%%port%%%%h2_listen%%;
@@ -444,14 +444,17 @@ END
 
     my $event = [ 'x-shop-event', $json->encode(adjust(1)) ];
     my $status = [ 'grpc-status', '0' ];
-    my $on = $server->('loyalty_capture on;');
-    my $off = $server->('');
+    my $on = $server->('loyalty_capture on;', 1);
+    my $off = $server->('', 1);
+    my $plain = $server->('', 0);
 
-    is($trailers->($on, $status, $event), $trailers->($off, $status),
+    is($trailers->($on, $status, $event), $trailers->($plain, $status),
        'of the trailers an event is taken out');
     is($trailers->($on, $event), 'body ', '... and none may be left');
-    isnt($trailers->($off, $status, $event), $trailers->($off, $status),
-         '... where somebody asked for it');
+    is($trailers->($off, $status, $event), $trailers->($plain, $status),
+       '... also where no location captures');
+    isnt($trailers->($plain, $status, $event), $trailers->($plain, $status),
+         '... but not without a shop');
 }
 
 
@@ -480,14 +483,14 @@ SKIP: {
 }
 
 
-# where nobody asked for it, nothing is taken away
+# it is taken out also where no location captures
 
 {
     my $other = shop(redis => $redis);
     my $response = $other->nginx->get(uri('/', adjust(5)));
 
-    like($response->header('X-Shop-Event') || '', qr/"adjust"/,
-         'without the directive the header is like any other');
+    is($response->status, 200, 'without the directive there is an answer');
+    is($response->header('X-Shop-Event'), undef, '... without its event');
 }
 
 

@@ -543,7 +543,6 @@ ngx_http_loyalty_create_main_conf(ngx_conf_t *cf)
      *     lmcf->promotion = NULL;
      *     lmcf->program_read = 0;
      *     lmcf->error_reported = 0;
-     *     lmcf->capture = 0;
      *     lmcf->batches = 0;
      *     lmcf->captured = 0;
      */
@@ -606,12 +605,10 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->capture) {
-        lmcf->capture = 1;
-
-        if (ngx_http_shop_require(cf, "loyalty_capture", 1) != NGX_CONF_OK) {
-            return NGX_CONF_ERROR;
-        }
+    if (conf->capture
+        && ngx_http_shop_require(cf, "loyalty_capture", 1) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     if (!conf->enable) {

@@ -445,10 +445,9 @@ ngx_http_loyalty_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_loyalty_init(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt           *h;
-    ngx_http_shop_main_conf_t     *smcf;
-    ngx_http_core_main_conf_t     *cmcf;
-    ngx_http_loyalty_main_conf_t  *lmcf;
+    ngx_http_handler_pt        *h;
+    ngx_http_shop_main_conf_t  *smcf;
+    ngx_http_core_main_conf_t  *cmcf;
 
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_shop_module);
 
@@ -456,11 +455,7 @@ ngx_http_loyalty_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
-
-    if (lmcf->capture) {
-        ngx_http_loyalty_capture_init();
-    }
+    ngx_http_loyalty_capture_init();
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 

@@ -51,7 +51,6 @@ typedef struct {
 
     unsigned                   program_read:1;
     unsigned                   error_reported:1;
-    unsigned                   capture:1;   /* somewhere */
 
     /* of the worker */
 
