@@ -27,7 +27,8 @@ sub logout_token {
 # browsers: the one of the first is at worker A, which fetches the keys, the
 # others, and what "more" starts, are at worker B.  Who is stopped takes no
 # connections, so that each is where it should be; A goes on when all of B's
-# have their token.
+# have their token.  The kernel wakes one worker for a connection, which may be
+# the one that is stopped: the next connection wakes the other.
 
 sub race {
     my ($fault, $leaves, $more) = @_;
@@ -61,14 +62,22 @@ sub race {
         push @started, $browser->start($url, accept => 'application/json');
     };
 
+    my $until = sub {
+        my ($done, $what) = @_;
+
+        wait_for { $done->() || do { $shop->nginx->connect->close; 0 } } $what,
+            60;
+    };
+
     kill 'STOP', $y;
     $begin->(shift @logins);
-    wait_for { $provider->count('/jwks') == 1 } 'the keys to be asked for';
+    $until->(sub { $provider->count('/jwks') == 1 },
+             'the keys to be asked for');
 
     kill 'CONT', $y;
     kill 'STOP', $x;
     $begin->($_) for @logins;
-    wait_for { $provider->count('/token') == @started } 'all tokens', 60;
+    $until->(sub { $provider->count('/token') == @started }, 'all tokens');
 
     push @started, $more->($shop) if $more;
 
