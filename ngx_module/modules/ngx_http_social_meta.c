@@ -17,21 +17,28 @@
  * that come meanwhile wait for the same fetch, and the text is left in the
  * shared zone, from which every worker parses a copy of its own.
  *
- *     age    0 .......... 1 h ................................ 24 h
- *            used         used, and fetched anew by one        gone: the next
- *                         worker, in nobody's way              login waits
+ *     age    0 ........ 50 min ............. 1 h ............... 24 h
+ *            used       used, and fetched    keys: the next      gone: the
+ *                       anew by one worker,  login waits for     next login
+ *                       in nobody's way      new ones, else uses waits
+ *                                            these
  *
  * So a provider that is away for a day does not stop a login that it could
  * have served before, and a worker never asks what another has just asked.
+ * A key that a provider takes back, since it was stolen, is good for an hour
+ * at most as long as the provider can be asked, however seldom anybody signs
+ * in.  Where it cannot be asked, the old keys serve for 30 seconds without
+ * another try.
  *
  * Where there is nothing to be used, a fetch that failed answers all logins
  * of the next second, so that a provider that fails at once is not asked by
  * each of them.
  *
- * Keys that lack one are fetched anew by one worker.  It tells the others by a
- * record in the zone as long as it does, and their logins wait as its own do,
- * looking at the record now and then: it goes when the new keys are there, or
- * cannot be had, and expires soon after the fetch would have.
+ * Keys that lack one are fetched anew by one worker, too.  Who fetches anew
+ * tells the others by a record in the zone as long as it does, and their
+ * logins wait as its own do, looking at the record now and then: it goes when
+ * the new keys are there, or cannot be had, and expires soon after the fetch
+ * would have.
  *
  * Keys that could not be had, or lack one, may have moved: the metadata, which
  * say where they are, are then renewed as if they were an hour old.
@@ -42,9 +49,13 @@
  */
 
 
+#define NGX_HTTP_SOCIAL_DOCUMENT_DUE    3000
 #define NGX_HTTP_SOCIAL_DOCUMENT_FRESH  3600
 #define NGX_HTTP_SOCIAL_DOCUMENT_KEPT   86400
 #define NGX_HTTP_SOCIAL_REFRESH         30
+
+/* ms, to fetch anew: who waits for it goes on with old keys, in time */
+#define NGX_HTTP_SOCIAL_RENEWAL         5000
 
 #define NGX_HTTP_SOCIAL_RECORD_LEN      (2 * NGX_SHOP_SHA256_LEN + 32)
 
@@ -57,8 +68,14 @@
 static ngx_int_t ngx_http_social_document(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
     ngx_http_social_copy_t **copy);
+static ngx_int_t ngx_http_social_await(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter);
 static void ngx_http_social_renew(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url);
+static ngx_int_t ngx_http_social_fetch_anew(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter);
+static ngx_int_t ngx_http_social_await_other(ngx_http_social_document_t *doc,
+    ngx_http_social_waiter_t *waiter);
 static ngx_int_t ngx_http_social_read_zone(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url);
 static ngx_uint_t ngx_http_social_came_from(ngx_http_social_copy_t *copy,
@@ -142,6 +159,7 @@ ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
     ngx_shop_url_t *url, ngx_http_social_copy_t *seen,
     ngx_http_social_waiter_t *waiter)
 {
+    ngx_int_t                    rc;
     ngx_http_social_document_t  *doc;
 
     doc = &sp->keys;
@@ -161,42 +179,21 @@ ngx_http_social_keys_refresh(ngx_http_social_provider_t *sp,
 
     if (ngx_http_social_lease(doc, "refresh") != NGX_OK) {
 
-        if (!ngx_http_social_is_told(doc)) {
-
-            /* it may have ended since we looked */
-
-            return (ngx_http_social_read_zone(doc, url) == NGX_OK
-                    && doc->copy != seen) ? NGX_OK : NGX_DECLINED;
+        if (ngx_http_social_await_other(doc, waiter) == NGX_AGAIN) {
+            return NGX_AGAIN;
         }
 
-        if (doc->nwaiters >= NGX_HTTP_SOCIAL_LOOKING) {
-            return NGX_DECLINED;
-        }
+        /* it may have ended since we looked */
 
-        ngx_http_social_wait_for(doc, waiter);
-
-        if (!doc->look.timer_set) {
-            ngx_add_timer(&doc->look, NGX_HTTP_SOCIAL_LOOK);
-        }
-
-        return NGX_AGAIN;
+        return (ngx_http_social_read_zone(doc, url) == NGX_OK
+                && doc->copy != seen) ? NGX_OK : NGX_DECLINED;
     }
 
-    /* others may meet the lease from now on */
-
-    ngx_http_social_tell(doc, &doc->copy->key,
-                         NGX_HTTP_SOCIAL_TIMEOUT / 1000 + 1);
+    rc = ngx_http_social_fetch_anew(doc, url, waiter);
 
     ngx_http_social_renew(&sp->metadata, &sp->discovery);
 
-    if (ngx_http_social_fetch(doc, url, waiter, 1) != NGX_AGAIN) {
-        ngx_http_social_tell(doc, &doc->copy->key, 0);
-        return NGX_ERROR;
-    }
-
-    doc->told = 1;
-
-    return NGX_AGAIN;
+    return rc;
 }
 
 
@@ -205,6 +202,7 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
     ngx_http_social_copy_t **copy)
 {
+    time_t     age;
     ngx_int_t  rc;
 
     rc = ngx_http_social_read_zone(doc, url);
@@ -228,12 +226,55 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
         return NGX_ERROR;
     }
 
-    if (ngx_time() - doc->copy->stored >= NGX_HTTP_SOCIAL_DOCUMENT_FRESH) {
+    age = ngx_time() - doc->copy->stored;
+
+    if (age >= NGX_HTTP_SOCIAL_DOCUMENT_FRESH && doc->keys) {
+
+        if (!waiter->stale) {
+            waiter->stale = 1;
+
+            if (ngx_http_social_await(doc, url, waiter) == NGX_AGAIN) {
+                waiter->content = 1;
+                return NGX_AGAIN;
+            }
+        }
+
+    } else if (age >= NGX_HTTP_SOCIAL_DOCUMENT_DUE) {
         ngx_http_social_renew(doc, url);
     }
 
     doc->copy->refs++;
     *copy = doc->copy;
+
+    return NGX_OK;
+}
+
+
+/*
+ * NGX_AGAIN: newer ones are fetched, by this worker or another, the waiter is
+ * called; else doc->copy is the newest that can be had now.
+ */
+
+static ngx_int_t
+ngx_http_social_await(ngx_http_social_document_t *doc, ngx_shop_url_t *url,
+    ngx_http_social_waiter_t *waiter)
+{
+    if (doc->fetch != NULL) {
+        ngx_http_social_wait_for(doc, waiter);
+        return NGX_AGAIN;
+    }
+
+    if (ngx_http_social_lease(doc, "renew") == NGX_OK) {
+        return ngx_http_social_fetch_anew(doc, url, waiter);
+    }
+
+    if (ngx_http_social_await_other(doc, waiter) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    /* it may have ended since we looked */
+
+    (void) ngx_http_social_read_zone(doc, url);
 
     return NGX_OK;
 }
@@ -250,8 +291,51 @@ ngx_http_social_renew(ngx_http_social_document_t *doc, ngx_shop_url_t *url)
         && !ngx_exiting
         && ngx_http_social_lease(doc, "renew") == NGX_OK)
     {
-        (void) ngx_http_social_fetch(doc, url, NULL, 1);
+        (void) ngx_http_social_fetch_anew(doc, url, NULL);
     }
+}
+
+
+/* by who holds a lease, so the others may meet it before they are told */
+
+static ngx_int_t
+ngx_http_social_fetch_anew(ngx_http_social_document_t *doc,
+    ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter)
+{
+    ngx_http_social_tell(doc, &doc->copy->key,
+                         NGX_HTTP_SOCIAL_RENEWAL / 1000 + 1);
+
+    if (ngx_http_social_fetch(doc, url, waiter, 1) != NGX_AGAIN) {
+        ngx_http_social_tell(doc, &doc->copy->key, 0);
+        return NGX_ERROR;
+    }
+
+    doc->told = 1;
+
+    return NGX_AGAIN;
+}
+
+
+/* NGX_AGAIN: another worker fetches anew, the waiter is called when it has
+ * ended; NGX_DECLINED: none does, or too many wait */
+
+static ngx_int_t
+ngx_http_social_await_other(ngx_http_social_document_t *doc,
+    ngx_http_social_waiter_t *waiter)
+{
+    if (doc->nwaiters >= NGX_HTTP_SOCIAL_LOOKING
+        || !ngx_http_social_is_told(doc))
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_social_wait_for(doc, waiter);
+
+    if (!doc->look.timer_set) {
+        ngx_add_timer(&doc->look, NGX_HTTP_SOCIAL_LOOK);
+    }
+
+    return NGX_AGAIN;
 }
 
 
@@ -378,7 +462,7 @@ ngx_http_social_lease(ngx_http_social_document_t *doc, const char *kind)
 }
 
 
-/* for so many seconds, that keys are fetched by us; 0: no more */
+/* for so many seconds, that it is fetched by us; 0: no more */
 
 static void
 ngx_http_social_tell(ngx_http_social_document_t *doc, ngx_str_t *key,
@@ -472,7 +556,8 @@ ngx_http_social_fetch(ngx_http_social_document_t *doc, ngx_shop_url_t *url,
         }
 
         fetch->url = *url;
-        fetch->timeout = NGX_HTTP_SOCIAL_TIMEOUT;
+        fetch->timeout = renewed ? NGX_HTTP_SOCIAL_RENEWAL
+                                 : NGX_HTTP_SOCIAL_TIMEOUT;
         fetch->max_body = doc->keys ? NGX_SHOP_JWKS_MAX
                                     : NGX_SHOP_METADATA_MAX;
         fetch->handler = ngx_http_social_fetched;
@@ -623,9 +708,10 @@ ngx_http_social_wake(ngx_http_social_document_t *doc, ngx_int_t rc,
         waiter = ngx_queue_data(q, ngx_http_social_waiter_t, queue);
 
         waiter->document = NULL;
-        waiter->rc = rc;
+        waiter->rc = waiter->content ? NGX_OK : rc;
         waiter->reason = reason;
         waiter->status = status;
+        waiter->content = 0;
 
         waiter->handler(waiter);
     }

@@ -68,6 +68,11 @@ struct ngx_http_social_waiter_s {
                                                there; NGX_ERROR */
     const char                *reason;
     ngx_uint_t                 status;      /* to answer with, on an error */
+
+    unsigned                   stale:1;     /* has asked for newer keys than
+                                               of an hour ago: not again */
+    unsigned                   content:1;   /* waits for them; where they
+                                               cannot be had, those will do */
 };
 
 

@@ -1,0 +1,235 @@
+# A provider takes a key back, since it was stolen.  Nobody has signed in for
+# hours, so that what the shop knows is old: who comes now waits for the keys
+# as they are.  A provider that cannot be asked stops nobody, for a day.
+
+use lib 't/lib';
+use ShopTest;
+
+my $dir = temp_dir();
+my @json = ('Content-Type' => 'application/json');
+
+# nginx asks the time of a library that is loaded before, which adds what is in
+# a file
+
+write_file("$dir/clock.c", <<'C');
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+
+static volatile int *ahead;
+
+__attribute__((constructor)) static void
+clock_begin(void)
+{
+    int  fd;
+
+    fd = open(getenv("SHOP_TEST_CLOCK"), O_RDONLY);
+
+    if (fd != -1) {
+        ahead = mmap(NULL, sizeof(int), PROT_READ, MAP_SHARED, fd, 0);
+    }
+}
+
+int
+gettimeofday(struct timeval *tv, void *zone)
+{
+    struct timespec  now;
+
+    (void) zone;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+
+    tv->tv_sec = now.tv_sec + *ahead;
+    tv->tv_usec = now.tv_nsec / 1000;
+
+    return 0;
+}
+C
+
+system('cc', '-shared', '-fPIC', '-o', "$dir/clock.so", "$dir/clock.c") == 0
+    or die "cc: $?\n";
+
+
+my ($ahead, $serial) = (0, 0);
+
+sub minutes {
+    $ahead = $_[0] * 60;
+
+    open my $file, '+<:raw', "$dir/clock" or die "clock: $!\n";
+    syswrite $file, pack 'i', $ahead;
+
+    return;
+}
+
+
+# a shop that has had the keys once, at minute 0
+
+sub a_shop {
+    my (%o) = @_;
+
+    write_file("$dir/clock", pack 'i', 0);
+    $ahead = 0;
+
+    local $ENV{SHOP_TEST_CLOCK} = "$dir/clock";
+    local $ENV{LD_PRELOAD} = join ' ', grep { defined }
+                             $ENV{LD_PRELOAD}, "$dir/clock.so";
+
+    my $shop = shop(server => 'keepalive_timeout 0;', %o);
+
+    is(app($shop, 'rsa-1')->status, 200, 'minute 0: signed in');
+    is($shop->provider->count('/jwks'), 1, '... with keys that were fetched');
+
+    return $shop;
+}
+
+
+sub token {
+    my ($shop, $key) = @_;
+    my $now = time + $ahead;
+
+    return '{"id_token":"' . $shop->provider->sign({ key => $key, claims => {
+        iss => $shop->provider->issuer, aud => $shop->provider->client_id,
+        sub => 'user-1', iat => $now, exp => $now + 300, name => 'Ann',
+        jti => 'token-' . ++$serial } }) . '"}';
+}
+
+
+sub app {
+    my ($shop, $key) = @_;
+
+    return $shop->nginx->post('/_shop/token/work', token($shop, $key), @json);
+}
+
+
+# several at once, on connections of their own
+
+sub apps {
+    my ($shop, $key, $n) = @_;
+
+    my @started = map {
+        my $c = $shop->nginx->connect;
+        my $body = token($shop, $key);
+
+        $c->send('POST', '/_shop/token/work', headers => [@json],
+                 body => $body);
+        $c;
+    } 1 .. $n;
+
+    return map { $_->response } @started;
+}
+
+
+# --- a key that was taken back
+
+{
+    my $shop = a_shop();
+    my $provider = $shop->provider;
+
+    $provider->public_key('rsa-2');
+    $provider->set({ key => 'rsa-2', publish => ['rsa-2'] });
+
+    minutes(49);
+    is(app($shop, 'rsa-1')->status, 200, 'minute 49: the keys are good');
+    is($provider->count('/jwks'), 1, '... and are not asked for');
+
+    minutes(20 * 60);
+    $shop->refuses(400, 'key_unknown', app($shop, 'rsa-1'),
+                   'hour 20: a key that was taken back');
+    is(app($shop, 'rsa-2')->status, 200, '... the new one is known');
+}
+
+
+# --- in nobody's way before the hour has passed
+
+{
+    my $shop = a_shop();
+    my $provider = $shop->provider;
+
+    $provider->set({ fault => { jwks => { stall => 10 } } });
+
+    minutes(51);
+
+    my $begin = ShopTest::now();
+
+    is(app($shop, 'rsa-1')->status, 200, 'minute 51: signed in');
+    cmp_ok(ShopTest::now() - $begin, '<', 4, '... without waiting');
+    wait_for { $provider->count('/jwks') == 2 } 'the keys to be asked for';
+
+    # who comes when it is time waits for what is under way, and no longer
+    # than that lasts
+
+    minutes(61);
+    is(app($shop, 'rsa-1')->status, 200,
+       'minute 61: the keys cannot be had in time');
+    is($provider->count('/jwks'), 2, '... and are not asked for twice');
+}
+
+{
+    my $shop = a_shop();
+    my $provider = $shop->provider;
+
+    minutes(51);
+    is(app($shop, 'rsa-1')->status, 200, 'minute 51: signed in');
+    wait_for { $provider->count('/jwks') == 2 } 'the keys to be asked for';
+
+    minutes(100);
+    is(app($shop, 'rsa-1')->status, 200, 'minute 100: signed in');
+    is($provider->count('/jwks'), 2, '... by the keys of minute 51');
+}
+
+
+# --- a provider that cannot be asked
+
+{
+    my $shop = a_shop();
+    my $provider = $shop->provider;
+
+    $provider->set({ fault => { jwks => { status => 503 } } });
+
+    minutes(20 * 60);
+    is(app($shop, 'rsa-1')->status, 200, 'hour 20, no keys: signed in');
+    is($provider->count('/jwks'), 2, '... they were asked for');
+    is(app($shop, 'rsa-1')->status, 200, '... and the next one');
+    is($provider->count('/jwks'), 2, '... which waits for nothing');
+
+    minutes(20 * 60 + 1);
+    is(app($shop, 'rsa-1')->status, 200, '... and a minute later');
+    is($provider->count('/jwks'), 3, '... they were asked for again');
+
+    minutes(24 * 60);
+    $shop->refuses(502, 'keys_error', app($shop, 'rsa-1'), 'hour 24, no keys');
+
+    $provider->restore;
+    minutes(24 * 60 + 1);
+    is(app($shop, 'rsa-1')->status, 200, 'the provider is there again');
+}
+
+
+# --- several workers
+
+{
+    my $shop = a_shop(nginx_options => { workers => 2 });
+    my $provider = $shop->provider;
+
+    $provider->public_key('rsa-2');
+    $provider->set({ fault => { jwks => { wait => 1 } } });
+
+    minutes(90);
+    is(join(' ', map { $_->status } apps($shop, 'rsa-1', 16)),
+       join(' ', (200) x 16), 'many, when it is time: signed in');
+    is($provider->count('/jwks'), 2, '... all with one fetch');
+
+    $provider->set({ key => 'rsa-2', publish => ['rsa-2'] });
+
+    minutes(180);
+    $shop->refuses(400, 'key_unknown', $_, 'many, with a key taken back')
+        for apps($shop, 'rsa-1', 16);
+    cmp_ok($provider->count('/jwks'), '<=', 4,
+           '... which was looked for twice');
+    is(app($shop, 'rsa-2')->status, 200, '... the new one is known');
+    $shop->is_idle('keys of any age');
+}
+
+done_testing();
