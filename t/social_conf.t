@@ -44,6 +44,18 @@ wrong(provider_is("preset oidc; $issuer"), 'has no "client_id"',
       'a provider without client_id');
 wrong(provider_is("preset oidc; $client"), 'has no "issuer"',
       'a provider without issuer');
+
+my $oauth2 = "preset oauth2; $client sub ui:/sub; "
+             . 'authz http://127.0.0.1:9/a; userinfo http://127.0.0.1:9/u; ';
+my $token = 'token http://127.0.0.1:9/t;';
+my $found = 'discovery http://127.0.0.1:9/d;';
+
+good(provider_is("$oauth2 $_"), "OAuth 2.0: $_")
+    for $token, "$token $found", "$found $issuer",
+        "$token $found $issuer logout on;";
+wrong(provider_is("$oauth2 $_"), 'has no "issuer", which its metadata',
+      "OAuth 2.0: $_") for $found, "$token $found logout on;";
+
 wrong(provider_is("preset oidc; $issuer client_id x;"),
       'has no "client_secret_file"', 'a provider without a secret');
 wrong(provider_is("preset oidc; $issuer $client client_secret x;"),

@@ -483,6 +483,15 @@ ngx_http_social_provider_issuer(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    /* metadata are of an issuer: they would be refused, and so each login */
+
+    if (provider->token.len == 0 || provider->logout_on) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"social_provider %V\" has no \"issuer\", which "
+                           "its metadata must be of", &provider->name);
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_shop_url_parse(cf->pool, &provider->authz, &url, &err)
         != NGX_OK)
     {
