@@ -23,18 +23,25 @@ my %conf = (
     down  => 'logout on;',
     late  => 'logout on;',
     gone  => 'logout on;',
+    known => join(' ', map { "$_ " . $provider->issuer('/known') . "/$_;" }
+                       qw(token jwks userinfo))
+             . ' authz ' . $provider->issuer('/known') . '/authorize;'
+             . ' logout on;',
     given => 'logout "http://localhost:1/out?region=eu";',
     named => 'logout "http://localhost:1/out?"; p_logout logout_uri;',
 );
 
-$provider->set({ at => {
+my %at = (
     '/bare' => { discovery => { end_session_endpoint => undef } },
     '/odd' => { discovery => {
         end_session_endpoint => 'http://id.example.com/logout' } },
     '/down' => { fault => { discovery => { status => 500 } } },
     '/late' => { fault => { discovery => { stall => 10 } } },
     '/gone' => { fault => { discovery => { stall => 10 } } },
-} });
+    '/known' => { fault => { discovery => { status => 500 } } },
+);
+
+$provider->set({ at => \%at });
 
 my $shop = shop(
     redis     => $redis,
@@ -206,7 +213,8 @@ for my $case ([ 'given', request_at('http://localhost:1/out?region=eu&') ],
 # --- the provider does not answer: signed out here, at least
 
 for my $case ([ 'bare', 'endpoint_missing' ], [ 'odd', 'endpoint_missing' ],
-              [ 'down', 'metadata_error' ], [ 'late', 'provider_timeout' ])
+              [ 'down', 'metadata_error' ], [ 'late', 'provider_timeout' ],
+              [ 'known', 'metadata_error' ])
 {
     my ($name, $reason) = @$case;
     my $session = session($name);
@@ -221,6 +229,22 @@ for my $case ([ 'bare', 'endpoint_missing' ], [ 'odd', 'endpoint_missing' ],
 like($nginx->log,
      qr/\[warn\].* "end_session_endpoint" of provider "odd" cannot be used/,
      'one that is in the clear: the operator is told so');
+
+
+# --- all that logins need is configured
+
+$shop->signs_in('without metadata that only a logout needs', name => 'known');
+is($provider->count('/known/.well-known/openid-configuration'), 1,
+   '... which were asked for by the logout before alone');
+
+$provider->set({ at => { %at, '/known' => {} } });
+
+wait_for {
+    sign_out(session('known'))->header('Location')
+        eq request_at($provider->issuer('/known') . '/logout?')
+} 'a logout that leads there, as soon as there are metadata';
+
+$shop->signs_in('... and then', name => 'known');
 
 
 # --- Redis does not

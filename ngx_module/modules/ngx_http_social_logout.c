@@ -122,7 +122,13 @@ ngx_http_social_logout_there(ngx_http_social_flow_t *flow)
 
     if (endpoint->host.len == 0) {
 
-        rc = ngx_http_social_flow_metadata(flow);
+        rc = ngx_http_social_logout_metadata(sp, &flow->waiter,
+                                             &flow->metadata);
+
+        if (rc == NGX_ERROR) {
+            return ngx_http_social_flow_refuse(flow, flow->waiter.status,
+                                               flow->waiter.reason);
+        }
 
         if (rc != NGX_OK) {
             return rc;

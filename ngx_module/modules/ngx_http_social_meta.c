@@ -141,6 +141,21 @@ ngx_http_social_metadata(ngx_http_social_provider_t *sp,
 }
 
 
+/* no login is to depend on what only a logout needs */
+
+ngx_int_t
+ngx_http_social_logout_metadata(ngx_http_social_provider_t *sp,
+    ngx_http_social_waiter_t *waiter, ngx_http_social_copy_t **copy)
+{
+    if (sp->logout_discovery.host.len == 0) {
+        return ngx_http_social_metadata(sp, waiter, copy);
+    }
+
+    return ngx_http_social_document(&sp->logout_metadata,
+                                    &sp->logout_discovery, waiter, copy);
+}
+
+
 ngx_int_t
 ngx_http_social_keys(ngx_http_social_provider_t *sp, ngx_shop_url_t *url,
     ngx_http_social_waiter_t *waiter, ngx_http_social_copy_t **copy)
@@ -923,15 +938,16 @@ void
 ngx_http_social_provider_init(ngx_http_social_provider_t *sp, ngx_log_t *log)
 {
     ngx_uint_t                   i;
-    ngx_http_social_document_t  *doc[2];
+    ngx_http_social_document_t  *doc[3];
 
     doc[0] = &sp->metadata;
-    doc[1] = &sp->keys;
+    doc[1] = &sp->logout_metadata;
+    doc[2] = &sp->keys;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 3; i++) {
 
         doc[i]->provider = sp;
-        doc[i]->keys = i;
+        doc[i]->keys = (doc[i] == &sp->keys);
 
         ngx_queue_init(&doc[i]->waiters);
 
@@ -951,12 +967,13 @@ void
 ngx_http_social_provider_exit(ngx_http_social_provider_t *sp)
 {
     ngx_uint_t                   i;
-    ngx_http_social_document_t  *doc[2];
+    ngx_http_social_document_t  *doc[3];
 
     doc[0] = &sp->metadata;
-    doc[1] = &sp->keys;
+    doc[1] = &sp->logout_metadata;
+    doc[2] = &sp->keys;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 3; i++) {
 
         if (doc[i]->fetch != NULL) {
             ngx_http_social_fetch_end(doc[i]);

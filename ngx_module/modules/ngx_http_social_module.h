@@ -107,12 +107,15 @@ struct ngx_http_social_provider_s {
     ngx_shop_url_t             discovery;   /* host.len == 0: every endpoint
                                                is configured */
     ngx_shop_url_t             logout;      /* host.len == 0: is not */
+    ngx_shop_url_t             logout_discovery; /* the same document, where it
+                                               is for "logout on" alone */
     u_char                    *file;        /* where it was configured */
     ngx_uint_t                 line;
 
     /* the worker's */
 
     ngx_http_social_document_t metadata;
+    ngx_http_social_document_t logout_metadata;
     ngx_http_social_document_t keys;
 
     unsigned                   issuer_known:1;   /* shop:meta agrees */
@@ -177,6 +180,8 @@ char *ngx_http_social_provider_wire(ngx_conf_t *cf,
  * waiter is called, later; NGX_ERROR: waiter->reason and status are set.
  */
 ngx_int_t ngx_http_social_metadata(ngx_http_social_provider_t *sp,
+    ngx_http_social_waiter_t *waiter, ngx_http_social_copy_t **copy);
+ngx_int_t ngx_http_social_logout_metadata(ngx_http_social_provider_t *sp,
     ngx_http_social_waiter_t *waiter, ngx_http_social_copy_t **copy);
 ngx_int_t ngx_http_social_keys(ngx_http_social_provider_t *sp,
     ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,

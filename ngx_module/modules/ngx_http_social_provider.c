@@ -520,7 +520,7 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
     ngx_str_t                   text;
     ngx_uint_t                  i;
     const char                 *err;
-    ngx_shop_url_t              url;
+    ngx_shop_url_t              url, *document;
     ngx_shop_provider_t        *conf;
     ngx_http_core_loc_conf_t   *clcf;
     ngx_http_shop_main_conf_t  *shop;
@@ -568,21 +568,26 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
         }
     }
 
-    if (!conf->logout_on
-        && (conf->flow != NGX_SHOP_FLOW_CODE
-            || (conf->authz.len && conf->token.len
-                && (conf->oauth2
-                    || conf->jwks.len
-                    || conf->algs == NGX_SHOP_JWS_HS256))))
+    document = &sp->discovery;
+
+    if (conf->flow != NGX_SHOP_FLOW_CODE
+        || (conf->authz.len && conf->token.len
+            && (conf->oauth2
+                || conf->jwks.len
+                || conf->algs == NGX_SHOP_JWS_HS256)))
     {
-        return NGX_CONF_OK;
+        if (!conf->logout_on) {
+            return NGX_CONF_OK;
+        }
+
+        document = &sp->logout_discovery;
     }
 
     if (ngx_shop_provider_discovery_url(cf->pool, conf, &text) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_social_can_resolve(cf, sp, &text, &sp->discovery);
+    return ngx_http_social_can_resolve(cf, sp, &text, document);
 }
 
 
