@@ -110,7 +110,7 @@ ngx_int_t ngx_shop_customer_links(ngx_pool_t *pool,
     ngx_shop_redis_reply_t *reply, ngx_array_t *links);
 
 
-/* ngx_shop_customer_leave.c: a provider says that an identity is no more */
+/* ngx_shop_customer_leave.c: an identity goes, or was never theirs */
 
 #define NGX_SHOP_CUSTOMER_OWNER_COMMANDS    1
 #define NGX_SHOP_CUSTOMER_LEAVE_COMMANDS    1
@@ -123,28 +123,33 @@ ngx_int_t ngx_shop_customer_owner(ngx_shop_redis_t *redis,
 ngx_int_t ngx_shop_customer_owned(ngx_pool_t *pool,
     ngx_shop_redis_reply_t *reply, ngx_str_t *id);
 
-/* of the reply to ngx_shop_customer_read(): the address that this identity
- * alone has of those of the customer, copied to "pool"; or empty */
-ngx_int_t ngx_shop_customer_address(ngx_pool_t *pool,
-    ngx_shop_redis_reply_t *reply, ngx_str_t *provider, ngx_str_t *subject,
-    ngx_str_t *email);
+typedef struct {
+    const char                *what;        /* see below */
+    time_t                     when;        /* of "end": sessions that were
+                                               made until then; else now */
+    ngx_array_t                sessions;    /* of ngx_str_t, their hashes: of
+                                               these some end */
+    ngx_str_t                  released;    /* this address was, or empty */
+    ngx_str_t                  email;       /* of an identity that may be
+                                               known no more, or empty */
+} ngx_shop_leave_t;
 
 /*
- * Adds one atomic script in the customer's slot that does "what" of
- * leave.lua: "email_on", "email_off", "end", "unlink" or "erase".  Of the
- * sessions only those end whose hashes are in "sessions" (of ngx_str_t); with
- * "end" only those that were made until "when", with others it is the time of
- * the notice.
+ * Adds one atomic script in the customer's slot that does what leave.lua says
+ * of "email_on", "email_off", "end", "unlink", "erase" or "undo"; but an
+ * identity whose e-mail address would be nobody's then stays, if that is not
+ * "released".
  */
 ngx_int_t ngx_shop_customer_leave(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_str_t *id, ngx_str_t *provider,
-    ngx_str_t *subject, const char *what, ngx_array_t *sessions,
-    time_t when);
+    ngx_str_t *subject, ngx_shop_leave_t *leave);
 
-/* NGX_OK: done, "unlinked" says whether the identity is linked no more, and
- * "ended" is an array of the hashes of sessions; NGX_ERROR: a fault */
+/* NGX_OK: done, "unlinked" says whether the identity is linked no more,
+ * "ended" is an array of the hashes of sessions, and "former" is the address
+ * that has to be released, in the reply's memory, or empty; NGX_ERROR: a
+ * fault */
 ngx_int_t ngx_shop_customer_left(ngx_shop_redis_reply_t *reply,
-    ngx_uint_t *unlinked, ngx_shop_redis_reply_t **ended);
+    ngx_uint_t *unlinked, ngx_shop_redis_reply_t **ended, ngx_str_t *former);
 
 /* these add: the identity, or the address, is nobody's, unless it is another
  * customer's by now; the reply is an integer */

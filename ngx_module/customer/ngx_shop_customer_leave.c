@@ -13,10 +13,6 @@
 /* an identity goes: what "leave.lua" and "release.lua" do */
 
 
-static ngx_int_t ngx_shop_customer_link(ngx_shop_redis_reply_t *reply,
-    ngx_uint_t i, ngx_str_t *field, ngx_str_t *email);
-
-
 ngx_int_t
 ngx_shop_customer_owner(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_str_t *provider, ngx_str_t *subject)
@@ -58,119 +54,28 @@ ngx_shop_customer_owned(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
 
 
 ngx_int_t
-ngx_shop_customer_address(ngx_pool_t *pool, ngx_shop_redis_reply_t *reply,
-    ngx_str_t *provider, ngx_str_t *subject, ngx_str_t *email)
-{
-    ngx_int_t   rc;
-    ngx_str_t   own, field, address, other;
-    ngx_uint_t  i;
-
-    ngx_str_null(email);
-
-    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts % 2
-        || ngx_shop_customer_identity_field(pool, provider, subject, &own)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_str_null(&address);
-
-    for (i = 0; i < reply->nelts; i += 2) {
-
-        rc = ngx_shop_customer_link(reply, i, &field, &other);
-
-        if (rc == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        if (rc == NGX_OK && ngx_shop_equal(&field, &own)) {
-            address = other;
-        }
-    }
-
-    if (address.len == 0) {
-        return NGX_OK;
-    }
-
-    /* one that another identity has as well stays the customer's */
-
-    for (i = 0; i < reply->nelts; i += 2) {
-
-        if (ngx_shop_customer_link(reply, i, &field, &other) == NGX_OK
-            && !ngx_shop_equal(&field, &own)
-            && other.len == address.len
-            && ngx_strncasecmp(other.data, address.data, address.len) == 0)
-        {
-            return NGX_OK;
-        }
-    }
-
-    email->len = address.len;
-    email->data = ngx_pstrdup(pool, &address);
-
-    return email->data ? NGX_OK : NGX_ERROR;
-}
-
-
-/*
- * A field of the customer, and what is in it: "LINKED EMAIL", as customer.lua
- * writes it; the e-mail is empty where there is none.  NGX_DECLINED: it is
- * about no identity.
- */
-
-static ngx_int_t
-ngx_shop_customer_link(ngx_shop_redis_reply_t *reply, ngx_uint_t i,
-    ngx_str_t *field, ngx_str_t *email)
-{
-    u_char     *p, *last;
-    ngx_str_t   value;
-
-    if (ngx_shop_redis_text(reply, i, field) != NGX_OK
-        || ngx_shop_redis_text(reply, i + 1, &value) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (field->len < 3 || ngx_strncmp(field->data, "id:", 3) != 0) {
-        return NGX_DECLINED;
-    }
-
-    last = value.data + value.len;
-    p = ngx_strlchr(value.data, last, ' ');
-
-    ngx_str_null(email);
-
-    if (p != NULL && last - p - 1 <= NGX_SHOP_EMAIL_MAX) {
-        email->data = p + 1;
-        email->len = last - email->data;
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
 ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
-    ngx_str_t *id, ngx_str_t *provider, ngx_str_t *subject, const char *what,
-    ngx_array_t *sessions, time_t when)
+    ngx_str_t *id, ngx_str_t *provider, ngx_str_t *subject,
+    ngx_shop_leave_t *leave)
 {
     ngx_str_t   *keys, *args, *hash;
     ngx_uint_t   i, n;
 
-    n = sessions->nelts;
-    hash = sessions->elts;
+    n = leave->sessions.nelts;
+    hash = leave->sessions.elts;
 
     keys = ngx_palloc(op->pool, (4 + n) * sizeof(ngx_str_t));
-    args = ngx_palloc(op->pool, (4 + n) * sizeof(ngx_str_t));
+    args = ngx_palloc(op->pool, (6 + n) * sizeof(ngx_str_t));
 
     if (keys == NULL || args == NULL) {
         return NGX_ERROR;
     }
 
-    args[0].data = (u_char *) what;
-    args[0].len = ngx_strlen(what);
+    args[0].data = (u_char *) leave->what;
+    args[0].len = ngx_strlen(leave->what);
     args[3] = *provider;
+    args[4] = leave->released;
+    args[5] = leave->email;
 
     if (ngx_shop_redis_customer_key(redis, op->pool, "customer", id, NULL,
                                     &keys[0])
@@ -184,7 +89,7 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         || ngx_shop_redis_customer_key(redis, op->pool, "activity", id, NULL,
                                        &keys[3])
            != NGX_OK
-        || ngx_shop_decimal(op->pool, when, &args[1]) != NGX_OK
+        || ngx_shop_decimal(op->pool, leave->when, &args[1]) != NGX_OK
         || ngx_shop_customer_identity_field(op->pool, provider, subject,
                                             &args[2])
            != NGX_OK)
@@ -194,7 +99,7 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
     for (i = 0; i < n; i++) {
 
-        args[4 + i] = hash[i];
+        args[6 + i] = hash[i];
 
         if (ngx_shop_redis_customer_key(redis, op->pool, "session", id,
                                         &hash[i], &keys[4 + i])
@@ -205,17 +110,19 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     }
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_leave, 4 + n,
-                                     keys, 4 + n, args);
+                                     keys, 6 + n, args);
 }
 
 
 ngx_int_t
 ngx_shop_customer_left(ngx_shop_redis_reply_t *reply, ngx_uint_t *unlinked,
-    ngx_shop_redis_reply_t **ended)
+    ngx_shop_redis_reply_t **ended, ngx_str_t *former)
 {
-    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts != 2
+    if (reply->type != NGX_SHOP_REDIS_ARRAY || reply->nelts != 3
         || reply->elts[0]->type != NGX_SHOP_REDIS_INTEGER
-        || reply->elts[1]->type != NGX_SHOP_REDIS_ARRAY)
+        || reply->elts[1]->type != NGX_SHOP_REDIS_ARRAY
+        || ngx_shop_redis_text(reply, 2, former) != NGX_OK
+        || former->len > NGX_SHOP_EMAIL_MAX)
     {
         return NGX_ERROR;
     }

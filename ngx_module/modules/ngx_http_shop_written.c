@@ -177,7 +177,7 @@ ngx_http_shop_write(ngx_http_shop_main_conf_t *smcf, ngx_shop_redis_op_t *op,
 static void
 ngx_http_shop_written(ngx_shop_redis_op_t *op)
 {
-    ngx_str_t                session;
+    ngx_str_t                session, former;
     ngx_uint_t               i, unlinked;
     ngx_http_shop_write_t   *write;
     ngx_shop_redis_reply_t  *ended;
@@ -208,7 +208,8 @@ ngx_http_shop_written(ngx_shop_redis_op_t *op)
         }
 
         if (write->ends
-            && ngx_shop_customer_left(op->replies[0], &unlinked, &ended)
+            && ngx_shop_customer_left(op->replies[0], &unlinked, &ended,
+                                      &former)
                == NGX_OK)
         {
             ngx_http_shop_ended(write->zone, ended);

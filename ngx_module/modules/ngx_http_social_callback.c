@@ -38,6 +38,9 @@
  *         create     the customer, what a login earns, the new session
  *         release    an address that the identity had before is nobody's; and
  *                    once more the customer, who has it until then
+ *     undo
+ *         check      the identity is the customer's still; else all that was
+ *                    written is undone, and goes on at "claim" again, once
  *     kept
  *         book       the events that waited
  *     signin
@@ -45,7 +48,8 @@
  *         finish     cookies, and 303
  *
  * Each step that writes can be repeated, so a login that is cut off is
- * completed by the next one of the same identity.
+ * completed by the next one of the same identity.  From "create" to "check"
+ * that is not for the browser to do.
  */
 
 

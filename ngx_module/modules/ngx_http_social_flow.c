@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_social_flow_next_session(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_flow_session_ended(
     ngx_http_social_flow_t *flow);
+static void ngx_http_social_flow_lose_session(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_close(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_forget(ngx_http_social_flow_t *flow);
 static void ngx_http_social_flow_zero(ngx_http_social_flow_t *flow);
@@ -152,11 +153,44 @@ ngx_http_social_flow_end(ngx_http_social_flow_t *flow)
     ngx_http_social_flow_close(flow);
 
     if (flow->reason != NULL) {
+
+        if (flow->written) {
+            ngx_http_social_flow_lose_session(flow);
+        }
+
         return flow->refused ? flow->refused(flow)
                              : ngx_http_social_flow_refused(flow);
     }
 
     return flow->rc;
+}
+
+
+/* nobody is given its cookie; what fails here, too, idles out */
+
+static void
+ngx_http_social_flow_lose_session(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_shop_redis_create(smcf->redis, NGX_SHOP_SESSION_END_COMMANDS,
+                               ngx_cycle->log);
+    if (op == NULL) {
+        return;
+    }
+
+    if (ngx_shop_session_end(smcf->redis, op, &flow->session) != NGX_OK
+        || ngx_http_shop_signs_out(flow->request, op, &flow->session)
+           != NGX_OK)
+    {
+        ngx_shop_redis_free(op);
+        return;
+    }
+
+    (void) ngx_shop_redis_submit(op);
 }
 
 
@@ -555,6 +589,28 @@ ngx_http_social_flow_session_ended(ngx_http_social_flow_t *flow)
     flow->step = ngx_http_social_flow_end_session;
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_social_flow_unattended(ngx_http_social_flow_t *flow)
+{
+    flow->request->read_event_handler = ngx_http_block_reading;
+}
+
+
+void
+ngx_http_social_flow_attended(ngx_http_social_flow_t *flow)
+{
+    ngx_http_request_t  *r;
+
+    r = flow->request;
+
+    r->read_event_handler = ngx_http_test_reading;
+
+    /* its event may have come already */
+
+    ngx_post_event(r->connection->read, &ngx_posted_events);
 }
 
 

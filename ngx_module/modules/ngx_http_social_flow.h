@@ -85,6 +85,8 @@ struct ngx_http_social_flow_s {
     ngx_shop_session_t            ends;     /* one that the request has */
     ngx_uint_t                    ncookies; /* that were looked at for it */
     ngx_http_social_step_pt       signed_out;    /* the step behind that */
+    ngx_array_t                   undone;   /* of ngx_str_t: the hash of the
+                                               session, which goes again */
     ngx_uint_t                    created;  /* the customer is new */
     ngx_str_t                     former;   /* address of the identity, that
                                                is nobody's now */
@@ -108,6 +110,8 @@ struct ngx_http_social_flow_s {
                                                an app's */
     unsigned                      presented:1;   /* and so is the token */
     unsigned                      json:1;   /* says who it is, leads nowhere */
+    unsigned                      written:1;     /* the session may be */
+    unsigned                      again:1;  /* it was undone once */
     unsigned                      done:1;
 };
 
@@ -173,6 +177,11 @@ ngx_int_t ngx_http_social_flow_metadata(ngx_http_social_flow_t *flow);
  */
 ngx_int_t ngx_http_social_flow_sign_out(ngx_http_social_flow_t *flow,
     ngx_http_social_step_pt step);
+
+/* what has begun must come to an end: the client may go away, and is not
+ * looked for, or is again, at once */
+void ngx_http_social_flow_unattended(ngx_http_social_flow_t *flow);
+void ngx_http_social_flow_attended(ngx_http_social_flow_t *flow);
 
 /* refuses, as the replies are not what was asked for, and logs "what" */
 ngx_int_t ngx_http_social_flow_unexpected(ngx_http_social_flow_t *flow,
@@ -246,6 +255,9 @@ ngx_int_t ngx_http_social_issuer(ngx_http_social_flow_t *flow,
     ngx_uint_t first, ngx_http_social_step_pt step);
 ngx_int_t ngx_http_social_issuer_same(ngx_http_social_flow_t *flow);
 
+/* claims the identity, and goes on to the below */
+ngx_int_t ngx_http_social_signin_claim(ngx_http_social_flow_t *flow);
+
 /* flow->customer is known: makes customer and session */
 ngx_int_t ngx_http_social_signin_create(ngx_http_social_flow_t *flow);
 
@@ -256,6 +268,13 @@ ngx_int_t ngx_http_social_signin_end(ngx_http_social_flow_t *flow);
  * server; NGX_DONE or NGX_ERROR */
 ngx_int_t ngx_http_social_finish(ngx_http_social_flow_t *flow,
     ngx_str_t *path);
+
+
+/* ngx_http_social_undo.c */
+
+/* customer and session are written: goes on to kept_book(), if the identity is
+ * the customer's still */
+ngx_int_t ngx_http_social_undo_check(ngx_http_social_flow_t *flow);
 
 
 /* ngx_http_social_kept.c */
@@ -270,7 +289,8 @@ ngx_int_t ngx_http_social_kept_take(ngx_http_social_flow_t *flow,
  * takes what waited under it, and goes on to signin_create() */
 ngx_int_t ngx_http_social_kept_email(ngx_http_social_flow_t *flow);
 
-/* books flow->kept, and goes on to signin_end() whatever becomes of it */
+/* books flow->kept, if there is any, and goes on to signin_end() whatever
+ * becomes of it */
 ngx_int_t ngx_http_social_kept_book(ngx_http_social_flow_t *flow);
 
 

@@ -163,6 +163,10 @@ ngx_http_social_kept_book(ngx_http_social_flow_t *flow)
 
     flow->step = ngx_http_social_signin_end;
 
+    if (flow->nkept_known == 0) {
+        return NGX_OK;
+    }
+
     if (flow->kept.nelts == 0) {
         ngx_http_social_kept_forget(flow);
         return NGX_OK;

@@ -24,21 +24,30 @@
  *                would be about another person of that subject
  *     seen       whether it was carried out before
  *     owner      whose identity it is
- *     sessions   of that customer, and the address of the identity
- *     release    the address is nobody's, where the identity is to go and no
- *                other has it; before "leave", which makes it unknown
+ *     list       the sessions of that customer
  *     leave      in the customer's slot, one script, with a part of the
  *                sessions at a time; see leave.lua
- *     again      the sessions are listed once more, and end, until none did:
- *                one list has only so many, and some may be new
+ *     former     the address is nobody's, where the identity is to go and no
+ *                other has it; and "leave" again, which waits for that
+ *     list, leave
+ *                until none has ended: one list has only so many
  *     release    the identity is nobody's, if it is unlinked
+ *     list, leave, former
+ *                once more, and until none has ended
  *     mark       it was carried out
  *     answer     as the provider wants it
+ *
+ * A login may be under way that has claimed the identity, and writes customer
+ * and session at any time.  What it has written by "release" is found behind
+ * that; and if it is later, so is its look at the identity, and it takes all
+ * back: see ngx_http_social_undo.c.
  *
  * Nothing is answered before all is done, and each step can be repeated: one
  * that is cut off, by Redis or because the provider hangs up, is carried out
  * when the provider sends it again.  That is why "mark" is the last step and
- * not the first one: two of the same at once do the same twice.
+ * not the first one: two of the same at once do the same twice.  Behind
+ * "release" nobody finds the customer by the identity, so from then on it does
+ * not matter whether the provider hangs up.
  *
  * Whether anybody is known by an identity is not told: the answer is the
  * same.
@@ -46,17 +55,23 @@
 
 
 #define NGX_HTTP_SOCIAL_NOTIFY_PART   500   /* sessions of one script */
+#define NGX_HTTP_SOCIAL_NOTIFY_FORMER  8    /* addresses of an identity */
 #define NGX_HTTP_SOCIAL_NOTIFY_KNOWN  (NGX_SHOP_NOTICE_AGE                    \
                                        + 2 * NGX_SHOP_NOTICE_LEEWAY)
 
 
 typedef struct {
     ngx_shop_notice_t          notice;
-    ngx_str_t                  email;       /* of the identity */
     ngx_array_t                sessions;    /* of ngx_str_t */
     ngx_uint_t                 next;        /* of these */
     ngx_uint_t                 ended;       /* of these */
-    ngx_uint_t                 left;        /* 1: the identity is unlinked */
+    ngx_str_t                  former;      /* address of the identity, that
+                                               is nobody's now */
+    ngx_uint_t                 nformer;     /* how many there were */
+    ngx_str_t                  email;       /* the last one of these, before
+                                               the identity was released */
+
+    unsigned                   last:1;      /* all was done once */
 } ngx_http_social_notify_t;
 
 
@@ -82,12 +97,12 @@ static ngx_int_t ngx_http_social_notify_same_issuer(
 static ngx_int_t ngx_http_social_notify_seen(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_owner(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_owned(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_notify_sessions(
-    ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_list(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_listed(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_leave(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_left(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_notify_again(ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_notify_listed(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_former(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_parted(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_release(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_released(
@@ -478,171 +493,28 @@ ngx_http_social_notify_owner(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_notify_owned(ngx_http_social_flow_t *flow)
 {
-    ngx_int_t                   rc;
-    ngx_http_request_t         *r;
-    ngx_shop_redis_op_t        *op;
-    ngx_http_shop_main_conf_t  *smcf;
+    ngx_int_t  rc;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    r = flow->request;
-
-    rc = ngx_shop_customer_owned(r->pool, flow->op->replies[0],
+    rc = ngx_shop_customer_owned(flow->request->pool, flow->op->replies[0],
                                  &flow->customer);
 
-    if (rc == NGX_DECLINED) {
-        flow->step = ngx_http_social_notify_mark;
-        return NGX_OK;
-    }
-
-    if (rc != NGX_OK) {
+    if (rc == NGX_ERROR) {
         return ngx_http_social_flow_unexpected(flow, "an identity");
     }
 
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_SESSION_LIST_COMMANDS
-                                       + NGX_SHOP_CUSTOMER_LINKS_COMMANDS);
-
-    if (op == NULL
-        || ngx_shop_session_list(smcf->redis, op, &flow->customer) != NGX_OK
-        || ngx_shop_customer_read(smcf->redis, op, &flow->customer) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_sessions);
-}
-
-
-static ngx_int_t
-ngx_http_social_notify_sessions(ngx_http_social_flow_t *flow)
-{
-    ngx_http_social_notify_t  *notify;
-
-    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    notify = flow->data;
-
-    if (ngx_shop_session_listed(flow->request->pool, flow->op->replies[0],
-                                &notify->sessions)
-        != NGX_OK)
-    {
-        return ngx_http_social_flow_unexpected(flow, "sessions");
-    }
-
-    if (ngx_shop_customer_address(flow->request->pool,
-                         flow->op->replies[NGX_SHOP_SESSION_LIST_COMMANDS],
-                         &flow->provider->conf.name, &notify->notice.subject,
-                         &notify->email)
-        != NGX_OK)
-    {
-        return ngx_http_social_flow_unexpected(flow, "an identity");
-    }
-
-    if (notify->email.len && notify->notice.action >= NGX_SHOP_NOTICE_UNLINK)
-    {
-        flow->step = ngx_http_social_notify_release;
-
-    } else {
-        flow->step = ngx_http_social_notify_leave;
-    }
+    flow->step = (rc == NGX_OK) ? ngx_http_social_notify_list
+                                : ngx_http_social_notify_mark;
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
-{
-    time_t                      when;
-    ngx_str_t                  *hash;
-    ngx_array_t                 part;
-    ngx_http_request_t         *r;
-    ngx_shop_redis_op_t        *op;
-    ngx_http_social_notify_t   *notify;
-    ngx_http_shop_main_conf_t  *smcf;
-
-    r = flow->request;
-    notify = flow->data;
-    hash = notify->sessions.elts;
-
-    part = notify->sessions;
-    part.elts = hash + notify->next;
-    part.nelts = ngx_min(part.nelts - notify->next,
-                         NGX_HTTP_SOCIAL_NOTIFY_PART);
-
-    notify->next += part.nelts;
-
-    when = (notify->notice.action == NGX_SHOP_NOTICE_END)
-           ? notify->notice.until : notify->notice.now;
-
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_LEAVE_COMMANDS);
-
-    if (op == NULL
-        || ngx_shop_customer_leave(smcf->redis, op, &flow->customer,
-                         &flow->provider->conf.name, &notify->notice.subject,
-                         ngx_http_social_notify_words[notify->notice.action],
-                         &part, when)
-           != NGX_OK
-        || ngx_http_shop_ends(r, op, &part) != NGX_OK
-        || ngx_http_shop_writes(r, op, NULL, &flow->customer) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_left);
-}
-
-
-static ngx_int_t
-ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
-{
-    ngx_uint_t                 unlinked;
-    ngx_shop_redis_reply_t    *ended;
-    ngx_http_social_notify_t  *notify;
-
-    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_shop_customer_left(flow->op->replies[0], &unlinked, &ended)
-        != NGX_OK)
-    {
-        return ngx_http_social_flow_unexpected(flow, "a notice");
-    }
-
-    notify = flow->data;
-    notify->ended += ended->nelts;
-
-    if (notify->next < notify->sessions.nelts) {
-        flow->step = ngx_http_social_notify_leave;
-
-    } else if (notify->ended) {
-        flow->step = ngx_http_social_notify_again;
-
-    } else if (unlinked && notify->notice.action >= NGX_SHOP_NOTICE_UNLINK) {
-        notify->left = 1;
-        flow->step = ngx_http_social_notify_release;
-
-    } else {
-        flow->step = ngx_http_social_notify_mark;
-    }
-
-    return NGX_OK;
-}
-
-
-/* what has ended is listed no more, so this comes to an end */
-
-static ngx_int_t
-ngx_http_social_notify_again(ngx_http_social_flow_t *flow)
+ngx_http_social_notify_list(ngx_http_social_flow_t *flow)
 {
     ngx_shop_redis_op_t        *op;
     ngx_http_social_notify_t   *notify;
@@ -691,42 +563,63 @@ ngx_http_social_notify_listed(ngx_http_social_flow_t *flow)
 }
 
 
-/* the address before the customer has left it, the identity after */
-
 static ngx_int_t
-ngx_http_social_notify_release(ngx_http_social_flow_t *flow)
+ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
 {
-    ngx_int_t                   rc;
+    ngx_str_t                  *hash;
+    ngx_shop_leave_t            leave;
+    ngx_http_request_t         *r;
     ngx_shop_redis_op_t        *op;
     ngx_http_social_notify_t   *notify;
     ngx_http_shop_main_conf_t  *smcf;
 
+    r = flow->request;
     notify = flow->data;
-    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+    hash = notify->sessions.elts;
 
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
-    if (op == NULL) {
+    ngx_memzero(&leave, sizeof(ngx_shop_leave_t));
+
+    leave.what = ngx_http_social_notify_words[notify->notice.action];
+    leave.when = (notify->notice.action == NGX_SHOP_NOTICE_END)
+                 ? notify->notice.until : notify->notice.now;
+
+    leave.released = notify->former;
+    leave.email = notify->email;
+
+    leave.sessions = notify->sessions;
+    leave.sessions.elts = hash + notify->next;
+    leave.sessions.nelts = ngx_min(leave.sessions.nelts - notify->next,
+                                   NGX_HTTP_SOCIAL_NOTIFY_PART);
+
+    notify->next += leave.sessions.nelts;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_LEAVE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_leave(smcf->redis, op, &flow->customer,
+                                   &flow->provider->conf.name,
+                                   &notify->notice.subject, &leave)
+           != NGX_OK
+        || ngx_http_shop_ends(r, op, &leave.sessions) != NGX_OK
+        || ngx_http_shop_writes(r, op, NULL, &flow->customer) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    rc = notify->left
-         ? ngx_shop_customer_release(smcf->redis, op, &flow->customer,
-                                     &flow->provider->conf.name,
-                                     &notify->notice.subject)
-         : ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
-                                           &notify->email);
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_released);
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_left);
 }
 
 
+/* what has ended is listed no more, so this comes to an end */
+
 static ngx_int_t
-ngx_http_social_notify_released(ngx_http_social_flow_t *flow)
+ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
 {
+    ngx_str_t                  former;
+    ngx_uint_t                 unlinked;
+    ngx_shop_redis_reply_t    *ended;
     ngx_http_social_notify_t  *notify;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
@@ -735,12 +628,134 @@ ngx_http_social_notify_released(ngx_http_social_flow_t *flow)
 
     notify = flow->data;
 
+    if (ngx_shop_customer_left(flow->op->replies[0], &unlinked, &ended,
+                               &former)
+        != NGX_OK
+        || (former.len && notify->nformer == NGX_HTTP_SOCIAL_NOTIFY_FORMER))
+    {
+        return ngx_http_social_flow_unexpected(flow, "a notice");
+    }
+
+    notify->ended += ended->nelts;
+
+    if (former.len) {
+        notify->nformer++;
+
+        notify->former.len = former.len;
+        notify->former.data = ngx_pstrdup(flow->request->pool, &former);
+
+        if (notify->former.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        flow->step = ngx_http_social_notify_former;
+
+    } else if (notify->next < notify->sessions.nelts) {
+        flow->step = ngx_http_social_notify_leave;
+
+    } else if (notify->ended) {
+        flow->step = ngx_http_social_notify_list;
+
+    } else if (notify->last || notify->notice.action < NGX_SHOP_NOTICE_END) {
+        flow->step = ngx_http_social_notify_mark;
+
+    } else {
+        notify->last = 1;
+        flow->step = unlinked ? ngx_http_social_notify_release
+                              : ngx_http_social_notify_list;
+
+        /* a login may have claimed it again before it was to write */
+
+        if (unlinked) {
+            notify->email = notify->former;
+            ngx_str_null(&notify->former);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_former(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    notify = flow->data;
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
+                                           &notify->former)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_parted);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_parted(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (flow->op->replies[0]->type != NGX_SHOP_REDIS_INTEGER) {
         return ngx_http_social_flow_unexpected(flow, "what is nobody's");
     }
 
-    flow->step = notify->left ? ngx_http_social_notify_mark
-                              : ngx_http_social_notify_leave;
+    flow->step = ngx_http_social_notify_leave;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_release(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_social_notify_t   *notify;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    notify = flow->data;
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_release(smcf->redis, op, &flow->customer,
+                                     &flow->provider->conf.name,
+                                     &notify->notice.subject)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_social_flow_unattended(flow);
+
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_released);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_released(ngx_http_social_flow_t *flow)
+{
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (flow->op->replies[0]->type != NGX_SHOP_REDIS_INTEGER) {
+        return ngx_http_social_flow_unexpected(flow, "what is nobody's");
+    }
+
+    flow->step = ngx_http_social_notify_list;
 
     return NGX_OK;
 }

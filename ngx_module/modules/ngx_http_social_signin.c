@@ -21,7 +21,6 @@
 
 static ngx_int_t ngx_http_social_signin_same_issuer(
     ngx_http_social_flow_t *flow);
-static ngx_int_t ngx_http_social_signin_claim(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_profile(ngx_http_social_flow_t *flow,
     ngx_shop_redis_op_t *op, ngx_str_t *released);
@@ -158,7 +157,7 @@ ngx_http_social_issuer_same(ngx_http_social_flow_t *flow)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_social_signin_claim(ngx_http_social_flow_t *flow)
 {
     ngx_str_t                   known;
@@ -277,6 +276,10 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
+    flow->written = 1;
+
+    ngx_http_social_flow_unattended(flow);
+
     return ngx_http_social_flow_ask(flow, op, ngx_http_social_signin_created);
 }
 
@@ -313,19 +316,13 @@ ngx_http_social_signin_profile(ngx_http_social_flow_t *flow,
 static ngx_int_t
 ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 {
-    ngx_str_t                   former;
-    ngx_http_request_t         *r;
-    ngx_shop_redis_reply_t    **reply;
-    ngx_http_shop_srv_conf_t   *sscf;
-    ngx_http_shop_main_conf_t  *smcf;
+    ngx_str_t                 former;
+    ngx_shop_redis_reply_t  **reply;
 
     if (ngx_http_social_flow_replies(flow) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    r = flow->request;
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
-    sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
     reply = flow->op->replies;
 
     if (ngx_shop_customer_created(reply[0], &flow->created, &former) != NGX_OK
@@ -334,8 +331,6 @@ ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
     {
         return ngx_http_social_flow_unexpected(flow, "a login");
     }
-
-    ngx_shop_activity_seen(smcf->activity, &flow->session, &sscf->limits, 0);
 
     return ngx_http_social_signin_former(flow, &former);
 }
@@ -367,8 +362,7 @@ ngx_http_social_signin_former(ngx_http_social_flow_t *flow,
         return NGX_OK;
     }
 
-    flow->step = flow->nkept_known ? ngx_http_social_kept_book
-                                   : ngx_http_social_signin_end;
+    flow->step = ngx_http_social_undo_check;
 
     return NGX_OK;
 }
@@ -458,11 +452,15 @@ ngx_http_social_signin_end(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_signin_done(ngx_http_social_flow_t *flow)
 {
-    ngx_http_request_t        *r;
-    ngx_http_shop_srv_conf_t  *sscf;
+    ngx_http_request_t         *r;
+    ngx_http_shop_srv_conf_t   *sscf;
+    ngx_http_shop_main_conf_t  *smcf;
 
     r = flow->request;
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_shop_module);
+
+    ngx_shop_activity_seen(smcf->activity, &flow->session, &sscf->limits, 0);
 
     if (ngx_shop_cookie_set(r, &sscf->cookie, &flow->session_cookie,
                             sscf->limits.lifetime, &sscf->cookie_attributes)

@@ -1,19 +1,27 @@
--- What a provider's notice wants done with an identity of a customer.
+-- What a provider's notice wants done with an identity of a customer; and what
+-- a login takes back that found in the end that the identity is not theirs.
 --
 -- KEYS[1]  shop:customer:{NN}:ID
 -- KEYS[2]  shop:sessions:{NN}:ID
 -- KEYS[3]  shop:view:{NN}:ID
 -- KEYS[4]  shop:activity:{NN}:ID
 -- KEYS[5]  shop:session:{NN}:ID:HASH, and so on: sessions of this customer
--- ARGV     what, when, field of the identity ("id:NAME:SUBJECT"), NAME, then
---          the hash of each session
+-- ARGV     what, when, field of the identity ("id:NAME:SUBJECT"), NAME, an
+--          e-mail that was released or "", the e-mail of an identity that has
+--          no field any more or "", then the hash of each session
 --
 -- WHAT is "end": sessions that were made by this provider until WHEN end;
 -- "unlink": all that it made end, and the identity is no more the customer's,
 -- unless it is the only one, which is how they come back to their points;
 -- "erase": it is in any case, and what the provider has told is forgotten,
--- also where it was copied to, WHEN is noted; or "email_on" and "email_off":
--- whether the address of this identity takes mail.
+-- also where it was copied to, WHEN is noted; "undo": the same, but nothing is
+-- noted, as nobody has asked for it, and visits stay; or "email_on" and
+-- "email_off": whether the address of this identity takes mail.
+--
+-- With "unlink", "erase" and "undo" the address of the identity must be
+-- released, which is done elsewhere (release.lua), unless another one of
+-- theirs has it.  Until it is known to be, nothing is done but that sessions
+-- end: the identity alone tells which address it is.
 --
 -- With the only identity erased, all sessions end, and visits are forgotten:
 -- of the activity there stays what bounds points and promotions.  A session
@@ -23,10 +31,13 @@
 -- shop has given it to the customer by hand.  It is theirs all the same.
 --
 -- It can be repeated.  Returns 1 if the identity is the customer's no more,
--- else 0, and the hashes of the sessions that ended.
+-- else 0, the hashes of the sessions that ended, and the e-mail to release
+-- or "".
 
 local key, list, view, activity = unpack(KEYS, 1, 4)
-local what, when, identity, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local what, when, identity, provider, released, told = unpack(ARGV, 1, 6)
+
+local email_max = 254
 
 local fields = redis.call('HGETALL', key)
 local profile, address, addresses, others = {}, nil, {}, 0
@@ -65,11 +76,13 @@ elseif what == 'email_off' then
 end
 
 local alone = what == 'erase' and others == 0
-local leaves = what == 'erase' or what == 'unlink' and others > 0
+local forgets = what == 'erase' or what == 'undo'
+local parts = forgets or what == 'unlink'
+local leaves = forgets or parts and others > 0
 
 local ended = {}
 
-if what == 'end' or what == 'unlink' or what == 'erase' then
+if what ~= 'email_on' and what ~= 'email_off' then
     for i = 5, #KEYS do
         local by, made = unpack(redis.call('HMGET', KEYS[i], 'provider',
                                            'created'))
@@ -77,14 +90,22 @@ if what == 'end' or what == 'unlink' or what == 'erase' then
         local ends = by and (alone or by == provider) and not later
 
         if ends then
-            ended[#ended + 1] = ARGV[i]
+            ended[#ended + 1] = ARGV[i + 2]
         end
 
         if ends or not by then
             redis.call('DEL', KEYS[i])
-            redis.call('ZREM', list, ARGV[i])
+            redis.call('ZREM', list, ARGV[i + 2])
         end
     end
+end
+
+local former = string.lower(address or told)
+
+if parts and former ~= '' and #former <= email_max
+    and not addresses[former] and former ~= string.lower(released)
+then
+    return { 0, ended, former }
 end
 
 -- the names are copied by activity.lua, but every five minutes only: who is of
@@ -107,7 +128,7 @@ if leaves then
     end
 end
 
-if what == 'erase' and #fields > 0 then
+if forgets and #fields > 0 then
     redis.call('HDEL', key, 'name', 'given_name', 'family_name', 'locale',
                'picture', 'phone')
     redis.call('HDEL', view, 'locale')
@@ -120,7 +141,9 @@ if what == 'erase' and #fields > 0 then
         redis.call('HDEL', key, 'email_disabled')
     end
 
-    redis.call('HSET', key, 'erased', when)
+    if what == 'erase' then
+        redis.call('HSET', key, 'erased', when)
+    end
 end
 
 if alone then
@@ -137,4 +160,4 @@ if alone then
     redis.call('HDEL', view, 'visits')
 end
 
-return { leaves and 1 or 0, ended }
+return { leaves and 1 or 0, ended, '' }

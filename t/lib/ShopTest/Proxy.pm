@@ -30,7 +30,8 @@ spoil(ACTION, N) lets N more commands pass; all after them meet the action:
     huge        the reply announces a gigabyte, and that is all of it
     error       the reply is -LOADING, -READONLY or what "text" says
     nil         the reply is a null
-    hold        the reply is kept back until heal()
+    hold        the reply is kept back until heal(), or until let_go(), with
+                which the next one is kept back
     count       nothing, they are counted
 
 Of the whole line, at once:
@@ -123,6 +124,8 @@ sub spoil {
 
 
 sub heal { return $_[0]->ask({ heal => 1 }) }
+
+sub let_go { return $_[0]->ask({ let_go => 1 }) }
 
 sub upstream { return $_[0]->ask({ upstream => $_[1] }) }
 
@@ -221,14 +224,16 @@ sub steered {
 
     my $spoiled = $self->{spoiled};
 
+    if ($what->{heal} || $what->{let_go}) {
+        for my $pair (grep { defined $_->{held} } @{ $self->{pairs} }) {
+            syswrite $pair->{client}, delete $pair->{held};
+        }
+    }
+
     if ($what->{heal}) {
         $self->{rule} = {};
         $self->{spoiled} = 0;
         $self->listen unless $self->{listen};
-
-        for my $pair (grep { defined $_->{held} } @{ $self->{pairs} }) {
-            syswrite $pair->{client}, delete $pair->{held};
-        }
 
         end_pair($_) for grep { $_->{stalled} } @{ $self->{pairs} };
         @{ $self->{pairs} } = grep { !$_->{gone} } @{ $self->{pairs} };
