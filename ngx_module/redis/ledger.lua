@@ -214,4 +214,4 @@ end
 
 return { status, reason or '', is.points, is.pending, is.tier,
          is.tier_since, is.tier_until, is.toward, is.next_due,
-         results, table.concat(figures, ' ') }
+         results, figures and table.concat(figures, ' ') or '' }

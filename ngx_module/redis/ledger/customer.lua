@@ -47,8 +47,7 @@ local is = {
 }
 
 local entries, writes = {}, {}
-local results, figures = '', {}
-local promoted = {}
+local results, figures, promoted = ''
 
 
 local function enter(word, points, lot, event)

@@ -11,10 +11,15 @@
 -- the time, and goes on where one did, as nobody knows whether that comes
 -- again.
 
-local past = {}
+-- a table that is made with all of its fields need not grow
+
+local past = { count = false, counted = false, write = false, toward = false,
+               changed = false, first = false, last = false, points = 0,
+               spend = 0, ordered = 0 }
 
 local function look_back()
     local text, since
+    local record, at_record, is_in, rewritten
     local form, size = '>Hi7i7i3', 19
     local record_at, day_at = struct.unpack, string.byte
     local year_start = yearly and calendar()
@@ -42,9 +47,24 @@ local function look_back()
     end
 
 
+    -- the record that is there instead of one of the text goes into it
+
+    local function put_in()
+        if record and not is_in then
+            text = string.sub(text, 1, at_record - 1) .. record
+                   .. string.sub(text, at_record + size)
+            is_in = true
+        end
+    end
+
+
+    -- mostly the record of one day changes, and the text need not be made anew
+
     local function add(date, points, spend, ordered)
+        put_in()
+
         local at = place(date)
-        local behind = at
+        local instead = false
 
         if at < #text then
             local its, more_points, more_spend, more_ordered
@@ -53,13 +73,21 @@ local function look_back()
             if its == date then
                 points, spend = points + more_points, spend + more_spend
                 ordered = ordered + more_ordered
-                behind = at + size
+                instead = true
             end
         end
 
-        text = string.sub(text, 1, at - 1)
-               .. struct.pack(form, date, points, spend, ordered)
-               .. string.sub(text, behind)
+        local new = struct.pack(form, date, points, spend, ordered)
+
+        if instead and not past.changed then
+            record, at_record = new, at
+
+        else
+            text = string.sub(text, 1, at - 1) .. new
+                   .. string.sub(text, instead and at + size or at)
+            rewritten = true
+        end
+
         past.changed = true
     end
 
@@ -131,6 +159,8 @@ local function look_back()
             read()
         end
 
+        put_in()
+
         for i = place(first), #text, size do
             local date, its_points, its_spend, its_ordered
                 = record_at(form, text, i)
@@ -150,17 +180,24 @@ local function look_back()
     end
 
 
-    -- what is kept; another program may look back further
+    -- of what no tier looks back at another program may look back at some
 
-    function past.text(frozen)
+    function past.write(frozen)
         local oldest = today - looks_back - spare
 
         if windowed and not frozen and struct.unpack('>H', text, 3) < oldest
         then
+            put_in()
             text = string.sub(text, 1, 2) .. string.sub(text, place(oldest))
+            rewritten = true
         end
 
-        return text
+        if rewritten then
+            redis.call('SET', days, text)
+
+        else
+            redis.call('SETRANGE', days, at_record - 1, record)
+        end
     end
 
 
@@ -173,6 +210,8 @@ local function look_back()
         if asks.window == 'calendar' then
             return points, points ~= 0 and (last + 1) * day or 0
         end
+
+        put_in()
 
         for i = place(first), #text, size do
             local date, its_points = record_at(form, text, i)

@@ -1,6 +1,6 @@
 -- What time has done: dates of lots, then validities of tiers.
 --
--- reads    all_lots, move, expire, enter, tiers, tier_at, asked, reached,
+-- reads    all_lots, move, expire, enter, tier_at, asked, reached,
 --          valid_until, hold, reassessed, earned, frozen
 -- sets     nothing
 -- changes  nothing

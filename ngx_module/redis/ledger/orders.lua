@@ -27,7 +27,9 @@ local function read_order()
 
     for i = 5, #list, 3 do
         it.lines[#it.lines + 1] = {
-            per = list[i] + 0, points = list[i + 1] + 0, lot = list[i + 2]
+            per = list[i] + 0, points = list[i + 1] + 0, lot = list[i + 2],
+            text = ' ' .. list[i] .. ' ' .. list[i + 1] .. ' '
+                   .. list[i + 2]
         }
     end
 
@@ -44,8 +46,7 @@ local function write_order(it)
     end
 
     for _, line in ipairs(it.lines) do
-        record = record .. ' ' .. decimal(line.per) .. ' '
-                 .. decimal(line.points) .. ' ' .. line.lot
+        record = record .. line.text
     end
 
     writes[#writes + 1] = { 'HSET', orders, order, record }

@@ -22,6 +22,9 @@
 
 if ARGV[8] ~= '' then
     local promotions = {}
+
+    promoted, figures = {}, {}
+
     local pattern = '(%S+) (%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)'
 
     for name, word, code, limit, date, from, to, budget, leased

@@ -34,7 +34,7 @@ function book.order()
         return 'refused', 'order_booked'
     end
 
-    local lacks = promoted.judge and promoted.judge()
+    local lacks = promoted and promoted.judge()
 
     if lacks then
         figures = { lacks.code .. ' ' .. lacks.figures }
@@ -115,7 +115,7 @@ function book.order()
 
     write_order(it)
 
-    if promoted.redeem then
+    if promoted then
         promoted.redeem()
     end
 

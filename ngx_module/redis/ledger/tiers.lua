@@ -1,6 +1,6 @@
 -- The tier that the customer has.
 --
--- reads    tiers, tier_at, yearly, asked, calendar, past
+-- reads    ntiers, tier_at, yearly, asked, calendar, past
 -- sets     grants, earned, frozen; reached, valid_until, hold, reassessed,
 --          reached_late, raise
 -- changes  is
@@ -33,7 +33,7 @@ end
 -- the highest tier above "above" that is qualified for, or that
 
 local function reached(above, at, ended)
-    for i = #tiers, above + 1, -1 do
+    for i = ntiers, above + 1, -1 do
         if qualifies(asked(i), at, ended) then
             return i
         end
@@ -64,7 +64,7 @@ end
 
 -- whether what belongs to tiers stays as it is
 
-local frozen = #tiers == 0
+local frozen = ntiers == 0
                or is.tier ~= '' and not tier_at[is.tier]
                   and now - is.tier_since < day
                or earned.name ~= '' and not tier_at[earned.name]
@@ -105,7 +105,7 @@ end
 
 
 local function hold(n, at, ends)
-    local name = n > 0 and tiers[n] or ''
+    local name = n > 0 and ARGV[12 + 2 * n] or ''
 
     if name ~= earned.name then
         earned.name, earned.since = name, at
@@ -127,7 +127,7 @@ local function reassessed()
     -- that much less is read than by asked()
 
     return earned.ends
-           + (n and string.match(words[n], 'grace=(%d+)') or 0)
+           + (n and string.match(ARGV[13 + 2 * n], 'grace=(%d+)') or 0)
 end
 
 
@@ -145,7 +145,7 @@ if yearly then
             return 0
         end
 
-        for i = #tiers, 1, -1 do
+        for i = ntiers, 1, -1 do
             local asks = asked(i)
 
             if asks.window == 'calendar' and qualifies(asks, at) then
@@ -233,7 +233,7 @@ local function raise(at, late)
         return
     end
 
-    local tier = tiers[is_granted]
+    local tier = ARGV[12 + 2 * is_granted]
 
     if is.tier ~= tier then
         is.tier, is.tier_since = tier, now

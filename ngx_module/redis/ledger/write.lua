@@ -26,7 +26,7 @@ elseif exists or status == 'booked' or status == 'kept' then
 
     -- of a tier that is not known it cannot be done
 
-    local later = now + (#tiers == 0 and day or 3600)
+    local later = now + (ntiers == 0 and day or 3600)
 
     for _, lot in ipairs(known_lots) do
         if lot.left > 0 then
@@ -74,7 +74,7 @@ elseif exists or status == 'booked' or status == 'kept' then
 
     if not frozen then
         local above = (tier_at[is.tier] or 0) + 1
-        local asks = above <= #tiers and asked(above)
+        local asks = above <= ntiers and asked(above)
 
         is.toward = 0
 
@@ -89,7 +89,7 @@ elseif exists or status == 'booked' or status == 'kept' then
     is.next_due = due
 
     if past.changed then
-        redis.call('SET', days, past.text(frozen))
+        past.write(frozen)
     end
 
     -- a figure that is none must not stop the order half-way
