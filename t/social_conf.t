@@ -130,6 +130,16 @@ for my $field (sort keys %allowed) {
           $allowed{$field}, $field);
 }
 
+good(provider_is("preset oidc; $issuer $client authz $_;"), "authz $_")
+    for 'http://127.0.0.1:9/a?', 'http://127.0.0.1:9/a?tenant=7&x&%73=1';
+wrong(provider_is("preset oidc; $issuer $client authz http://127.0.0.1:9/a?$_;"),
+      'in the query of "authz", allowed: parameters that the login does not '
+      . 'set itself', "authz with $_")
+    for 'scope=a', 'a=b&state', '%73cope=a', 'a%00=b';
+wrong(provider_is("preset oidc; $issuer $client p_client_id app; "
+                  . 'authz http://127.0.0.1:9/a?app=1;'),
+      'has "app" in the query of "authz"', 'authz with the client id');
+
 wrong(provider_is("preset oidc; $issuer client_id x; client_auth none; "
                   . 'alg HS256;'), 'needs a "client_secret_file"',
       'HS256 without a secret');

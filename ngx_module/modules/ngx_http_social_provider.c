@@ -43,6 +43,8 @@ static char *ngx_http_social_provider_finish(ngx_conf_t *cf,
     ngx_http_social_block_t *block);
 static ngx_int_t ngx_http_social_provider_callback(ngx_conf_t *cf,
     ngx_shop_provider_t *provider);
+static ngx_int_t ngx_http_social_provider_authz(ngx_conf_t *cf,
+    ngx_shop_provider_t *provider);
 static char *ngx_http_social_provider_issuer(ngx_conf_t *cf,
     ngx_http_social_block_t *block);
 static char *ngx_http_social_can_resolve(ngx_conf_t *cf,
@@ -386,7 +388,9 @@ ngx_http_social_provider_finish(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_http_social_provider_callback(cf, provider) != NGX_OK) {
+    if (ngx_http_social_provider_callback(cf, provider) != NGX_OK
+        || ngx_http_social_provider_authz(cf, provider) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -444,6 +448,39 @@ ngx_http_social_provider_callback(ngx_conf_t *cf,
                 return NGX_ERROR;
             }
         }
+    }
+
+    return NGX_OK;
+}
+
+
+/* what "authz_extra" must not hold, the address must not either */
+
+static ngx_int_t
+ngx_http_social_provider_authz(ngx_conf_t *cf, ngx_shop_provider_t *provider)
+{
+    ngx_str_t        name;
+    const char      *err;
+    ngx_shop_url_t   url;
+
+    if (provider->authz.len == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_shop_url_parse(cf->pool, &provider->authz, &url, &err)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_shop_authreq_endpoint(cf->pool, provider, &url, &name)
+        != NGX_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"social_provider %V\" has \"%V\" in the query of "
+                           "\"authz\", allowed: parameters that the login "
+                           "does not set itself", &provider->name, &name);
+        return NGX_ERROR;
     }
 
     return NGX_OK;

@@ -370,6 +370,39 @@ ngx_shop_authreq_reserved(ngx_shop_provider_t *provider, ngx_str_t *name)
 
 
 ngx_int_t
+ngx_shop_authreq_endpoint(ngx_pool_t *pool, ngx_shop_provider_t *provider,
+    ngx_shop_url_t *url, ngx_str_t *name)
+{
+    u_char            *p, *last;
+    ngx_str_t          args, decoded, value;
+    ngx_shop_query_t   query;
+
+    last = url->uri.data + url->uri.len;
+
+    p = ngx_strlchr(url->uri.data, last, '?');
+    if (p == NULL) {
+        return NGX_OK;
+    }
+
+    args.data = p + 1;
+    args.len = last - args.data;
+
+    ngx_shop_query_init(&query, &args);
+
+    while (ngx_shop_query_next(&query, name, &value) == NGX_OK) {
+
+        if (ngx_shop_unescape_form(pool, name, &decoded) != NGX_OK
+            || ngx_shop_authreq_reserved(provider, &decoded))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_shop_authreq_url(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_shop_metadata_t *metadata, ngx_shop_attempt_t *attempt,
     ngx_str_t *redirect_uri, ngx_str_t *url, ngx_log_t *log)

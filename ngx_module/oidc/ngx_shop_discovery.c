@@ -46,8 +46,6 @@ static ngx_int_t ngx_shop_discovery_endpoint(ngx_shop_discovery_t *d,
     const char *name, ngx_str_t *configured, ngx_shop_url_t *url);
 static void ngx_shop_discovery_logout(ngx_shop_discovery_t *d,
     ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata);
-static ngx_int_t ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d,
-    ngx_shop_provider_t *provider, ngx_shop_url_t *url);
 static ngx_int_t ngx_shop_discovery_list(ngx_shop_discovery_t *d,
     const char *name, ngx_shop_json_t **list);
 static ngx_int_t ngx_shop_discovery_list_at(ngx_shop_json_t *list, size_t i,
@@ -286,10 +284,13 @@ static ngx_int_t
 ngx_shop_discovery_endpoints(ngx_shop_discovery_t *d,
     ngx_shop_provider_t *provider, ngx_shop_metadata_t *metadata)
 {
+    ngx_str_t  name;
+
     if (ngx_shop_discovery_endpoint(d, "authorization_endpoint",
                                     &provider->authz, &metadata->authz)
         != NGX_OK
-        || ngx_shop_discovery_authz_query(d, provider, &metadata->authz)
+        || ngx_shop_authreq_endpoint(d->pool, provider, &metadata->authz,
+                                     &name)
            != NGX_OK
         || ngx_shop_discovery_endpoint(d, "token_endpoint",
                                        &provider->token, &metadata->token)
@@ -398,43 +399,6 @@ ngx_shop_discovery_logout(ngx_shop_discovery_t *d,
                       "\"end_session_endpoint\" of provider \"%V\" cannot "
                       "be used", &provider->name);
     }
-}
-
-
-/* a parameter in the endpoint's own query would be there twice */
-
-static ngx_int_t
-ngx_shop_discovery_authz_query(ngx_shop_discovery_t *d,
-    ngx_shop_provider_t *provider, ngx_shop_url_t *url)
-{
-    u_char            *p;
-    ngx_str_t          args, name, decoded, value;
-    ngx_shop_query_t   query;
-
-    if (url->host.len == 0) {
-        return NGX_OK;
-    }
-
-    p = ngx_strlchr(url->uri.data, url->uri.data + url->uri.len, '?');
-    if (p == NULL) {
-        return NGX_OK;
-    }
-
-    args.data = p + 1;
-    args.len = url->uri.data + url->uri.len - args.data;
-
-    ngx_shop_query_init(&query, &args);
-
-    while (ngx_shop_query_next(&query, &name, &value) == NGX_OK) {
-
-        if (ngx_shop_unescape_form(d->pool, &name, &decoded) != NGX_OK
-            || ngx_shop_authreq_reserved(provider, &decoded))
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
 }
 
 

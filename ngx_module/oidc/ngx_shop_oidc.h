@@ -570,6 +570,13 @@ ngx_uint_t ngx_shop_authreq_reserved(ngx_shop_provider_t *provider,
     ngx_str_t *name);
 
 /*
+ * Whether the authorization endpoint can be used.  NGX_ERROR: its own query
+ * has "name", which cannot be decoded or is reserved.
+ */
+ngx_int_t ngx_shop_authreq_endpoint(ngx_pool_t *pool,
+    ngx_shop_provider_t *provider, ngx_shop_url_t *url, ngx_str_t *name);
+
+/*
  * The logout request as a URL (OpenID Connect RP-Initiated Logout 2), which
  * leads on to "back".  It has no "id_token_hint", as no token is kept.
  */
