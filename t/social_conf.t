@@ -55,6 +55,11 @@ good(provider_is("$oauth2 $_"), "OAuth 2.0: $_")
         "$token $found $issuer logout on;";
 wrong(provider_is("$oauth2 $_"), 'has no "issuer", which its metadata',
       "OAuth 2.0: $_") for $found, "$token $found logout on;";
+good(provider_is($oauth2 =~ s/userinfo \S+//r . "$found $issuer"),
+     'OAuth 2.0: metadata tell where userinfo is');
+wrong(provider_is($oauth2 =~ s/userinfo \S+//r . "$token $found $issuer $_"),
+      'has no "userinfo"', "OAuth 2.0: metadata that no login asks for $_")
+    for '', 'logout on;';
 
 wrong(provider_is("preset oidc; $issuer client_id x;"),
       'has no "client_secret_file"', 'a provider without a secret');

@@ -120,9 +120,12 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
     docs = ngx_http_social_provider_docs(provider);
     code = (provider->flow == NGX_SHOP_FLOW_CODE);
 
-    /* the metadata may have what is not said */
+    /* the metadata may have what is not said, where they are fetched */
 
-    told = code && (!provider->oauth2 || provider->discovery.len);
+    told = code
+           && (!provider->oauth2
+               || (provider->discovery.len
+                   && (provider->authz.len == 0 || provider->token.len == 0)));
 
     if (provider->client_id.len == 0) {
         return "client_id";
