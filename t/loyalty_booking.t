@@ -148,6 +148,15 @@ for my $binary (ShopTest::Redis::binaries()) {
        "an amount of $_") for '9007199254740992', '1e3', '12.5', '';
 
     fresh();
+
+    for my $times (1, 2) {
+        book($noon, type => 'adjust', points => $max);
+        is(book($noon, type => 'adjust', points => -$max, qualifying => 1),
+           $times == 1 ? 'booked' : 'refused too_large',
+           "what counts towards tiers is exact below zero, too: $times");
+    }
+
+    fresh();
     is(order($noon, 'o1', $max), 'refused too_large',
        'an order that is worth more than fits');
     is_deeply([ $redis->keys ], [], '... leaves nothing');

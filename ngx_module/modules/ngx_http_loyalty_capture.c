@@ -19,11 +19,11 @@
  *     X-Shop-Event: {"id": "o-1", "type": "order", ...}
  *
  * A header filter takes these lines out of every answer, wherever it comes
- * from, once the directive is on anywhere; two other filters take them out of
- * its trailers and of early hints before it, which are never read.  Where it
- * is on and the answer is the backend's own to this request, neither one out
- * of a cache nor a part of a page, they are booked for the customer whom the
- * request is of.
+ * from, once there is a shop_redis; two other filters take them out of its
+ * trailers and of early hints before it, which are never read.  Where the
+ * directive is on and the answer is the backend's own to this request, neither
+ * one out of a cache nor a part of a page, they are booked for the customer
+ * whom the request is of.
  *
  *     answer ---> filter ---> client
  *                   |

@@ -68,7 +68,8 @@
 --
 -- The parts are files of ledger/.  Each says which locals of other parts it
 -- reads, which it sets for others, and which of others it changes; what is on
--- top here, and the customer as it "is" to be, is read by all.
+-- top here, and the customer as it "is" to be, is read by all, and any may add
+-- to "writes", the commands that are given when all is known.
 --
 -- What is due by "now" is done first.  All is read and checked before the
 -- first write, so an error leaves nothing half done; and what changes nothing

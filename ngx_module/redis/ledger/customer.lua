@@ -3,8 +3,8 @@
 -- then.  All else that is to be written is gathered here, too.
 --
 -- reads    nothing
--- sets     fields, held, is, exists; entries, writes, results, figures,
---          promoted; enter
+-- sets     fields, numbers, held, is, exists; entries, writes, results,
+--          figures, promoted; enter
 -- changes  nothing
 
 local fields = { 'points', 'pending', 'qualifying', 'orders', 'nothing',
@@ -14,18 +14,18 @@ local fields = { 'points', 'pending', 'qualifying', 'orders', 'nothing',
 local numbers, read = 14, 16
 local held = redis.call('HMGET', view, unpack(fields, 1, read))
 
-local exists, sum = false, 0
+local exists = false
 
 for i = 1, numbers do
     exists = exists or held[i]
-    held[i] = (held[i] or 0) + 0
-    sum = sum + held[i]
-end
 
--- a fraction, and what is no number, is found in the sum
+    local n = (held[i] or 0) + 0
 
-if sum % 1 ~= 0 then
-    return redis.error_reply('ERR the view holds no integer')
+    if n % 1 ~= 0 or n > max or n < -max then
+        return redis.error_reply('ERR the view holds no integer')
+    end
+
+    held[i] = n
 end
 
 for i = numbers + 1, read do

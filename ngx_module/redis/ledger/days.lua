@@ -20,7 +20,7 @@ local past = { count = false, counted = false, write = false, toward = false,
 local function look_back()
     local text, since
     local record, at_record, is_in, rewritten
-    local form, size = '>Hi7i7i3', 19
+    local form, size = '>Hddi4', 22
     local record_at, day_at = struct.unpack, string.byte
     local year_start = yearly and calendar()
 

@@ -127,7 +127,9 @@ if kind == 'refund' or kind == 'spend' or kind == 'adjust' then
             return 'refused', 'too_few_points'
         end
 
-        if not fits(amount) then
+        if not fits(amount)
+            or option == 'qualifying' and is.qualifying + amount < -max
+        then
             return 'refused', 'too_large'
         end
 
