@@ -91,7 +91,7 @@ ngx_shop_customer_create(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     ngx_str_t *id, ngx_shop_profile_t *profile, ngx_str_t *released,
     time_t now)
 {
-    ngx_str_t  key, args[4 + NGX_SHOP_CUSTOMER_PROFILE];
+    ngx_str_t  key, args[5 + NGX_SHOP_CUSTOMER_PROFILE];
 
     if (ngx_shop_redis_customer_key(redis, op->pool, "customer", id, NULL,
                                     &key)
@@ -99,7 +99,8 @@ ngx_shop_customer_create(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         || ngx_shop_decimal(op->pool, now, &args[0]) != NGX_OK
         || ngx_shop_customer_identity_field(op->pool, &profile->provider,
                                             &profile->subject, &args[1])
-           != NGX_OK)
+           != NGX_OK
+        || ngx_shop_decimal(op->pool, profile->issued, &args[4]) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -107,41 +108,41 @@ ngx_shop_customer_create(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     args[2] = profile->email;
     args[3] = *released;
 
-    ngx_str_set(&args[4], "email");
-    args[5] = profile->email;
+    ngx_str_set(&args[5], "email");
+    args[6] = profile->email;
 
-    ngx_str_set(&args[6], "email_state");
-    ngx_str_null(&args[7]);
+    ngx_str_set(&args[7], "email_state");
+    ngx_str_null(&args[8]);
 
     if (profile->email.len) {
         if (profile->email_verified) {
-            ngx_str_set(&args[7], "verified");
+            ngx_str_set(&args[8], "verified");
 
         } else {
-            ngx_str_set(&args[7], "unverified");
+            ngx_str_set(&args[8], "unverified");
         }
     }
 
-    ngx_str_set(&args[8], "name");
-    args[9] = profile->name;
+    ngx_str_set(&args[9], "name");
+    args[10] = profile->name;
 
-    ngx_str_set(&args[10], "given_name");
-    args[11] = profile->given_name;
+    ngx_str_set(&args[11], "given_name");
+    args[12] = profile->given_name;
 
-    ngx_str_set(&args[12], "family_name");
-    args[13] = profile->family_name;
+    ngx_str_set(&args[13], "family_name");
+    args[14] = profile->family_name;
 
-    ngx_str_set(&args[14], "locale");
-    args[15] = profile->locale;
+    ngx_str_set(&args[15], "locale");
+    args[16] = profile->locale;
 
-    ngx_str_set(&args[16], "picture");
-    args[17] = profile->picture;
+    ngx_str_set(&args[17], "picture");
+    args[18] = profile->picture;
 
-    ngx_str_set(&args[18], "phone");
-    args[19] = profile->phone;
+    ngx_str_set(&args[19], "phone");
+    args[20] = profile->phone;
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_customer, 1,
-                                     &key, 4 + NGX_SHOP_CUSTOMER_PROFILE,
+                                     &key, 5 + NGX_SHOP_CUSTOMER_PROFILE,
                                      args);
 }
 
@@ -160,7 +161,7 @@ ngx_shop_customer_created(ngx_shop_redis_reply_t *reply, ngx_uint_t *created,
 
     *created = (reply->elts[0]->integer == 1);
 
-    return NGX_OK;
+    return (reply->elts[0]->integer < 0) ? NGX_DECLINED : NGX_OK;
 }
 
 

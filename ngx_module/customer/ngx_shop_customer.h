@@ -33,6 +33,8 @@ typedef struct {
     ngx_str_t                  locale;
     ngx_str_t                  picture;
     ngx_str_t                  phone;
+    time_t                     issued;      /* of a token that was brought;
+                                               0: by no such token */
 
     unsigned                   email_verified:1;
 } ngx_shop_profile_t;
@@ -97,8 +99,9 @@ ngx_int_t ngx_shop_customer_create(ngx_shop_redis_t *redis,
     ngx_str_t *released, time_t now);
 
 /* NGX_OK: done, "created" says whether it was new, and "former" is the address
- * that has to be released, in the reply's memory, or empty; NGX_ERROR: a
- * fault */
+ * that has to be released, in the reply's memory, or empty; NGX_DECLINED: not
+ * done, as the provider has ended all sessions since the token was issued;
+ * NGX_ERROR: a fault */
 ngx_int_t ngx_shop_customer_created(ngx_shop_redis_reply_t *reply,
     ngx_uint_t *created, ngx_str_t *former);
 
@@ -127,6 +130,7 @@ typedef struct {
     const char                *what;        /* see below */
     time_t                     when;        /* of "end": sessions that were
                                                made until then; else now */
+    time_t                     over;        /* and tokens; else 0 */
     ngx_array_t                sessions;    /* of ngx_str_t, their hashes: of
                                                these some end */
     ngx_str_t                  released;    /* this address was, or empty */

@@ -65,7 +65,7 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     hash = leave->sessions.elts;
 
     keys = ngx_palloc(op->pool, (4 + n) * sizeof(ngx_str_t));
-    args = ngx_palloc(op->pool, (6 + n) * sizeof(ngx_str_t));
+    args = ngx_palloc(op->pool, (7 + n) * sizeof(ngx_str_t));
 
     if (keys == NULL || args == NULL) {
         return NGX_ERROR;
@@ -90,6 +90,7 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
                                        &keys[3])
            != NGX_OK
         || ngx_shop_decimal(op->pool, leave->when, &args[1]) != NGX_OK
+        || ngx_shop_decimal(op->pool, leave->over, &args[6]) != NGX_OK
         || ngx_shop_customer_identity_field(op->pool, provider, subject,
                                             &args[2])
            != NGX_OK)
@@ -99,7 +100,7 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
 
     for (i = 0; i < n; i++) {
 
-        args[6 + i] = hash[i];
+        args[7 + i] = hash[i];
 
         if (ngx_shop_redis_customer_key(redis, op->pool, "session", id,
                                         &hash[i], &keys[4 + i])
@@ -110,7 +111,7 @@ ngx_shop_customer_leave(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     }
 
     return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_leave, 4 + n,
-                                     keys, 6 + n, args);
+                                     keys, 7 + n, args);
 }
 
 

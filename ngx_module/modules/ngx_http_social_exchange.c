@@ -265,6 +265,7 @@ static ngx_int_t
 ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
     ngx_shop_jws_t *jws)
 {
+    int64_t                issued;
     ngx_str_t              nonce;
     const char            *reason;
     ngx_shop_json_t       *claims;
@@ -326,6 +327,17 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
         != NGX_OK)
     {
         return ngx_http_social_exchange_refuse(flow, reason);
+    }
+
+    if (flow->presented) {
+
+        if (ngx_shop_json_time(ngx_shop_json_get(claims, "iat"), &issued)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        flow->issued = (time_t) issued;
     }
 
     flow->docs.json[NGX_SHOP_DOC_ID] = claims;

@@ -76,6 +76,8 @@ struct ngx_http_social_flow_s {
     ngx_shop_authresp_t           resp;
     ngx_shop_token_t              token;
     ngx_shop_docs_t               docs;     /* what the provider tells */
+    time_t                        issued;   /* the ID token that an app
+                                               brought, else 0 */
     ngx_str_t                     owner;    /* of an access token that an app
                                                brought, else empty */
     ngx_shop_identity_t           identity;
@@ -112,6 +114,7 @@ struct ngx_http_social_flow_s {
     unsigned                      json:1;   /* says who it is, leads nowhere */
     unsigned                      written:1;     /* the session may be */
     unsigned                      again:1;  /* it was undone once */
+    unsigned                      allowed:1;     /* the token is of now */
     unsigned                      done:1;
 };
 

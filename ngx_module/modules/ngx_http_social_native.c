@@ -36,6 +36,9 @@
  *  -  a token is good for a few minutes and once.  It is known by what is
  *     signed and not by all of it: to a signature by ECDSA there is always a
  *     second one that is good as well;
+ *  -  a provider may have ended all sessions of the customer since it was
+ *     issued, and nobody knows where it was meanwhile: it is good no more.
+ *     Who comes back from the provider has been there after that;
  *  -  an access token is good for as long and as often as the provider says:
  *     it is asked each time, and apps keep theirs for weeks;
  *  -  a nonce is the app's, and is compared where it is told.  It makes

@@ -583,6 +583,12 @@ ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
     leave.when = (notify->notice.action == NGX_SHOP_NOTICE_END)
                  ? notify->notice.until : notify->notice.now;
 
+    /* the provider's clock is that of its tokens as well */
+
+    if (notify->notice.action == NGX_SHOP_NOTICE_END) {
+        leave.over = notify->notice.until - NGX_SHOP_NOTICE_LEEWAY;
+    }
+
     leave.released = notify->former;
     leave.email = notify->email;
 

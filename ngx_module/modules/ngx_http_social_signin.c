@@ -24,7 +24,12 @@ static ngx_int_t ngx_http_social_signin_same_issuer(
 static ngx_int_t ngx_http_social_signin_claimed(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_profile(ngx_http_social_flow_t *flow,
     ngx_shop_redis_op_t *op, ngx_str_t *released);
+static ngx_int_t ngx_http_social_signin_allow(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_allowed(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_created(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_signin_customer(ngx_http_social_flow_t *flow,
+    ngx_str_t *former);
+static ngx_int_t ngx_http_social_signin_revoked(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_signin_former(ngx_http_social_flow_t *flow,
     ngx_str_t *former);
 static ngx_int_t ngx_http_social_signin_release(ngx_http_social_flow_t *flow);
@@ -228,6 +233,11 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
     ngx_http_shop_srv_conf_t   *sscf;
     ngx_http_shop_main_conf_t  *smcf;
 
+    if (flow->issued && !flow->allowed) {
+        flow->step = ngx_http_social_signin_allow;
+        return NGX_OK;
+    }
+
     r = flow->request;
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_shop_module);
@@ -268,7 +278,7 @@ ngx_http_social_signin_create(ngx_http_social_flow_t *flow)
                                 &flow->customer, &event, now)
            != NGX_OK
         || ngx_shop_session_write(smcf->redis, op, &flow->session, &agent,
-                                  now)
+                                  flow->issued, now)
            != NGX_OK
         || ngx_http_shop_signs_in(r, op, &flow->session, &flow->customer)
            != NGX_OK)
@@ -306,6 +316,7 @@ ngx_http_social_signin_profile(ngx_http_social_flow_t *flow,
     profile.locale = identity->locale;
     profile.picture = identity->picture;
     profile.phone = identity->phone;
+    profile.issued = flow->issued;
     profile.email_verified = identity->email_verified;
 
     return ngx_shop_customer_create(smcf->redis, op, &flow->customer,
@@ -313,26 +324,113 @@ ngx_http_social_signin_profile(ngx_http_social_flow_t *flow,
 }
 
 
+/*
+ * A token that an app has kept from before its provider has ended all sessions
+ * of the customer is good no more.  That is known where the customer is, so it
+ * is told apart before anything else is written by it.
+ */
+
+static ngx_int_t
+ngx_http_social_signin_allow(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t             none;
+    ngx_shop_redis_op_t  *op;
+
+    ngx_str_null(&none);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_CREATE_COMMANDS);
+
+    if (op == NULL
+        || ngx_http_social_signin_profile(flow, op, &none) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_social_flow_unattended(flow);
+
+    return ngx_http_social_flow_ask(flow, op, ngx_http_social_signin_allowed);
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_allowed(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t  former;
+
+    if (ngx_http_social_signin_customer(flow, &former) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    flow->allowed = 1;
+    flow->step = ngx_http_social_signin_create;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_social_signin_created(ngx_http_social_flow_t *flow)
 {
+    ngx_int_t                 rc;
     ngx_str_t                 former;
     ngx_shop_redis_reply_t  **reply;
 
-    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+    if (ngx_http_social_signin_customer(flow, &former) != NGX_OK) {
         return NGX_ERROR;
     }
 
     reply = flow->op->replies;
 
-    if (ngx_shop_customer_created(reply[0], &flow->created, &former) != NGX_OK
-        || ngx_shop_ledger_booked(reply[1]) != NGX_OK
-        || reply[2]->type != NGX_SHOP_REDIS_ARRAY)
-    {
+    rc = ngx_shop_session_written(reply[2]);
+
+    if (rc == NGX_ERROR || ngx_shop_ledger_booked(reply[1]) != NGX_OK) {
         return ngx_http_social_flow_unexpected(flow, "a login");
     }
 
+    if (rc == NGX_DECLINED) {
+        return ngx_http_social_signin_revoked(flow);
+    }
+
     return ngx_http_social_signin_former(flow, &former);
+}
+
+
+/* one login may write it more than once, but only the first makes it */
+
+static ngx_int_t
+ngx_http_social_signin_customer(ngx_http_social_flow_t *flow,
+    ngx_str_t *former)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  created;
+
+    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_shop_customer_created(flow->op->replies[0], &created, former);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_social_signin_revoked(flow);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_social_flow_unexpected(flow, "a login");
+    }
+
+    if (created) {
+        flow->created = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_social_signin_revoked(ngx_http_social_flow_t *flow)
+{
+    return ngx_http_social_flow_refuse(flow, NGX_HTTP_BAD_REQUEST,
+                                       "token_revoked");
 }
 
 
@@ -420,17 +518,10 @@ ngx_http_social_signin_released(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_signin_replaced(ngx_http_social_flow_t *flow)
 {
-    ngx_str_t   former;
-    ngx_uint_t  created;
+    ngx_str_t  former;
 
-    if (ngx_http_social_flow_replies(flow) != NGX_OK) {
+    if (ngx_http_social_signin_customer(flow, &former) != NGX_OK) {
         return NGX_ERROR;
-    }
-
-    if (ngx_shop_customer_created(flow->op->replies[0], &created, &former)
-        != NGX_OK)
-    {
-        return ngx_http_social_flow_unexpected(flow, "a login");
     }
 
     return ngx_http_social_signin_former(flow, &former);

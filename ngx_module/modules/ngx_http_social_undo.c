@@ -249,6 +249,8 @@ ngx_http_social_undo_done(ngx_http_social_flow_t *flow)
     }
 
     flow->again = 1;
+    flow->allowed = 0;
+    flow->created = 0;
 
     ngx_str_null(&flow->former);
     flow->nformer = 0;

@@ -2,8 +2,12 @@
 --
 -- KEYS[1]  shop:customer:{NN}:ID
 -- ARGV     now, field of the identity ("id:NAME:SUBJECT"), its e-mail or "",
---          an e-mail that was released or "", then pairs of profile field and
---          value; "" leaves the field
+--          an e-mail that was released or "", when the token was issued that
+--          an app brought or 0, then pairs of profile field and value; ""
+--          leaves the field
+--
+-- A token of before the provider has ended all sessions, see leave.lua, does
+-- nothing.
 --
 -- The identity's value is "LINKED" or "LINKED EMAIL", where LINKED is the
 -- time of the first login with it.  Only what differs is written.
@@ -13,11 +17,21 @@
 -- the identity keeps it until it is known to be released: a login that is cut
 -- off between is completed by the next one.
 --
--- Returns 1 for a new customer, else 0, and the e-mail to release or "".
+-- Returns 1 for a new customer, else 0, or -1 for such a token, and the e-mail
+-- to release or "".
 
-local key, now, identity, email, released = KEYS[1], unpack(ARGV, 1, 4)
+local key, now, identity, email, released, issued = KEYS[1], unpack(ARGV, 1, 5)
 
 local email_max = 254
+
+if issued ~= '0' then
+    local provider = string.match(identity, '^id:([%w_-]+):')
+    local ended = redis.call('HGET', key, 'ended:' .. provider)
+
+    if tonumber(issued) <= (tonumber(ended or '') or 0) then
+        return { -1, '' }
+    end
+end
 
 local created = redis.call('HSETNX', key, 'created', now)
 
@@ -58,7 +72,7 @@ if former == '' and value ~= linked then
     redis.call('HSET', key, identity, value)
 end
 
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
     if ARGV[i + 1] ~= ''
         and redis.call('HGET', key, ARGV[i]) ~= ARGV[i + 1]
     then

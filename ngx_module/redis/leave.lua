@@ -8,7 +8,8 @@
 -- KEYS[5]  shop:session:{NN}:ID:HASH, and so on: sessions of this customer
 -- ARGV     what, when, field of the identity ("id:NAME:SUBJECT"), NAME, an
 --          e-mail that was released or "", the e-mail of an identity that has
---          no field any more or "", then the hash of each session
+--          no field any more or "", when the provider has ended them or 0,
+--          then the hash of each session
 --
 -- WHAT is "end": sessions that were made by this provider until WHEN end;
 -- "unlink": all that it made end, and the identity is no more the customer's,
@@ -23,6 +24,10 @@
 -- theirs has it.  Until it is known to be, nothing is done but that sessions
 -- end: the identity alone tells which address it is.
 --
+-- With "end" the customer's "ended:NAME" says when that was, the last time, by
+-- the provider's clock: a token of before it signs nobody in any more.  It
+-- goes with their last identity of that provider.
+--
 -- With the only identity erased, all sessions end, and visits are forgotten:
 -- of the activity there stays what bounds points and promotions.  A session
 -- that is over already leaves the list.
@@ -35,13 +40,15 @@
 -- or "".
 
 local key, list, view, activity = unpack(KEYS, 1, 4)
-local what, when, identity, provider, released, told = unpack(ARGV, 1, 6)
+local what, when, identity, provider, released, told, over
+    = unpack(ARGV, 1, 7)
 
 local email_max = 254
 
 local fields = redis.call('HGETALL', key)
 local profile, address, addresses, others = {}, nil, {}, 0
 local linked, names = {}, {}
+local prefix, others_by = 'id:' .. provider .. ':', 0
 
 for i = 1, #fields, 2 do
     local field, value = fields[i], fields[i + 1]
@@ -54,6 +61,10 @@ for i = 1, #fields, 2 do
     elseif string.sub(field, 1, 3) == 'id:' then
         addresses[string.lower(string.match(value, ' (.*)$') or '')] = true
         others = others + 1
+
+        if string.sub(field, 1, #prefix) == prefix then
+            others_by = others_by + 1
+        end
 
         local name = string.match(field, '^id:([%w_-]+):')
 
@@ -76,6 +87,12 @@ elseif what == 'email_off' then
 end
 
 local alone = what == 'erase' and others == 0
+if what == 'end'
+    and tonumber(over) > (tonumber(profile['ended:' .. provider]) or 0)
+then
+    redis.call('HSET', key, 'ended:' .. provider, over)
+end
+
 local forgets = what == 'erase' or what == 'undo'
 local parts = forgets or what == 'unlink'
 local leaves = forgets or parts and others > 0
@@ -90,12 +107,12 @@ if what ~= 'email_on' and what ~= 'email_off' then
         local ends = by and (alone or by == provider) and not later
 
         if ends then
-            ended[#ended + 1] = ARGV[i + 2]
+            ended[#ended + 1] = ARGV[i + 3]
         end
 
         if ends or not by then
             redis.call('DEL', KEYS[i])
-            redis.call('ZREM', list, ARGV[i + 2])
+            redis.call('ZREM', list, ARGV[i + 3])
         end
     end
 end
@@ -119,6 +136,10 @@ if leaves then
     local left = table.concat(names, ',')
 
     redis.call('HDEL', key, identity)
+
+    if others_by == 0 then
+        redis.call('HDEL', key, 'ended:' .. provider)
+    end
 
     if left == '' then
         redis.call('HDEL', view, 'providers')

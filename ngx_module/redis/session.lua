@@ -2,8 +2,14 @@
 --
 -- KEYS[1]  shop:session:{NN}:ID:HASH
 -- KEYS[2]  shop:sessions:{NN}:ID
+-- KEYS[3]  shop:customer:{NN}:ID
 -- ARGV     hash, now, milliseconds until it idles out, created, provider,
---          auth_time, expires, agent, how many sessions a customer may have
+--          auth_time, expires, agent, how many sessions a customer may have,
+--          when the token was issued that an app brought or 0
+--
+-- A token of before the provider has ended all sessions, see leave.lua, makes
+-- none.  That is looked at here as well as in customer.lua: a notice may be
+-- carried out in between.
 --
 -- Sessions that are over leave the list of devices here.  One that was not
 -- seen for as long as the new one may be idle need not be over: another server
@@ -16,10 +22,19 @@
 -- ago, at most as many again.
 --
 -- All of that comes first: if the list is of a wrong type, no session is left
--- behind that nobody has.  Returns the hashes of the sessions that ended.
+-- behind that nobody has.  Returns the hashes of the sessions that ended, or 0
+-- for such a token.
 
 local session, list = KEYS[1], KEYS[2]
 local hash, now, ttl, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[9])
+
+if ARGV[10] ~= '0' then
+    local until_then = redis.call('HGET', KEYS[3], 'ended:' .. ARGV[5])
+
+    if tonumber(ARGV[10]) <= (tonumber(until_then or '') or 0) then
+        return 0
+    end
+end
 
 local prefix = string.sub(session, 1, -1 - #hash)
 local before = string.format('(%.0f', now - math.ceil(ttl / 1000))

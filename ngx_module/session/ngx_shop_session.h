@@ -123,12 +123,17 @@ ngx_int_t ngx_shop_session_known(ngx_pool_t *pool,
 
 /*
  * Adds the write of a new session; "agent" is for the customer's own list of
- * devices.  The reply is an array of the hashes of those that ended, as the
- * customer has no more than NGX_SHOP_SESSION_MAX; or else it is a fault.
+ * devices, "issued" is the time of a token that was brought, or 0.  The reply
+ * is an array of the hashes of those that ended, as the customer has no more
+ * than NGX_SHOP_SESSION_MAX.
  */
 ngx_int_t ngx_shop_session_write(ngx_shop_redis_t *redis,
     ngx_shop_redis_op_t *op, ngx_shop_session_t *session, ngx_str_t *agent,
-    time_t now);
+    time_t issued, time_t now);
+
+/* NGX_OK: done; NGX_DECLINED: there is none, as the provider has ended all
+ * sessions since the token was issued; NGX_ERROR: the reply is a fault */
+ngx_int_t ngx_shop_session_written(ngx_shop_redis_reply_t *reply);
 
 /* adds the end of one; ended sessions are dead at once */
 ngx_int_t ngx_shop_session_end(ngx_shop_redis_t *redis,

@@ -133,12 +133,15 @@ ngx_shop_session_noted(ngx_shop_redis_reply_t *score, time_t now)
 
 ngx_int_t
 ngx_shop_session_write(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
-    ngx_shop_session_t *session, ngx_str_t *agent, time_t now)
+    ngx_shop_session_t *session, ngx_str_t *agent, time_t issued, time_t now)
 {
-    ngx_str_t  keys[2], args[9];
+    ngx_str_t  keys[3], args[10];
 
     if (ngx_shop_session_keys(redis, op->pool, session, &args[0], keys)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_shop_redis_customer_key(redis, op->pool, "customer",
+                                       &session->customer, NULL, &keys[2])
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -152,7 +155,8 @@ ngx_shop_session_write(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         || ngx_shop_decimal(op->pool, session->auth_time, &args[5]) != NGX_OK
         || ngx_shop_decimal(op->pool, session->expires, &args[6]) != NGX_OK
         || ngx_shop_decimal(op->pool, NGX_SHOP_SESSION_MAX, &args[8])
-           != NGX_OK)
+           != NGX_OK
+        || ngx_shop_decimal(op->pool, issued, &args[9]) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -161,8 +165,19 @@ ngx_shop_session_write(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
         args[7].len = NGX_SHOP_SESSION_AGENT_MAX;
     }
 
-    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_session, 2,
-                                     keys, 9, args);
+    return ngx_shop_redis_add_script(op, &ngx_shop_redis_script_session, 3,
+                                     keys, 10, args);
+}
+
+
+ngx_int_t
+ngx_shop_session_written(ngx_shop_redis_reply_t *reply)
+{
+    if (reply->type == NGX_SHOP_REDIS_INTEGER) {
+        return NGX_DECLINED;
+    }
+
+    return (reply->type == NGX_SHOP_REDIS_ARRAY) ? NGX_OK : NGX_ERROR;
 }
 
 
