@@ -452,6 +452,55 @@ for my $what (qw(erase unlink end)) {
     }
 }
 
+# Redis fails behind the release: the identity leads to nobody then
+
+for my $what (qw(erase unlink)) {
+    for my $action (qw(error close)) {
+        my $name = "$what, and $action behind the release";
+        my ($sub, $id) = customer($what);
+        my $token = notice($what, $sub);
+        my $c = $held->nginx->connect;
+
+        $redis->command('DEL', key($id, 'sessions'),
+                        grep { /:\Q$id\E:/ } $redis->keys('shop:session:*'));
+
+        $proxy->spoil('hold', 1, only => 'EVALSHA');
+        $c->send('POST', '/_shop/notify/work', body => $token);
+
+        # the address is asked for by the first, and released by the second
+
+        for (1, 2) {
+            is_held($_, 'a script');
+            $proxy->let_go if $_ == 1;
+        }
+
+        my $browser = $shop->signs_in($name);
+
+        is($shop->me($browser)->{customer}, $id, '... as who they are');
+
+        $proxy->spoil($action, 0, only => 'ZRANGE');
+        $proxy->let_go;
+
+        is($c->response->status, 503, '... the notice fails');
+        is(owner($sub), undef, '... and the identity is nobody\'s');
+        $proxy->heal;
+
+        my $next = $shop->signs_in('the same person');
+
+        isnt($shop->me($next)->{customer}, $id, '... is somebody else');
+
+        wait_for {
+            $held->nginx->post('/_shop/notify/work', $token)->status == 202
+        } 'Redis to be used again';
+
+        is($shop->me($browser), undef, "$name: it is sent again");
+        is_gone($what, $id, $sub, $name);
+        ok($shop->me($next), '... and who is somebody else stays so');
+        is(owner($sub), $shop->me($next)->{customer},
+           '... and so does the identity');
+    }
+}
+
 # the provider hangs up behind the release
 
 {

@@ -31,7 +31,8 @@
  *                other has it; and "leave" again, which waits for that
  *     list, leave
  *                until none has ended: one list has only so many
- *     release    the identity is nobody's, if it is unlinked
+ *     note       whose it was, if it is unlinked
+ *     release    the identity is nobody's then
  *     list, leave, former
  *                once more, and until none has ended
  *     mark       it was carried out
@@ -46,8 +47,9 @@
  * that is cut off, by Redis or because the provider hangs up, is carried out
  * when the provider sends it again.  That is why "mark" is the last step and
  * not the first one: two of the same at once do the same twice.  Behind
- * "release" nobody finds the customer by the identity, so from then on it does
- * not matter whether the provider hangs up.
+ * "release" the identity does not lead to the customer any more, so a notice
+ * that comes again goes by its note.  One of kind Kakao cannot have any: at
+ * least it does not matter from then on whether the provider hangs up.
  *
  * Whether anybody is known by an identity is not told: the answer is the
  * same.
@@ -96,6 +98,8 @@ static ngx_int_t ngx_http_social_notify_same_issuer(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_seen(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_owner(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_began(ngx_http_social_flow_t *flow,
+    ngx_shop_redis_reply_t *reply);
 static ngx_int_t ngx_http_social_notify_owned(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_list(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_listed(ngx_http_social_flow_t *flow);
@@ -103,12 +107,16 @@ static ngx_int_t ngx_http_social_notify_leave(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_left(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_former(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_parted(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_note(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_noted(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_release(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_released(
     ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_mark(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_marked(ngx_http_social_flow_t *flow);
+static ngx_int_t ngx_http_social_notify_spend(ngx_http_social_flow_t *flow,
+    ngx_str_t *value, ngx_http_social_step_pt step);
 static ngx_int_t ngx_http_social_notify_answer(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_notify_refused(
     ngx_http_social_flow_t *flow);
@@ -455,6 +463,7 @@ ngx_http_social_notify_seen(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_notify_owner(ngx_http_social_flow_t *flow)
 {
+    ngx_int_t                   rc;
     ngx_shop_redis_op_t        *op;
     ngx_http_social_notify_t   *notify;
     ngx_http_shop_main_conf_t  *smcf;
@@ -465,6 +474,17 @@ ngx_http_social_notify_owner(ngx_http_social_flow_t *flow)
 
         if (ngx_http_social_flow_replies(flow) != NGX_OK) {
             return NGX_ERROR;
+        }
+
+        rc = ngx_http_social_notify_began(flow, flow->op->replies[0]);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_OK) {
+            flow->step = ngx_http_social_notify_list;
+            return NGX_OK;
         }
 
         if (flow->op->replies[0]->type != NGX_SHOP_REDIS_NIL) {
@@ -487,6 +507,36 @@ ngx_http_social_notify_owner(ngx_http_social_flow_t *flow)
     }
 
     return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_owned);
+}
+
+
+/* NGX_OK: it was cut off behind "note", and flow->customer is whose it was;
+ * NGX_DECLINED: that is not so */
+
+static ngx_int_t
+ngx_http_social_notify_began(ngx_http_social_flow_t *flow,
+    ngx_shop_redis_reply_t *reply)
+{
+    ngx_str_t  id;
+
+    if (reply->type != NGX_SHOP_REDIS_STRING
+        || reply->str.len < sizeof("at ") - 1
+        || ngx_strncmp(reply->str.data, "at ", sizeof("at ") - 1) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    id.len = reply->str.len - (sizeof("at ") - 1);
+    id.data = reply->str.data + sizeof("at ") - 1;
+
+    if (!ngx_shop_customer_id_valid(&id)) {
+        return ngx_http_social_flow_unexpected(flow, "a notice");
+    }
+
+    flow->customer.len = id.len;
+    flow->customer.data = ngx_pstrdup(flow->request->pool, &id);
+
+    return flow->customer.data ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -667,7 +717,7 @@ ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
 
     } else {
         notify->last = 1;
-        flow->step = unlinked ? ngx_http_social_notify_release
+        flow->step = unlinked ? ngx_http_social_notify_note
                               : ngx_http_social_notify_list;
 
         /* a login may have claimed it again before it was to write */
@@ -724,6 +774,42 @@ ngx_http_social_notify_parted(ngx_http_social_flow_t *flow)
 
 
 static ngx_int_t
+ngx_http_social_notify_note(ngx_http_social_flow_t *flow)
+{
+    ngx_str_t                  value;
+    ngx_http_social_notify_t  *notify;
+
+    notify = flow->data;
+
+    if (notify->notice.id.len == 0) {
+        flow->step = ngx_http_social_notify_release;
+        return NGX_OK;
+    }
+
+    value.len = sizeof("at ") - 1 + flow->customer.len;
+    value.data = ngx_pnalloc(flow->request->pool, value.len);
+
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(value.data, "at %V", &flow->customer);
+
+    return ngx_http_social_notify_spend(flow, &value,
+                                        ngx_http_social_notify_noted);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_noted(ngx_http_social_flow_t *flow)
+{
+    flow->step = ngx_http_social_notify_release;
+
+    return ngx_http_social_flow_replies(flow);
+}
+
+
+static ngx_int_t
 ngx_http_social_notify_release(ngx_http_social_flow_t *flow)
 {
     ngx_shop_redis_op_t        *op;
@@ -770,10 +856,8 @@ ngx_http_social_notify_released(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_notify_mark(ngx_http_social_flow_t *flow)
 {
-    ngx_str_t                   argv[5];
-    ngx_shop_redis_op_t        *op;
-    ngx_http_social_notify_t   *notify;
-    ngx_http_shop_main_conf_t  *smcf;
+    ngx_str_t                  value;
+    ngx_http_social_notify_t  *notify;
 
     notify = flow->data;
 
@@ -782,12 +866,36 @@ ngx_http_social_notify_mark(ngx_http_social_flow_t *flow)
         return NGX_OK;
     }
 
+    ngx_str_set(&value, "notice");
+
+    return ngx_http_social_notify_spend(flow, &value,
+                                        ngx_http_social_notify_marked);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_marked(ngx_http_social_flow_t *flow)
+{
+    flow->step = ngx_http_social_notify_answer;
+
+    return ngx_http_social_flow_replies(flow);
+}
+
+
+static ngx_int_t
+ngx_http_social_notify_spend(ngx_http_social_flow_t *flow, ngx_str_t *value,
+    ngx_http_social_step_pt step)
+{
+    ngx_str_t                   argv[5];
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
     smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
 
     op = ngx_http_social_flow_op(flow, 1);
 
     ngx_str_set(&argv[0], "SET");
-    ngx_str_set(&argv[2], "notice");
+    argv[2] = *value;
     ngx_str_set(&argv[3], "EX");
 
     if (op == NULL
@@ -801,16 +909,7 @@ ngx_http_social_notify_mark(ngx_http_social_flow_t *flow)
         return NGX_ERROR;
     }
 
-    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_marked);
-}
-
-
-static ngx_int_t
-ngx_http_social_notify_marked(ngx_http_social_flow_t *flow)
-{
-    flow->step = ngx_http_social_notify_answer;
-
-    return ngx_http_social_flow_replies(flow);
+    return ngx_http_social_flow_ask(flow, op, step);
 }
 
 
