@@ -166,7 +166,8 @@ ngx_http_social_flow_end(ngx_http_social_flow_t *flow)
 }
 
 
-/* nobody is given its cookie; what fails here, too, idles out */
+/* nobody is given its cookie; what fails here, too, or is overtaken by this as
+ * it is still on its way to Redis, idles out */
 
 static void
 ngx_http_social_flow_lose_session(ngx_http_social_flow_t *flow)

@@ -377,6 +377,10 @@ ngx_shop_authreq_endpoint(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     ngx_str_t          args, decoded, value;
     ngx_shop_query_t   query;
 
+    if (url->uri.len == 0) {
+        return NGX_OK;
+    }
+
     last = url->uri.data + url->uri.len;
 
     p = ngx_strlchr(url->uri.data, last, '?');

@@ -16,8 +16,9 @@
 -- unless it is the only one, which is how they come back to their points;
 -- "erase": it is in any case, and what the provider has told is forgotten,
 -- also where it was copied to, WHEN is noted; "undo": the same, but nothing is
--- noted, as nobody has asked for it, and visits stay; or "email_on" and
--- "email_off": whether the address of this identity takes mail.
+-- noted, as nobody has asked for it, visits stay, and so does what others of
+-- their accounts may have told; or "email_on" and "email_off": whether the
+-- address of this identity takes mail.
 --
 -- With "unlink", "erase" and "undo" the address of the identity must be
 -- released, which is done elsewhere (release.lua), unless another one of
@@ -150,9 +151,11 @@ if leaves then
 end
 
 if forgets and #fields > 0 then
-    redis.call('HDEL', key, 'name', 'given_name', 'family_name', 'locale',
-               'picture', 'phone')
-    redis.call('HDEL', view, 'locale')
+    if what == 'erase' or others == 0 then
+        redis.call('HDEL', key, 'name', 'given_name', 'family_name', 'locale',
+                   'picture', 'phone')
+        redis.call('HDEL', view, 'locale')
+    end
 
     if not addresses[string.lower(profile['email'] or '')] then
         redis.call('HDEL', key, 'email', 'email_state')
