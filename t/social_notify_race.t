@@ -56,7 +56,7 @@ sub person {
 }
 
 # a customer, who has another identity besides with "unlink", which the only
-# one is not
+# one is not, and of whom that has told something
 
 sub customer {
     my ($what) = @_;
@@ -66,7 +66,8 @@ sub customer {
 
     if ($what eq 'unlink') {
         $redis->command('SET', "shop:identity:other:$sub", $id);
-        $redis->command('HSET', key($id), "id:other:$sub", time);
+        $redis->command('HSET', key($id), "id:other:$sub", time,
+                        phone => '+15550100');
     }
 
     return ($sub, $id);
@@ -145,8 +146,11 @@ sub is_gone {
                 qw(name email email_state picture) ], [],
               '... and nothing is known of the person')
         if $what eq 'erase';
-    ok($record->{"id:other:$sub"}, '... but the other identity')
-        if $what eq 'unlink';
+
+    return if $what ne 'unlink';
+
+    ok($record->{"id:other:$sub"}, '... but the other identity');
+    is($record->{phone}, '+15550100', '... and what that has told');
 }
 
 # the login was answered, and whom it has made is another customer
