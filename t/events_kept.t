@@ -6,6 +6,7 @@ use lib 't/lib';
 use ShopTest;
 
 use Digest::SHA ();
+use JSON::PP ();
 
 use ShopTest::Events;
 use ShopTest::Proxy;
@@ -13,8 +14,16 @@ use ShopTest::Proxy;
 my $redis  = redis();
 my $proxy  = ShopTest::Proxy->new($redis->port);
 my $events = ShopTest::Events->new;
-my $shop   = shop(redis => $redis, vars => { redis => $proxy->url },
-                  http => $events->conf);
+my $provider = provider();
+my $issuer = $provider->issuer;
+
+# one that has the address in a second userinfo
+
+my $half = $provider->conf('half', "userinfo2 $issuer/userinfo;"
+                           . 'email ui2:/email;'
+                           . 'email_verified ui2:/email_verified;');
+my $shop = shop(redis => $redis, vars => { redis => $proxy->url },
+                provider => $provider, http => $events->conf . $half);
 
 my $nginx = $shop->nginx;
 my $n = 0;
@@ -168,6 +177,87 @@ sub comes {
     like($redis->hash($key)->{'id:work:kim'}, qr/^\d+\z/, '... nor says so');
     is($redis->hash($key)->{email}, 'kim@last.example',
        '... what is known of the customer stays');
+}
+
+
+# an address that could not be asked for is not given away
+
+sub brings {
+    my ($subject, %claims) = @_;
+    my $now = time;
+
+    my $token = $provider->sign({ claims => {
+        iss => $issuer, aud => $provider->client_id, sub => $subject,
+        iat => $now, exp => $now + 3600, jti => 'token-' . ++$n, %claims,
+    } });
+
+    $nginx->keep_secret($token);
+
+    my $response = $nginx->post('/_shop/token/work',
+                                JSON::PP::encode_json({ id_token => $token }),
+                                'Content-Type' => 'application/json');
+
+    $nginx->keep_secret(map { /^shop=([^;]+)/ }
+                        $response->headers('Set-Cookie'));
+
+    return $response->json->{customer};
+}
+
+sub told {
+    my ($id) = @_;
+    my $customer = $redis->hash(($redis->keys("shop:customer:*:$id"))[0]);
+
+    return join ' ', @$customer{ grep { exists $customer->{$_} }
+                                 'email', 'email_state', 'id:work:una',
+                                 'id:half:noa' };
+}
+
+{
+    my $id = comes('una', 'Una@own.example');
+    my $told = told($id);
+
+    like($told, qr/^Una\@own\.example verified \d+ Una\@own\.example$/,
+         'a customer with an address');
+    is(brings('una'), $id, '... comes by an app, whose token has none');
+    is(whose('una@own.example'), $id, '... and keeps it');
+    is(told($id), $told, '... as it was');
+
+    brings('una', email => 'una@app.example', email_verified => \1);
+    is(whose('una@own.example'), undef, 'another one in a token counts');
+    is(whose('una@app.example'), $id, '... and is theirs');
+    comes('una', undef);
+    is(whose('una@app.example'), undef,
+       'userinfo that has none says that there is none');
+    brings('una');
+    like(told($id), qr/ \d+\z/, '... and nothing brings it back');
+    brings('new', name => 'New');
+    like(told(brings('new')), qr/^\z/,
+         'who comes by an app first has none yet');
+}
+
+{
+    # with a name in the ID token the first userinfo is not asked for
+
+    person('noa', name => 'Noa', email => 'noa@own.example',
+           email_verified => \1);
+
+    my $id = $shop->me($shop->signs_in('a customer', name => 'half'))
+                  ->{customer};
+    my $told = told($id);
+
+    is(whose('noa@own.example'), $id, '... with an address');
+
+    for my $status (403, 404) {
+        $provider->set({ fault => { userinfo => { status => $status } } });
+        $shop->signs_in("the second userinfo: $status", name => 'half');
+        is(whose('noa@own.example'), $id, '... the address stays theirs');
+        is(told($id), $told, '... as it was');
+    }
+
+    $provider->set({ fault => {} });
+    person('noa', name => 'Noa');
+    $shop->signs_in('it says that there is none', name => 'half');
+    is(whose('noa@own.example'), undef, '... which releases it');
 }
 
 for my $pass (0 .. 4) {

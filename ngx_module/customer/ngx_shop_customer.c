@@ -106,6 +106,11 @@ ngx_shop_customer_create(ngx_shop_redis_t *redis, ngx_shop_redis_op_t *op,
     }
 
     args[2] = profile->email;
+
+    if (profile->email_unknown) {
+        ngx_str_set(&args[2], "?");
+    }
+
     args[3] = *released;
 
     ngx_str_set(&args[5], "email");

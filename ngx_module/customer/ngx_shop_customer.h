@@ -37,6 +37,7 @@ typedef struct {
                                                0: by no such token */
 
     unsigned                   email_verified:1;
+    unsigned                   email_unknown:1;     /* it is as it was */
 } ngx_shop_profile_t;
 
 

@@ -15,6 +15,7 @@
 
 
 static void ngx_http_social_exchange_docs(ngx_http_social_flow_t *flow);
+static void ngx_http_social_exchange_offered(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_tokens(ngx_http_social_flow_t *flow);
 static ngx_uint_t ngx_http_social_exchange_algs(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_verify(ngx_http_social_flow_t *flow);
@@ -72,24 +73,36 @@ ngx_http_social_exchange(ngx_http_social_flow_t *flow)
 static void
 ngx_http_social_exchange_docs(ngx_http_social_flow_t *flow)
 {
-    ngx_shop_docs_t      *docs;
-    ngx_shop_metadata_t  *metadata;
+    ngx_shop_docs_t  *docs;
 
-    metadata = &flow->metadata->metadata;
     docs = &flow->docs;
 
     docs->callback = ngx_http_shop_get_ctx(flow->request)->callback;
     docs->client_id = flow->provider->conf.client_id;
     docs->client_secret = flow->provider->conf.client_secret;
     docs->state = flow->attempt.state;
-    docs->pending = 0;
+
+    ngx_http_social_exchange_offered(flow);
+
+    docs->pending = docs->offered;
+}
+
+
+static void
+ngx_http_social_exchange_offered(ngx_http_social_flow_t *flow)
+{
+    ngx_shop_metadata_t  *metadata;
+
+    metadata = &flow->metadata->metadata;
+
+    flow->docs.offered = 0;
 
     if (metadata->userinfo.host.len) {
-        docs->pending |= NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI);
+        flow->docs.offered |= NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI);
     }
 
     if (metadata->userinfo2.host.len) {
-        docs->pending |= NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI2);
+        flow->docs.offered |= NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI2);
     }
 }
 
@@ -339,6 +352,10 @@ ngx_http_social_exchange_claims(ngx_http_social_flow_t *flow,
 
         flow->issued = (time_t) issued;
     }
+
+    /* with a token that an app has brought, none can be asked for */
+
+    ngx_http_social_exchange_offered(flow);
 
     flow->docs.json[NGX_SHOP_DOC_ID] = claims;
     flow->step = flow->presented ? ngx_http_social_native_spend

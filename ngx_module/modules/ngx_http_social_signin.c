@@ -318,6 +318,7 @@ ngx_http_social_signin_profile(ngx_http_social_flow_t *flow,
     profile.phone = identity->phone;
     profile.issued = flow->issued;
     profile.email_verified = identity->email_verified;
+    profile.email_unknown = identity->email_unknown;
 
     return ngx_shop_customer_create(smcf->redis, op, &flow->customer,
                                     &profile, released, ngx_time());

@@ -28,6 +28,8 @@ static ngx_uint_t ngx_shop_identity_lacking(ngx_shop_docs_t *docs);
 static ngx_int_t ngx_shop_identity_email(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_docs_t *docs,
     ngx_shop_identity_t *identity);
+static ngx_uint_t ngx_shop_identity_unknown(ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs);
 static ngx_uint_t ngx_shop_identity_verified(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_docs_t *docs, ngx_str_t *email,
     ngx_uint_t from);
@@ -179,6 +181,11 @@ ngx_shop_identity_email(ngx_pool_t *pool, ngx_shop_provider_t *provider,
         return NGX_AGAIN;
     }
 
+    if (rc == NGX_DECLINED && ngx_shop_identity_unknown(provider, docs)) {
+        identity->email_unknown = 1;
+        return NGX_DECLINED;
+    }
+
     if (rc != NGX_OK || !ngx_shop_email_valid(&email)) {
         return NGX_DECLINED;
     }
@@ -190,6 +197,34 @@ ngx_shop_identity_email(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * An app brings a token without userinfo, and an address of userinfo may be
+ * refused: who has an e-mail must not lose it by that.  Where a provider has
+ * no such document, no login will ever find one in it.
+ */
+
+static ngx_uint_t
+ngx_shop_identity_unknown(ngx_shop_provider_t *provider,
+    ngx_shop_docs_t *docs)
+{
+    ngx_uint_t  there;
+
+    if (provider->claims[NGX_SHOP_CLAIM_EMAIL] == NULL) {
+        return 0;
+    }
+
+    there = docs->offered | NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_TK);
+
+    if (!provider->oauth2) {
+        there |= NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_ID);
+    }
+
+    return (provider->claims[NGX_SHOP_CLAIM_EMAIL]->docs & there
+            & ngx_shop_identity_lacking(docs))
+           != 0;
 }
 
 

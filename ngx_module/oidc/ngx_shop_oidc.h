@@ -101,6 +101,8 @@ typedef enum {
 typedef struct {
     ngx_shop_json_t           *json[5];     /* ID, UI, UI2, TK, TI; NULL:
                                                none */
+    ngx_uint_t                 offered;     /* bits: UI, UI2, if there is an
+                                               address of it */
     ngx_uint_t                 pending;     /* bits: could be asked for */
     ngx_uint_t                 partial;     /* bits: a login may know more
                                                of them than is here */
@@ -736,6 +738,7 @@ typedef struct {
     time_t                     auth_time;   /* 0: not told */
 
     unsigned                   email_verified:1;
+    unsigned                   email_unknown:1;     /* could not be asked */
 } ngx_shop_identity_t;
 
 
@@ -745,7 +748,9 @@ typedef struct {
  * printable ASCII (OpenID Connect Core 2); a profile field that is malformed,
  * holds control characters or is longer than 255 bytes is left out, and so is
  * an e-mail that is not one plain address in ASCII of at most 254 bytes: a
- * missing e-mail is a normal login.  "email_verified" is set for an address
+ * missing e-mail is a normal login.  If none is there, and its rule looks at a
+ * document that another login may have, "email_unknown" is set, since there
+ * may be one all the same.  "email_verified" is set for an address
  * that is there, as the provider is trusted with it, by the documents alone
  * that the address is from.
  *
@@ -772,7 +777,7 @@ ngx_uint_t ngx_shop_identity_is_subject(ngx_str_t *sub);
  * success), "userinfo_malformed", "signature_invalid" (as for the token),
  * "userinfo_mismatch" (there is an ID token, and "sub" is missing or
  * another's: OpenID Connect Core 5.3.2).  The second one may be refused by
- * 403 or 404, and tells nothing then.
+ * 403 or 404, and is not there then.
  */
 ngx_int_t ngx_shop_identity_userinfo(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_uint_t n, ngx_uint_t status,

@@ -1,10 +1,10 @@
 -- A customer signs in: made where there is none, else brought up to date.
 --
 -- KEYS[1]  shop:customer:{NN}:ID
--- ARGV     now, field of the identity ("id:NAME:SUBJECT"), its e-mail or "",
---          an e-mail that was released or "", when the token was issued that
---          an app brought or 0, then pairs of profile field and value; ""
---          leaves the field
+-- ARGV     now, field of the identity ("id:NAME:SUBJECT"), its e-mail, "" if
+--          it has none or "?" if that could not be asked, an e-mail that was
+--          released or "", when the token was issued that an app brought or 0,
+--          then pairs of profile field and value; "" leaves the field
 --
 -- A token of before the provider has ended all sessions, see leave.lua, does
 -- nothing.
@@ -54,6 +54,10 @@ local function others(former)
     end
 
     return false
+end
+
+if email == '?' then
+    email = string.match(linked or '', '^%d+ (.+)$') or ''
 end
 
 local former = address(linked or '')

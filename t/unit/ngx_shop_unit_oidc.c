@@ -2175,6 +2175,23 @@ ngx_shop_unit_oidc_userinfo(ngx_shop_unit_t *u)
                           "\"email_verified\":\"true\"}", &identity);
 
     ngx_shop_unit_is_int(u, identity.email_verified, 1, "both are added");
+    ngx_shop_unit_is_int(u, identity.email_unknown, 0, "it is known");
+
+    ngx_shop_unit_oidc_informed(u, &provider, "{\"sub\":\"s\"}",
+                                "{\"sub\":\"s\"}", &identity);
+
+    ngx_shop_unit_is_int(u, identity.email_unknown, 0, "known as missing");
+
+    for (i = 0; i < 2; i++) {
+        ngx_shop_unit_oidc_docs(u, &docs, "{\"sub\":\"s\"}");
+        docs.offered = i ? NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI) : 0;
+
+        rc = ngx_shop_identity(u->pool, &provider, &docs, &identity, &told);
+
+        ngx_shop_unit_is_int(u, rc, NGX_OK, "without userinfo");
+        ngx_shop_unit_is_int(u, identity.email_unknown, i,
+                             "what may be in it is unknown: %ui", i);
+    }
 }
 
 
