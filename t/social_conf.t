@@ -61,6 +61,27 @@ wrong(provider_is($oauth2 =~ s/userinfo \S+//r . "$token $found $issuer $_"),
       'has no "userinfo"', "OAuth 2.0: metadata that no login asks for $_")
     for '', 'logout on;';
 
+my $oidc = "preset oidc; $issuer $client authz http://127.0.0.1:9/a; $token ";
+my $jwks = 'jwks http://127.0.0.1:9/j;';
+my $nowhere = 'has no "userinfo", where its "sub" looks';
+
+for my $logout ('', 'logout on;') {
+    my $all = "$oidc $jwks $logout";
+
+    good(provider_is($all), "no metadata, an email from nowhere $logout");
+    good(provider_is("$oidc $logout sub ui:/uid;"),
+         "metadata tell where userinfo is $logout");
+    good(provider_is("$all sub '$_';"), "no userinfo needed: $_ $logout")
+        for 'id:/oid | ui:/uid', 'tpl({id:/a}{ui:/b}) | id:/sub';
+    wrong(provider_is("$all sub \"$_\";"), $nowhere, "$_ $logout")
+        for 'ui:/uid', 'ui:/uid | id:/sub', 'id:/iss + ui:/uid',
+            'tpl(x-{ui:/uid})';
+    wrong(provider_is("$oidc alg HS256; $logout sub ui:/uid;"), $nowhere,
+          "signed by the secret $logout");
+    good(provider_is("$all sub ui:/uid; userinfo http://127.0.0.1:9/u;"),
+         "userinfo is configured $logout");
+}
+
 wrong(provider_is("preset oidc; $issuer client_id x;"),
       'has no "client_secret_file"', 'a provider without a secret');
 wrong(provider_is("preset oidc; $issuer $client client_secret x;"),

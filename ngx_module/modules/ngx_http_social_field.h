@@ -91,5 +91,8 @@ char *ngx_http_social_field(ngx_conf_t *cf, ngx_http_social_block_t *block,
 char *ngx_http_social_provider_check(ngx_conf_t *cf,
     ngx_http_social_block_t *block);
 
+/* 1: logins need what only the provider's metadata tell */
+ngx_uint_t ngx_http_social_provider_asks(ngx_shop_provider_t *provider);
+
 
 #endif /* _NGX_HTTP_SOCIAL_FIELD_H_INCLUDED_ */

@@ -607,12 +607,8 @@ ngx_http_social_provider_wire(ngx_conf_t *cf,
 
     document = &sp->discovery;
 
-    if (conf->flow != NGX_SHOP_FLOW_CODE
-        || (conf->authz.len && conf->token.len
-            && (conf->oauth2
-                || conf->jwks.len
-                || conf->algs == NGX_SHOP_JWS_HS256)))
-    {
+    if (!ngx_http_social_provider_asks(conf)) {
+
         if (!conf->logout_on) {
             return NGX_CONF_OK;
         }

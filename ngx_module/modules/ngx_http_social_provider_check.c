@@ -122,10 +122,8 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
 
     /* the metadata may have what is not said, where they are fetched */
 
-    told = code
-           && (!provider->oauth2
-               || (provider->discovery.len
-                   && (provider->authz.len == 0 || provider->token.len == 0)));
+    told = ngx_http_social_provider_asks(provider)
+           && (!provider->oauth2 || provider->discovery.len);
 
     if (provider->client_id.len == 0) {
         return "client_id";
@@ -200,6 +198,7 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
     }
 
     if (code && !told
+        && provider->oauth2
         && provider->userinfo.len == 0
         && (docs & NGX_SHOP_DOC_BIT(NGX_SHOP_DOC_UI)))
     {
@@ -221,6 +220,21 @@ ngx_http_social_provider_missing(ngx_shop_provider_t *provider)
     }
 
     return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_social_provider_asks(ngx_shop_provider_t *provider)
+{
+    if (provider->flow != NGX_SHOP_FLOW_CODE) {
+        return 0;
+    }
+
+    return provider->authz.len == 0
+           || provider->token.len == 0
+           || (!provider->oauth2
+               && provider->jwks.len == 0
+               && provider->algs != NGX_SHOP_JWS_HS256);
 }
 
 
@@ -566,6 +580,17 @@ ngx_http_social_wrong_userinfo(ngx_http_social_block_t *block)
     ngx_shop_provider_t  *provider;
 
     provider = block->provider;
+
+    /* what else userinfo could tell a login does without */
+
+    if (provider->flow == NGX_SHOP_FLOW_CODE
+        && provider->userinfo.len == 0
+        && !ngx_http_social_provider_asks(provider)
+        && ngx_shop_identity_rests_on(provider, NGX_SHOP_DOC_UI))
+    {
+        return "has no \"userinfo\", where its \"sub\" looks: with \"authz\", "
+               "\"token\" and \"jwks\" no metadata tell it";
+    }
 
     if (provider->tokeninfo.len && !provider->oauth2) {
         return "has \"tokeninfo\", which is for \"kind oauth2\"";

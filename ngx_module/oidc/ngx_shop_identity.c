@@ -9,6 +9,7 @@
 
 #include "base/ngx_shop_base.h"
 #include "oidc/ngx_shop_oidc.h"
+#include "oidc/ngx_shop_claim.h"
 
 
 /*
@@ -147,6 +148,45 @@ ngx_shop_identity_subject(ngx_pool_t *pool, ngx_shop_provider_t *provider,
     }
 
     return NGX_OK;
+}
+
+
+/* terms of the first alternative are all looked at, the parts of one only as
+ * long as those before are there, which only a text is for certain */
+
+ngx_uint_t
+ngx_shop_identity_rests_on(ngx_shop_provider_t *provider, ngx_uint_t doc)
+{
+    ngx_uint_t            i, n, certain;
+    ngx_shop_claim_op_t  *op;
+
+    op = provider->claims[NGX_SHOP_CLAIM_SUB]->ops.elts;
+    n = provider->claims[NGX_SHOP_CLAIM_SUB]->ops.nelts;
+
+    certain = 1;
+
+    for (i = 0; i < n; i++) {
+
+        if (i > 0 && op[i].begins == ngx_shop_claim_alt) {
+            break;
+        }
+
+        if (op[i].begins != ngx_shop_claim_part) {
+            certain = 1;
+        }
+
+        if (op[i].doc == NGX_SHOP_DOC_TEXT) {
+            continue;
+        }
+
+        if (certain && op[i].doc == doc) {
+            return 1;
+        }
+
+        certain = 0;
+    }
+
+    return 0;
 }
 
 

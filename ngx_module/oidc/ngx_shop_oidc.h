@@ -768,6 +768,10 @@ ngx_int_t ngx_shop_identity(ngx_pool_t *pool, ngx_shop_provider_t *provider,
 ngx_int_t ngx_shop_identity_subject(ngx_pool_t *pool,
     ngx_shop_provider_t *provider, ngx_shop_docs_t *docs, ngx_str_t *sub);
 
+/* 1: whatever else there is, no subject is told without this document */
+ngx_uint_t ngx_shop_identity_rests_on(ngx_shop_provider_t *provider,
+    ngx_uint_t doc);
+
 /* 1: 1 to 255 bytes of printable ASCII */
 ngx_uint_t ngx_shop_identity_is_subject(ngx_str_t *sub);
 
