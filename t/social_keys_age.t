@@ -235,4 +235,59 @@ sub apps {
     $shop->is_idle('keys of any age');
 }
 
+
+# --- many wait at one worker for what the other fetches: a key that was taken
+# back is not let through because of that.  Who is stopped takes no connections;
+# the kernel may wake that one for a connection, then the next one wakes the
+# other.
+
+{
+    my $shop = a_shop(nginx_options => { workers => 2, connections => 1024 });
+    my $provider = $shop->provider;
+    my $nginx = $shop->nginx;
+    my ($x, $y);
+
+    wait_for { ($x, $y) = $nginx->workers; defined $y } 'both workers';
+
+    $provider->public_key('rsa-2');
+    $provider->set({ key => 'rsa-2', publish => ['rsa-2'],
+                     fault => { jwks => { wait => 2 } } });
+    minutes(90);
+
+    my $body = token($shop, 'rsa-1');
+    my $begin = sub {
+        my $c = $nginx->connect;
+
+        $c->send('POST', '/_shop/token/work', headers => [@json],
+                 body => $body);
+
+        return $c;
+    };
+
+    kill 'STOP', $y;
+
+    my @started = $begin->();
+
+    wait_for {
+        $provider->count('/jwks') == 2
+            || do { $nginx->connect->close; 0 }
+    } 'the keys to be asked for';
+
+    kill 'STOP', $x;
+    kill 'CONT', $y;
+
+    push @started, map { $begin->() } 1 .. 530;
+    is($nginx->get('/_shop/me')->status, 401, 'the other worker is there');
+
+    kill 'CONT', $x;
+
+    my %reasons;
+
+    $reasons{join ' ', $_->status, $_->json->{reason} // ''}++
+        for map { $_->response } @started;
+    is(join(', ', map { "$reasons{$_}: $_" } sort keys %reasons),
+       '531: 400 key_unknown', 'very many, with a key taken back');
+    $shop->is_idle('... and then');
+}
+
 done_testing();

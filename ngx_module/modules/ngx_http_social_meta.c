@@ -27,8 +27,8 @@
  * have served before, and a worker never asks what another has just asked.
  * A key that a provider takes back, since it was stolen, is good for an hour
  * at most as long as the provider can be asked, however seldom anybody signs
- * in.  Where it cannot be asked, the old keys serve for 30 seconds without
- * another try.
+ * in, and however many do at once.  Where it cannot be asked, the old keys
+ * serve for 30 seconds without another try.
  *
  * Where there is nothing to be used, a fetch that failed answers all logins
  * of the next second, so that a provider that fails at once is not asked by
@@ -60,7 +60,7 @@
 #define NGX_HTTP_SOCIAL_RECORD_LEN      (2 * NGX_SHOP_SHA256_LEN + 32)
 
 #define NGX_HTTP_SOCIAL_LOOK            100     /* ms */
-#define NGX_HTTP_SOCIAL_LOOKING         512     /* waiters, of a worker */
+#define NGX_HTTP_SOCIAL_LOOKING         512     /* of a worker, for a key */
 #define NGX_HTTP_SOCIAL_WATCH           200     /* ms */
 #define NGX_HTTP_SOCIAL_FAILED          1000    /* ms */
 
@@ -75,6 +75,8 @@ static void ngx_http_social_renew(ngx_http_social_document_t *doc,
 static ngx_int_t ngx_http_social_fetch_anew(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter);
 static ngx_int_t ngx_http_social_await_other(ngx_http_social_document_t *doc,
+    ngx_http_social_waiter_t *waiter);
+static void ngx_http_social_look_for(ngx_http_social_document_t *doc,
     ngx_http_social_waiter_t *waiter);
 static ngx_int_t ngx_http_social_read_zone(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url);
@@ -266,8 +268,8 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
 
 
 /*
- * NGX_AGAIN: newer ones are fetched, by this worker or another, the waiter is
- * called; else doc->copy is the newest that can be had now.
+ * NGX_AGAIN: the waiter is called when newer ones are there, or cannot be had
+ * now; NGX_ERROR: we cannot ask, doc->copy is the newest there is.
  */
 
 static ngx_int_t
@@ -283,15 +285,14 @@ ngx_http_social_await(ngx_http_social_document_t *doc, ngx_shop_url_t *url,
         return ngx_http_social_fetch_anew(doc, url, waiter);
     }
 
-    if (ngx_http_social_await_other(doc, waiter) == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
+    /*
+     * Another worker fetches them, is just about to tell so, or has ended: we
+     * shall see.  However many wait, none of them is let through.
+     */
 
-    /* it may have ended since we looked */
+    ngx_http_social_look_for(doc, waiter);
 
-    (void) ngx_http_social_read_zone(doc, url);
-
-    return NGX_OK;
+    return NGX_AGAIN;
 }
 
 
@@ -344,13 +345,21 @@ ngx_http_social_await_other(ngx_http_social_document_t *doc,
         return NGX_DECLINED;
     }
 
+    ngx_http_social_look_for(doc, waiter);
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_social_look_for(ngx_http_social_document_t *doc,
+    ngx_http_social_waiter_t *waiter)
+{
     ngx_http_social_wait_for(doc, waiter);
 
     if (!doc->look.timer_set) {
         ngx_add_timer(&doc->look, NGX_HTTP_SOCIAL_LOOK);
     }
-
-    return NGX_AGAIN;
 }
 
 

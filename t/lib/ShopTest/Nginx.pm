@@ -36,6 +36,7 @@ ShopTest::Nginx - an nginx with our module, for one test
 Other arguments:
 
     workers  => 2           default 1
+    connections => 1024     of a worker, default 256
     unit     => 1           loads the module of the unit tests too
     module   => 0           does not load ours
     conf     => $text       the whole file instead
@@ -76,6 +77,7 @@ sub new {
         vars    => {},
         allow   => [],
         secrets => [],
+        connections => 256,
         events  => '',
         %o,
         ports   => {},
@@ -234,7 +236,8 @@ error_log $dir/logs/error.log $level;
 END
 
     $text .= "$self->{main}\n" if defined $self->{main};
-    $text .= "events { worker_connections 256; $self->{events} }\n";
+    $text .= "events { worker_connections $self->{connections}; "
+             . "$self->{events} }\n";
 
     return $self->fill($text) unless defined $self->{http};
 
