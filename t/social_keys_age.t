@@ -210,6 +210,23 @@ sub apps {
 }
 
 
+# --- a login that has not much time left
+
+{
+    my $shop = a_shop();
+    my $provider = $shop->provider;
+    my $later = time + 90 * 60;
+
+    $provider->set({ claims => { iat => $later, exp => $later + 300 },
+                     fault => { token => { wait => 6 },
+                                jwks => { stall => 10 } } });
+    minutes(90);
+    $shop->signs_in('a late token, and no keys that are newer');
+    is($provider->count('/jwks'), 2, '... which were asked for');
+    $shop->is_idle('... and then');
+}
+
+
 # --- several workers
 
 {

@@ -14,6 +14,10 @@
 /* the code becomes an identity: see ngx_http_social_callback.c */
 
 
+/* ms, for what comes after the keys */
+#define NGX_HTTP_SOCIAL_EXCHANGE_REST  2000
+
+
 static void ngx_http_social_exchange_docs(ngx_http_social_flow_t *flow);
 static void ngx_http_social_exchange_offered(ngx_http_social_flow_t *flow);
 static ngx_int_t ngx_http_social_exchange_tokens(ngx_http_social_flow_t *flow);
@@ -154,6 +158,9 @@ ngx_http_social_exchange_keys(ngx_http_social_flow_t *flow)
 
     seen = flow->keys;
     flow->keys = NULL;
+
+    flow->waiter.until = flow->timer.timer.key
+                         - NGX_HTTP_SOCIAL_EXCHANGE_REST;
 
     rc = ngx_http_social_keys(flow->provider, &flow->metadata->metadata.jwks,
                               &flow->waiter, &flow->keys);

@@ -70,6 +70,7 @@ static ngx_int_t ngx_http_social_document(ngx_http_social_document_t *doc,
     ngx_http_social_copy_t **copy);
 static ngx_int_t ngx_http_social_await(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter);
+static void ngx_http_social_waited_enough(ngx_event_t *ev);
 static void ngx_http_social_renew(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url);
 static ngx_int_t ngx_http_social_fetch_anew(ngx_http_social_document_t *doc,
@@ -219,8 +220,9 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
     ngx_shop_url_t *url, ngx_http_social_waiter_t *waiter,
     ngx_http_social_copy_t **copy)
 {
-    time_t     age;
-    ngx_int_t  rc;
+    time_t          age;
+    ngx_int_t       rc;
+    ngx_msec_int_t  rest;
 
     rc = ngx_http_social_read_zone(doc, url);
 
@@ -250,8 +252,20 @@ ngx_http_social_document(ngx_http_social_document_t *doc,
         if (!waiter->stale) {
             waiter->stale = 1;
 
-            if (ngx_http_social_await(doc, url, waiter) == NGX_AGAIN) {
+            rest = (ngx_msec_int_t) (waiter->until - ngx_current_msec);
+
+            if (rest <= 0) {
+                ngx_http_social_renew(doc, url);
+
+            } else if (ngx_http_social_await(doc, url, waiter) == NGX_AGAIN) {
                 waiter->content = 1;
+
+                waiter->timer.handler = ngx_http_social_waited_enough;
+                waiter->timer.data = waiter;
+                waiter->timer.log = ngx_cycle->log;
+
+                ngx_add_timer(&waiter->timer, (ngx_msec_t) rest);
+
                 return NGX_AGAIN;
             }
         }
@@ -293,6 +307,20 @@ ngx_http_social_await(ngx_http_social_document_t *doc, ngx_shop_url_t *url,
     ngx_http_social_look_for(doc, waiter);
 
     return NGX_AGAIN;
+}
+
+
+/* whose time is short goes on with the old keys while it can still be used */
+
+static void
+ngx_http_social_waited_enough(ngx_event_t *ev)
+{
+    ngx_http_social_waiter_t *waiter = ev->data;
+
+    ngx_http_social_cancel(waiter);
+
+    waiter->rc = NGX_OK;
+    waiter->handler(waiter);
 }
 
 
@@ -737,6 +765,10 @@ ngx_http_social_wake(ngx_http_social_document_t *doc, ngx_int_t rc,
         waiter->status = status;
         waiter->content = 0;
 
+        if (waiter->timer.timer_set) {
+            ngx_del_timer(&waiter->timer);
+        }
+
         waiter->handler(waiter);
     }
 }
@@ -914,7 +946,12 @@ ngx_http_social_cancel(ngx_http_social_waiter_t *waiter)
 
     ngx_queue_remove(&waiter->queue);
     waiter->document = NULL;
+    waiter->content = 0;
     doc->nwaiters--;
+
+    if (waiter->timer.timer_set) {
+        ngx_del_timer(&waiter->timer);
+    }
 
     if (doc->fetch != NULL && !doc->renewed
         && ngx_queue_empty(&doc->waiters))
