@@ -154,6 +154,29 @@ sub keys_of {
         for $browser, $next;
 }
 
+{
+    my ($id) = customer('over');
+    my $session = session($id);
+    my $list = $session->key('sessions');
+
+    $session->noted(600);
+    many($session, 2500, $now - 600);
+
+    for my $left (1503, 1000) {
+        $shop->signs_in('far too many, and one more');
+        is($redis->command('ZCARD', $list), $left,
+           "... at most a thousand end: $left");
+        is(keys_of($session), $left, '... in Redis as well');
+    }
+
+    $redis->command('DEL', $list);
+
+    my $calls = $redis->calls->{zrange};
+
+    $shop->signs_in('a few sessions');
+    is($redis->calls->{zrange}, $calls, '... of which none is looked at');
+}
+
 
 # --- a notice, and more than are asked for at once
 

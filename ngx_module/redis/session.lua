@@ -52,16 +52,18 @@ do
     end
 end
 
-for i, it in ipairs(redis.call('ZRANGE', list, 0, -most)) do
-    if i > most then
-        break
-    end
+local over = redis.call('ZCARD', list) - most + 1
 
-    if is_hash(it) and redis.call('DEL', prefix .. it) == 1 then
-        ended[#ended + 1] = it
-    end
+if over > 0 then
+    for _, it in ipairs(redis.call('ZRANGE', list, 0,
+                                   math.min(over, most) - 1))
+    do
+        if is_hash(it) and redis.call('DEL', prefix .. it) == 1 then
+            ended[#ended + 1] = it
+        end
 
-    redis.call('ZREM', list, it)
+        redis.call('ZREM', list, it)
+    end
 end
 
 redis.call('ZADD', list, now, hash)
