@@ -18,9 +18,10 @@
  * shared zone, from which every worker parses a copy of its own.
  *
  *     age    0 ........ 50 min ............. 1 h ............... 24 h
- *            used       used, and fetched    keys: the next      gone: the
- *                       anew by one worker,  login waits for     next login
- *                       in nobody's way      new ones, else uses waits
+ *            used       used, and fetched    metadata: so still  gone: the
+ *                       anew by one worker,  keys: the next      next login
+ *                       in nobody's way      login waits for     waits
+ *                                            new ones, else uses
  *                                            these
  *
  * So a provider that is away for a day does not stop a login that it could
@@ -41,7 +42,7 @@
  * would have.
  *
  * Keys that could not be had, or lack one, may have moved: the metadata, which
- * say where they are, are then renewed as if they were an hour old.
+ * say where they are, are then renewed as if they were 50 minutes old.
  *
  * A first fetch ends with the last login that waits for it.  One that renews
  * goes on: it had to be allowed by a lease of all workers, and who breaks off
