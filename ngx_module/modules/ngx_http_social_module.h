@@ -73,8 +73,9 @@ struct ngx_http_social_waiter_s {
                                                of an hour ago: not again */
     unsigned                   content:1;   /* waits for them; where they
                                                cannot be had, those will do */
-    ngx_msec_t                 until;       /* and no longer than that, */
-    ngx_event_t                timer;       /* by this */
+    ngx_msec_t                 until;       /* and no longer than its owner
+                                               says here, before it asks */
+    ngx_event_t                timer;       /* ends that wait */
 };
 
 
