@@ -384,6 +384,22 @@ sub naver {
 }
 
 {
+    my $c = customer('meta');
+    my $told = "cut-$c->{sub}\@example.com";
+    my $cut = 'shop:email:' . Digest::SHA::sha256_hex($told);
+
+    $redis->command('SET', $cut, $c->{id});
+    $redis->command('HSET', key($c), 'email', $told);
+    meta({ user_id => $c->{sub} });
+
+    is($redis->command('GET', $cut), undef,
+       'an address that a login had put into the profile only: released');
+    is($redis->command('GET', address($c, 'meta')), undef,
+       '... and so is the one of the identity');
+    is(record($c)->{email}, undef, '... and nothing is left');
+}
+
+{
     my $c = customer('meta', 'work');
     my ($view) = $redis->keys("shop:view:*:$c->{id}");
 
@@ -499,6 +515,8 @@ sub naver {
              'Meta, deauthorized, the only identity');
     ended($c, 'the only identity', 'meta');
     stays($c, 'the only identity', 'meta');
+    is($redis->command('GET', address($c, 'meta')), $c->{id},
+       '... and so does its address');
 }
 
 {

@@ -20,10 +20,10 @@
 -- their accounts may have told; or "email_on" and "email_off": whether the
 -- address of this identity takes mail.
 --
--- With "unlink", "erase" and "undo" the address of the identity must be
--- released, which is done elsewhere (release.lua), unless another one of
--- theirs has it.  Until it is known to be, nothing is done but that sessions
--- end: the identity alone tells which address it is.
+-- The address of an identity that goes must be released, which is done
+-- elsewhere (release.lua), unless another one of theirs has it.  Until it is
+-- known to be, nothing is done but that sessions end: the identity alone tells
+-- which address it is.
 --
 -- With "end" the customer's "ended:NAME" says when that was, the last time, by
 -- the provider's clock: a token of before it signs nobody in any more.  It
@@ -87,16 +87,15 @@ elseif what == 'email_off' then
     end
 end
 
-local alone = what == 'erase' and others == 0
 if what == 'end'
     and tonumber(over) > (tonumber(profile['ended:' .. provider]) or 0)
 then
     redis.call('HSET', key, 'ended:' .. provider, over)
 end
 
+local alone = what == 'erase' and others == 0
 local forgets = what == 'erase' or what == 'undo'
-local parts = forgets or what == 'unlink'
-local leaves = forgets or parts and others > 0
+local leaves = forgets or what == 'unlink' and others > 0
 
 local ended = {}
 
@@ -118,12 +117,34 @@ if what ~= 'email_on' and what ~= 'email_off' then
     end
 end
 
-local former = string.lower(address or told)
+-- what is released is theirs no more; a login that was cut off may have put
+-- another one into the profile only
 
-if parts and former ~= '' and #former <= email_max
-    and not addresses[former] and former ~= string.lower(released)
-then
-    return { 0, ended, former }
+local function is_released(email)
+    return released ~= '' and string.lower(email) == string.lower(released)
+end
+
+if leaves and address and is_released(address) then
+    redis.call('HSET', key, identity,
+               string.match(profile[identity], '^%d+') or when)
+    address = nil
+end
+
+if forgets and profile['email'] and is_released(profile['email']) then
+    redis.call('HDEL', key, 'email', 'email_state')
+    profile['email'] = nil
+end
+
+for _, email in ipairs({ address or '', told,
+                         forgets and profile['email'] or '' })
+do
+    local former = string.lower(email)
+
+    if leaves and former ~= '' and #former <= email_max
+        and not addresses[former] and not is_released(former)
+    then
+        return { 0, ended, former }
+    end
 end
 
 -- the names are copied by activity.lua, but every five minutes only: who is of
