@@ -204,6 +204,27 @@ for my $what (qw(erase unlink)) {
     }
 }
 
+# with an account besides, of which more is known
+
+{
+    my ($step, $word, $after) = @{ $steps[1] };
+    my $name = "erase of one of two behind the $step";
+    my ($sub, $id) = customer('unlink');
+
+    $proxy->spoil('hold', $after, only => $word);
+
+    my $login = login();
+
+    is_held(1, $step);
+    told('erase', $sub, $name);
+    $proxy->heal;
+
+    is_another($login->response, $id, $sub, $name);
+    is_gone('erase', $id, $sub, $name);
+    ok($redis->hash(key($id))->{"id:other:$sub"},
+       '... but the other identity');
+}
+
 # of somebody who was nobody yet
 
 for (@steps) {
@@ -520,10 +541,11 @@ for my $what (qw(erase unlink)) {
         is_held(++$n, 'a script');
         last unless defined owner($sub);
 
-        # what a login writes behind all that has gone
+        # what a login writes behind all that has gone, once: each one that
+        # ends makes the notice look again
 
         $browser = $shop->signs_in('a login in the midst')
-            if !exists $redis->hash(key($id))->{"id:work:$sub"};
+            if !$browser && !exists $redis->hash(key($id))->{"id:work:$sub"};
 
         $proxy->let_go;
     }

@@ -97,6 +97,20 @@ sub sessions {
 }
 
 
+# --- an only identity, which stays when it is unlinked
+
+{
+    my $id = signs_in('an only identity', token('only', $now - 130));
+    my $kept = token('only', $now - 61);
+
+    notice({ "${risc}user-unlinked" => {} }, 'only', $now - 60);
+    is(sessions($id), 0, '... ends the session');
+    is_revoked('a token of before it was unlinked', $kept);
+    is(signs_in('a token of a new consent', token('only', $now - 59)), $id,
+       '... the same customer');
+}
+
+
 # --- before, at the same time, and later
 
 {
@@ -203,7 +217,8 @@ for my $what ('user-unlinked', 'account-purged') {
         ok(field($id, 'ended:work'), "$sub: it is noted");
         notice({ "$risc$what" => {} }, $sub, $now);
         is(field($id, "id:work:$sub"), undef, '... the identity goes');
-        is(field($id, 'ended:work'), $other eq 'work' ? $now - 60 : undef,
+        is(field($id, 'ended:work'), $other ne 'work' ? undef
+               : $what eq 'user-unlinked' ? $now : $now - 60,
            $other eq 'work' ? '... it stays, for one by the same provider'
                             : '... and it goes, too');
     }
@@ -214,7 +229,7 @@ for my $what ('user-unlinked', 'account-purged') {
 
     ends('eva', $now - 60);
     notice({ "${risc}user-unlinked" => {} }, 'eva', $now);
-    is(field($id, 'ended:work'), $now - 60, '... stays, and so does it');
+    is(field($id, 'ended:work'), $now, '... stays, and it is later');
 }
 
 

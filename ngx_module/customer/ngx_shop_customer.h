@@ -130,8 +130,10 @@ ngx_int_t ngx_shop_customer_owned(ngx_pool_t *pool,
 typedef struct {
     const char                *what;        /* see below */
     time_t                     when;        /* of "end": sessions that were
-                                               made until then; else now */
-    time_t                     over;        /* and tokens; else 0 */
+                                               made until then; of "undo": an
+                                               erasure since then; else now */
+    time_t                     over;        /* "end", "unlink": and tokens;
+                                               else of no meaning */
     ngx_array_t                sessions;    /* of ngx_str_t, their hashes: of
                                                these some end */
     ngx_str_t                  released;    /* this address was, or empty */

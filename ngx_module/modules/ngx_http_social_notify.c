@@ -633,10 +633,13 @@ ngx_http_social_notify_leave(ngx_http_social_flow_t *flow)
     leave.when = (notify->notice.action == NGX_SHOP_NOTICE_END)
                  ? notify->notice.until : notify->notice.now;
 
-    /* the provider's clock is that of its tokens as well */
+    /* the provider's clock, if it is told, is that of its tokens as well */
 
-    if (notify->notice.action == NGX_SHOP_NOTICE_END) {
+    if (notify->notice.until) {
         leave.over = notify->notice.until - NGX_SHOP_NOTICE_LEEWAY;
+
+    } else {
+        leave.over = notify->notice.now;
     }
 
     leave.released = notify->former;

@@ -34,6 +34,7 @@
 
 
 #define NGX_HTTP_SOCIAL_UNDO_FORMER  4
+#define NGX_HTTP_SOCIAL_UNDO_LEEWAY  60     /* clocks may differ */
 
 
 static ngx_int_t ngx_http_social_undo_checked(ngx_http_social_flow_t *flow);
@@ -136,7 +137,7 @@ ngx_http_social_undo_leave(ngx_http_social_flow_t *flow)
     ngx_memzero(&leave, sizeof(ngx_shop_leave_t));
 
     leave.what = "undo";
-    leave.when = ngx_time();
+    leave.when = r->start_sec - NGX_HTTP_SOCIAL_UNDO_LEEWAY;
     leave.sessions = flow->undone;
     leave.released = flow->former;
 

@@ -16,18 +16,18 @@
 -- unless it is the only one, which is how they come back to their points;
 -- "erase": it is in any case, and what the provider has told is forgotten,
 -- also where it was copied to, WHEN is noted; "undo": the same, but nothing is
--- noted, as nobody has asked for it, visits stay, and so does what others of
--- their accounts may have told; or "email_on" and "email_off": whether the
--- address of this identity takes mail.
+-- noted, visits stay, and so does what others of their accounts may have told,
+-- if nobody has erased that since WHEN; or "email_on" and "email_off": whether
+-- the address of this identity takes mail.
 --
 -- The address of an identity that goes must be released, which is done
 -- elsewhere (release.lua), unless another one of theirs has it.  Until it is
 -- known to be, nothing is done but that sessions end: the identity alone tells
 -- which address it is.
 --
--- With "end" the customer's "ended:NAME" says when that was, the last time, by
--- the provider's clock: a token of before it signs nobody in any more.  It
--- goes with their last identity of that provider.
+-- With "end" and "unlink" the customer's "ended:NAME" says when that was, the
+-- last time, by the provider's clock: a token of before it signs nobody in any
+-- more.  It goes with their last identity of that provider.
 --
 -- With the only identity erased, all sessions end, and visits are forgotten:
 -- of the activity there stays what bounds points and promotions.  A session
@@ -87,7 +87,7 @@ elseif what == 'email_off' then
     end
 end
 
-if what == 'end'
+if (what == 'end' or what == 'unlink')
     and tonumber(over) > (tonumber(profile['ended:' .. provider]) or 0)
 then
     redis.call('HSET', key, 'ended:' .. provider, over)
@@ -172,7 +172,9 @@ if leaves then
 end
 
 if forgets and #fields > 0 then
-    if what == 'erase' or others == 0 then
+    local erased = tonumber(profile['erased'] or '') or 0
+
+    if what == 'erase' or others == 0 or erased >= tonumber(when) then
         redis.call('HDEL', key, 'name', 'given_name', 'family_name', 'locale',
                    'picture', 'phone')
         redis.call('HDEL', view, 'locale')
