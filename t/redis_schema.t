@@ -62,8 +62,10 @@ sub follows {
 
         $redis->command('HSET', 'shop:meta', 'schema', 1);
 
-        is($nginx->ask('c=SET+a+1'), "ok +OK\n",
-           "$name: writes again at once");
+        # a question of before that may be under way, and its answer counts
+
+        wait_for { $nginx->ask('c=SET+a+1') eq "ok +OK\n" }
+            "$name: it to write again";
         is($nginx->logged(qr/\[notice\] .*this version writes again/), $round,
            "$name: and says so");
     }
@@ -100,8 +102,10 @@ for my $n (1, 50) {
 
     $redis->command('DEL', 'shop:meta');
 
-    is($nginx->ask('c=SET+x+1'), "ok +OK\n", 'shop:meta is gone');
-    is($redis->hash('shop:meta')->{schema}, 1, 'and completed');
+    # somebody may have asked before that, and not been answered yet
+
+    wait_for { $nginx->ask('c=SET+x+1') eq "ok +OK\n" } 'shop:meta to be gone';
+    is($redis->hash('shop:meta')->{schema}, 1, 'shop:meta is completed');
 
     # not that of a newer version
 
@@ -123,13 +127,15 @@ for my $n (1, 50) {
     $redis->command('HSET', 'shop:meta', 'schema', 1, 'partitions', 7, 'seed',
                     '0' x 32);
 
-    is($nginx->ask('c=SET+x+2'), "error redis_refused\n",
-       'another number of partitions');
-    like($nginx->log, qr/says partitions 7, configured 64/, 'is told');
+    wait_for {
+        is($nginx->ask('c=SET+x+2'), "error redis_refused\n",
+           'another number of partitions');
+        $nginx->log =~ /says partitions 7, configured 64/;
+    } 'it to be told';
 
     $redis->command('HSET', 'shop:meta', 'partitions', 64);
 
-    is($nginx->ask('c=SET+x+2'), "ok +OK\n", 'and put right');
+    wait_for { $nginx->ask('c=SET+x+2') eq "ok +OK\n" } 'it to be put right';
 }
 
 
