@@ -259,6 +259,9 @@ $shop->nginx->stop;
 
     my @many = map { customer(redis => $set) } 1 .. 200;
 
+    # who they are it has to be told
+
+    is($set->command('WAIT', 1, 30_000), 1, 'the replica has all customers');
     $set->failover;
 
     wait_for {
