@@ -605,6 +605,7 @@ sub naver {
     is(record($c)->{email}, $email, '... and kept');
     is(status($c->{by}{apple}), 200, '... nobody is signed out');
 
+    $redis->command('HSET', key($c), 'email_disabled', uc $email);
     answered(apple({ type => 'email-enabled', sub => $c->{sub} }), 200,
              'Apple, it takes some again');
     is(record($c)->{email_disabled}, undef, '... is marked no more');

@@ -26,8 +26,9 @@
 -- which address it is.
 --
 -- With "end" and "unlink" the customer's "ended:NAME" says when that was, the
--- last time, by the provider's clock: a token of before it signs nobody in any
--- more.  It goes with their last identity of that provider.
+-- last time, by the provider's clock if the notice tells it: a token of before
+-- it signs nobody in as this customer any more.  It goes with their last
+-- identity of that provider.
 --
 -- With the only identity erased, all sessions end, and visits are forgotten:
 -- of the activity there stays what bounds points and promotions.  A session
@@ -77,7 +78,9 @@ for i = 1, #fields, 2 do
 end
 
 if what == 'email_on' then
-    if address and profile['email_disabled'] == address then
+    if address and string.lower(profile['email_disabled'] or '')
+                   == string.lower(address)
+    then
         redis.call('HDEL', key, 'email_disabled')
     end
 
