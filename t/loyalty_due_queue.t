@@ -254,7 +254,11 @@ $shop->nginx->stop;
 # is due there
 
 {
-    my $set = ShopTest::Sentinel->new(servers => 2, sentinels => 3);
+    # no other failover than this one, on a machine that is busy
+
+    my $set = ShopTest::Sentinel->new(servers => 2, sentinels => 3, conf => [
+        'sentinel down-after-milliseconds main 60000',
+    ]);
     my $watched = shop(redis => $set, @program);
 
     my @many = map { customer(redis => $set) } 1 .. 200;
