@@ -593,6 +593,29 @@ ngx_http_social_flow_session_ended(ngx_http_social_flow_t *flow)
 }
 
 
+ngx_int_t
+ngx_http_social_flow_release(ngx_http_social_flow_t *flow, ngx_str_t *email,
+    ngx_http_social_step_pt handler)
+{
+    ngx_shop_redis_op_t        *op;
+    ngx_http_shop_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
+
+    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
+
+    if (op == NULL
+        || ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
+                                           email)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_social_flow_ask(flow, op, handler);
+}
+
+
 void
 ngx_http_social_flow_unattended(ngx_http_social_flow_t *flow)
 {

@@ -181,6 +181,10 @@ ngx_int_t ngx_http_social_flow_metadata(ngx_http_social_flow_t *flow);
 ngx_int_t ngx_http_social_flow_sign_out(ngx_http_social_flow_t *flow,
     ngx_http_social_step_pt step);
 
+/* asks: the address is not flow->customer's any more; goes on to "handler" */
+ngx_int_t ngx_http_social_flow_release(ngx_http_social_flow_t *flow,
+    ngx_str_t *email, ngx_http_social_step_pt handler);
+
 /* what has begun must come to an end: the client may go away, and is not
  * looked for, or is again, at once */
 void ngx_http_social_flow_unattended(ngx_http_social_flow_t *flow);

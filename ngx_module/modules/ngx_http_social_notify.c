@@ -738,24 +738,12 @@ ngx_http_social_notify_left(ngx_http_social_flow_t *flow)
 static ngx_int_t
 ngx_http_social_notify_former(ngx_http_social_flow_t *flow)
 {
-    ngx_shop_redis_op_t        *op;
-    ngx_http_social_notify_t   *notify;
-    ngx_http_shop_main_conf_t  *smcf;
+    ngx_http_social_notify_t  *notify;
 
     notify = flow->data;
-    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
 
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
-
-    if (op == NULL
-        || ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
-                                           &notify->former)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_social_flow_ask(flow, op, ngx_http_social_notify_parted);
+    return ngx_http_social_flow_release(flow, &notify->former,
+                                        ngx_http_social_notify_parted);
 }
 
 

@@ -483,26 +483,15 @@ ngx_http_social_set_email_trust(ngx_conf_t *cf,
 ngx_uint_t
 ngx_http_social_text_valid(ngx_str_t *text)
 {
-    u_char    *p, *last;
-    uint32_t   ch;
+    size_t  i;
 
-    p = text->data;
-    last = p + text->len;
-
-    while (p < last) {
-
-        /* the decoder is for bytes from 0x80 on only */
-
-        ch = (*p < 0x80) ? *p++ : ngx_utf8_decode(&p, last - p);
-
-        if (ch < 0x20 || ch == 0x7f || ch > 0x10ffff
-            || (ch >= 0xd800 && ch <= 0xdfff))
-        {
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] < 0x20 || text->data[i] == 0x7f) {
             return 0;
         }
     }
 
-    return 1;
+    return ngx_shop_utf8_valid(text);
 }
 
 

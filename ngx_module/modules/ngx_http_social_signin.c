@@ -470,23 +470,8 @@ ngx_http_social_signin_former(ngx_http_social_flow_t *flow,
 static ngx_int_t
 ngx_http_social_signin_release(ngx_http_social_flow_t *flow)
 {
-    ngx_shop_redis_op_t        *op;
-    ngx_http_shop_main_conf_t  *smcf;
-
-    smcf = ngx_http_get_module_main_conf(flow->request, ngx_http_shop_module);
-
-    op = ngx_http_social_flow_op(flow, NGX_SHOP_CUSTOMER_RELEASE_COMMANDS);
-
-    if (op == NULL
-        || ngx_shop_customer_release_email(smcf->redis, op, &flow->customer,
-                                           &flow->former)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_social_flow_ask(flow, op,
-                                    ngx_http_social_signin_released);
+    return ngx_http_social_flow_release(flow, &flow->former,
+                                        ngx_http_social_signin_released);
 }
 
 
